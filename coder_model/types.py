@@ -1,0 +1,96 @@
+"""The words that cross process borders: what is asked of the model and what it answers.
+
+Imports nothing slow: the language server imports this module, and never torch. Texts are Python strings that hold no
+lone surrogates (`FillRequest` refuses them), because neither a tokenizer nor a pipe can carry one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+HoleMode = Literal["line", "block"]
+
+
+class Cancelled(Exception):
+    """Control flow, not an error: the work is no longer wanted (superseded, cancelled, or the worker went away)."""
+
+
+class InvalidInput(ValueError):
+    """A caller's input that cannot be used; the message names it and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of another file that may help: shown to the model before the prefix."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FillRequest:
+    """Fill the hole between `prefix` and `suffix` of one document.
+
+    Raises:
+        InvalidInput: when a text holds a lone surrogate, or `deadline_ms` is not positive.
+    """
+
+    session: str
+    """Names the document. Its KV cache is reused, and a newer request of the same session takes the model."""
+    prefix: str
+    suffix: str
+    path: str = ""
+    """Shown to the model as a hint at the language and the role of the file; never opened."""
+    language: str = ""
+    """LSP language id, for example `python`; empty when unknown."""
+    hole: HoleMode = "line"
+    """`line` ends before the first line end; `block` may hold several lines."""
+    snippets: tuple[Snippet, ...] = ()
+    deadline_ms: float | None = None
+    """Milliseconds from the moment the engine takes the request; then the leftmost finished run is the answer."""
+
+    def __post_init__(self) -> None:
+        for name in ("prefix", "suffix", "path"):
+            text: str = getattr(self, name)
+            if not is_encodable(text):
+                raise InvalidInput(f"{name} must be valid Unicode text, found a lone surrogate")
+        if self.deadline_ms is not None and not self.deadline_ms > 0:
+            raise InvalidInput(f"deadline_ms must be positive, got {self.deadline_ms}")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One position of the canvas, as a person may look at it."""
+
+    text: str
+    """Decoded token; empty while the slot holds the mask."""
+    confidence: float
+    """Probability of the token in (0, 1]; of the best candidate while the slot holds the mask."""
+    masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The state of a fill after a step. The last draft of a request has `final` set and nothing follows it."""
+
+    text: str
+    """The leftmost finished run: what could be shown now, without holes."""
+    final: bool
+    confidence: float
+    """Geometric mean of the probabilities of the tokens behind `text`, in [0, 1]; 1.0 when `text` is empty."""
+    steps: int
+    """Forward passes over slots or drafts so far (denoise and verify), the commit of the context not counted."""
+    tokens: int
+    """Tokens behind `text`, the end-of-middle token included once it is found."""
+    elapsed_ms: float
+    finished: bool = True
+    """On the final draft: False when the deadline cut it short."""
+    kind: Literal["denoise", "verify", "remask", "final"] = "final"
+    slots: tuple[Slot, ...] = ()
+    """The canvas; empty unless the caller asked to watch."""
+
+
+def is_encodable(text: str) -> bool:
+    """Returns True when `text` holds no lone surrogate."""
+    return not any("\ud800" <= ch <= "\udfff" for ch in text) if not text.isascii() else True
