@@ -1,0 +1,87 @@
+"""The keys and values of committed tokens, and the two ways a pass reads them.
+
+The cache is exact: context tokens attend causally, so what a token wrote never changes when more text follows it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812  the name everyone uses
+from torch import Tensor
+
+from coder_model.config import ModelConfig
+from coder_model.masks import commit_mask, denoise_mask
+from coder_model.model import Attend
+
+
+class KVCache:
+    """Keys and values of B sequences of different lengths; grows by doubling, shrinks by `truncate`."""
+
+    def __init__(self, config: ModelConfig, batch: int = 1, dtype: torch.dtype = torch.float32) -> None:
+        self.lengths = [0] * batch
+        self._shape = (config.n_layers, batch, config.n_kv_heads)
+        self._head_dim = config.head_dim
+        self.keys = torch.empty((*self._shape, 0, self._head_dim), dtype=dtype)
+        self.values = torch.empty_like(self.keys)
+
+    def truncate(self, length: int, row: int = 0) -> None:
+        """Forgets row `row` from token `length` on."""
+        assert 0 <= length <= self.lengths[row]
+        self.lengths[row] = length
+
+    def commit_attention(self, counts: list[int]) -> Attend:
+        """Causal attention over the cache and the new tokens; writes the new keys and values.
+
+        Args:
+            counts: new tokens per row; a pass over T tokens has `max(counts) == T`, shorter rows are padded right.
+                `lengths` rises by `counts` at once, so a pass must follow.
+
+        Returns:
+            The `attend` function of the pass.
+        """
+        start = list(self.lengths)
+        length = max(counts)
+        end = max(start) + length
+        self._reserve(end)
+        self.lengths = [s + n for s, n in zip(start, counts, strict=True)]
+        mask = None
+        causal = len(start) == 1 and start[0] == 0
+        if not causal and not (len(start) == 1 and length == 1):
+            mask = commit_mask(torch.tensor(start), length, end)[:, None]
+
+        def attend(layer_idx: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys, values = self.keys[layer_idx], self.values[layer_idx]
+            for row, (s, n) in enumerate(zip(start, counts, strict=True)):
+                keys[row, :, s : s + n] = k[row, :, :n]
+                values[row, :, s : s + n] = v[row, :, :n]
+            return _sdpa(q, keys[:, :, :end], values[:, :, :end], mask, causal)
+
+        return attend
+
+    def denoise_attention(self, n_slots: int) -> Attend:
+        """Attention of a block of `n_slots` slots over the cache and over itself in both directions; writes nothing."""
+        end = max(self.lengths)
+        mask = None
+        if len(self.lengths) > 1:
+            mask = denoise_mask(torch.tensor(self.lengths), n_slots, end + n_slots)[:, None]
+
+        def attend(layer_idx: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys = torch.cat([self.keys[layer_idx, :, :, :end], k], dim=2)
+            values = torch.cat([self.values[layer_idx, :, :, :end], v], dim=2)
+            return _sdpa(q, keys, values, mask, causal=False)
+
+        return attend
+
+    def _reserve(self, tokens: int) -> None:
+        capacity = self.keys.shape[3]
+        if tokens <= capacity:
+            return
+        # zeros, not empty: rows of a batch are read past their end behind a mask, and NaN * 0 is NaN
+        grown = self.keys.new_zeros((2, *self._shape, max(tokens, 2 * capacity, 256), self._head_dim))
+        grown[0, :, :, :, :capacity] = self.keys
+        grown[1, :, :, :, :capacity] = self.values
+        self.keys, self.values = grown[0], grown[1]
+
+
+def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=True)

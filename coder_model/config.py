@@ -1,0 +1,60 @@
+"""The shape of the transformer, as a frozen dataclass read from and written to `config.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from coder_model.errors import ModelFileError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the decoder. Names follow Qwen2 where it has one.
+
+    Raises:
+        ValueError: when the sizes contradict each other.
+    """
+
+    vocab_size: int = 8192
+    d_model: int = 256
+    n_layers: int = 6
+    n_heads: int = 4
+    n_kv_heads: int = 2
+    head_dim: int = 64
+    d_ff: int = 704
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-6
+    context_tokens: int = 1024
+    """Longest sequence seen in training: suffix, prefix and middle together."""
+    block_length: int = 16
+    """Slots of the canvas at inference; training draws from several lengths."""
+
+    def __post_init__(self) -> None:
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads must be a multiple of n_kv_heads, got {self.n_heads} and {self.n_kv_heads}")
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim must be even for rotary positions, got {self.head_dim}")
+        if not 2 <= self.block_length <= self.context_tokens:
+            raise ValueError(f"block_length must be in [2, {self.context_tokens}], got {self.block_length}")
+
+    @classmethod
+    def load(cls, path: Path) -> ModelConfig:
+        """Reads `config.json`.
+
+        Raises:
+            ModelFileError: when it is missing, no JSON, or has other fields than this class.
+        """
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            if not isinstance(values, dict) or set(values) != {f.name for f in fields(cls)}:
+                raise ValueError("the fields differ")
+            return cls(**values)
+        except (OSError, TypeError, ValueError) as error:
+            names = ", ".join(f.name for f in fields(cls))
+            raise ModelFileError(f"{path} must be a JSON object with exactly {names}: {error}") from error
+
+    def save(self, path: Path) -> None:
+        """Writes `config.json`."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")

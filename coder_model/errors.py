@@ -1,0 +1,11 @@
+"""The errors of the model side; each message names the input and what was expected."""
+
+from __future__ import annotations
+
+
+class ModelFileError(ValueError):
+    """A file of a model directory is missing, broken, or belongs to another model."""
+
+
+class CorpusError(ValueError):
+    """Training text that cannot be used: a missing directory, nothing left after filtering, foreign shards."""

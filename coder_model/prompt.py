@@ -1,0 +1,128 @@
+"""From the text around the cursor to the token sequence that the model was trained on, and back to where it must go on.
+
+The sequence is `<file> name <suf> suffix [<end>] (<snip> name text)* <pre> prefix`, and the middle follows the prefix
+without a mark, so that a copied run stays a run. What changes least stands first: typing appends at the end, and the
+KV cache of all that stands before stays valid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coder_model.tokenizer import END, FILE, PRE, SNIP, SUF, CodeTokenizer
+from coder_model.types import FillRequest, Snippet
+
+MAX_PREFIX_CHARS = 64_000
+"""Nothing further back is looked at, neither by the model nor for copies."""
+MAX_SUFFIX_CHARS = 16_000
+ANCHOR = 8
+"""The crop of a long prefix moves in steps of 1/ANCHOR of its budget, so that most keystrokes do not move it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many tokens each part of the sequence may take."""
+
+    context: int
+    """All of the sequence, the middle included."""
+    suffix: int
+    snippets: int
+    middle: int
+
+    @classmethod
+    def of(cls, context_tokens: int) -> Budget:
+        """The default split of a model's context."""
+        return cls(context_tokens, context_tokens // 4, context_tokens // 4, context_tokens // 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is given."""
+
+    context: list[int]
+    """Token ids of the sequence up to the last whole piece of the prefix."""
+    heal: bytes
+    """The bytes of the prefix's last piece: the middle's tokens must begin with them, and they are not new text."""
+    document: list[int]
+    """Token ids of the document before `heal`, not cropped to the budget: where drafts are copied from."""
+    after: list[int]
+    """Token ids of the suffix, not cropped to the budget: the other place to copy from."""
+
+
+def layout(name: list[int], suffix: list[int], ends: bool, snippets: list[list[int]], prefix: list[int]) -> list[int]:
+    """Puts the parts in order.
+
+    Args:
+        name: tokens of the file's name.
+        suffix: tokens of the text after the cursor, cropped at its far end.
+        ends: True when `suffix` reaches the end of the file.
+        snippets: tokens of each snippet, its name first.
+        prefix: tokens of the text before the cursor, cropped at its far end.
+    """
+    ids = [FILE, *name, SUF, *suffix]
+    if ends:
+        ids.append(END)
+    for snippet in snippets:
+        ids += [SNIP, *snippet]
+    return [*ids, PRE, *prefix]
+
+
+def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget) -> Prompt:
+    """Turns a request into the model's sequence; a token that straddles the cursor is healed.
+
+    The last piece of the prefix is dropped whole, because more text could have merged with it: two thirds of random
+    cursors stand inside a token. Its bytes come back as a constraint on the first tokens of the middle.
+    """
+    prefix = newlines(request.prefix[-MAX_PREFIX_CHARS:])
+    suffix = newlines(request.suffix[:MAX_SUFFIX_CHARS])
+    piece = tokenizer.last_piece(prefix)
+    lines = list(tokenizer.encode_lines(prefix[: len(prefix) - len(piece)]))
+    after = tokenizer.encode(suffix)
+    near = after[: budget.suffix]
+    snippets = _fit(request.snippets, tokenizer, budget.snippets)
+    name = tokenizer.encode(file_name(request.path))[:16]
+    taken = len(layout(name, near, True, snippets, []))
+    kept = crop(lines, max(budget.context - budget.middle - taken, ANCHOR))
+    ends = len(near) == len(after) and len(request.suffix) <= MAX_SUFFIX_CHARS
+    document = [token for line in lines for token in line]
+    return Prompt(layout(name, near, ends, snippets, kept), piece.encode(), document, after)
+
+
+def crop(lines: list[list[int]], budget: int) -> list[int]:
+    """Returns the last lines' tokens, at most `budget` of them, cut at a place that moves rarely as text is appended.
+
+    The cut falls on the first line that starts at or after a multiple of `budget / ANCHOR` tokens from the start of the
+    text; inside a line only when that line alone is over the budget.
+    """
+    total = sum(map(len, lines))
+    if total <= budget:
+        return [token for line in lines for token in line]
+    step = max(1, budget // ANCHOR)
+    cut = -(-(total - budget) // step) * step
+    start = 0
+    for index, line in enumerate(lines):
+        if start >= cut and total - start > 0:
+            return [token for kept in lines[index:] for token in kept]
+        start += len(line)
+    return lines[-1][cut - total :] if lines else []
+
+
+def newlines(text: str) -> str:
+    """Returns text with `\\n` as its only line end, as in training."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def file_name(path: str) -> str:
+    """Returns the last component of a path or URI."""
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _fit(snippets: tuple[Snippet, ...], tokenizer: CodeTokenizer, budget: int) -> list[list[int]]:
+    """The first snippets that fit the budget whole."""
+    fitting: list[list[int]] = []
+    for snippet in snippets:
+        ids = tokenizer.encode(f"{file_name(snippet.path)}\n{newlines(snippet.text)}")
+        if len(ids) < budget:
+            fitting.append(ids)
+            budget -= len(ids) + 1
+    return fitting

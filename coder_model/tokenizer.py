@@ -1,0 +1,132 @@
+"""Byte-level BPE for code, and the special tokens of the sequence.
+
+A *piece* is what the pre-tokenizer cuts: a run of line ends with the indentation that follows it, a word with one
+character before it, one digit, a run of punctuation, a run of blanks. Merges never cross pieces, so text can be encoded
+line by line and the results joined; `encode` keeps the lines it has seen, which makes encoding a document again after a
+keystroke cost one line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from coder_model.errors import ModelFileError
+
+SPECIAL_TOKENS = ("<pad>", "<mask>", "<eom>", "<suf>", "<pre>", "<file>", "<snip>", "<end>", *(f"<r{i}>" for i in range(8)))
+PAD, MASK, EOM, SUF, PRE, FILE, SNIP, END = range(8)
+N_SPECIAL = len(SPECIAL_TOKENS)
+
+PIECE = (
+    r"(?:\r?\n|\r)+[ \t]*"
+    r"|[^\r\n\p{L}\p{N}]?\p{L}+"
+    r"| ?\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+"
+    r"|[^\S\r\n]+(?!\S)"
+    r"|[^\S\r\n]+"
+)
+_LINE = re.compile(r"[\r\n]+[^\r\n]*|[^\r\n]+")
+
+
+class CodeTokenizer:
+    """Encodes text to token ids and back; special tokens are never produced from text."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        tokenizer.encode_special_tokens = True
+        self.vocab_size: int = tokenizer.get_vocab_size()
+        self.token_bytes: list[bytes] = [_token_bytes(tokenizer.id_to_token(i)) for i in range(self.vocab_size)]
+        self._encode_line = lru_cache(maxsize=65_536)(self._encode_line_uncached)
+
+    @classmethod
+    def load(cls, path: Path) -> CodeTokenizer:
+        """Reads `tokenizer.json`.
+
+        Raises:
+            ModelFileError: when it is missing, broken, or its special tokens are not this project's.
+        """
+        try:
+            tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
+        except Exception as error:  # noqa: BLE001  tokenizers raises plain Exception
+            raise ModelFileError(f"{path} must be a tokenizer of the tokenizers library: {error}") from error
+        found = tuple(tokenizer.id_to_token(i) for i in range(N_SPECIAL))
+        if found != SPECIAL_TOKENS:
+            raise ModelFileError(f"{path} must start with the special tokens {SPECIAL_TOKENS[:8]}, found {found[:8]}")
+        return cls(tokenizer)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> CodeTokenizer:
+        """Learns merges from texts."""
+        tokenizer = Tokenizer(models.BPE(byte_fallback=False))
+        split = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            max_token_length=32,
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    def save(self, path: Path) -> None:
+        """Writes `tokenizer.json`."""
+        path.write_text(json.dumps(json.loads(self._tokenizer.to_str()), ensure_ascii=False), "utf-8")
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the token ids of text; their bytes joined are the text's UTF-8 bytes."""
+        ids: list[int] = []
+        for line in _LINE.finditer(text):
+            ids.extend(self._encode_line(line.group()))
+        return ids
+
+    def encode_lines(self, text: str) -> Iterator[list[int]]:
+        """Yields the token ids of each line of text, a line's end standing at the start of the next."""
+        for line in _LINE.finditer(text):
+            yield list(self._encode_line(line.group()))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the text of ids; special tokens vanish, broken UTF-8 at either end is dropped."""
+        data = b"".join(self.token_bytes[i] for i in ids)
+        return data.decode("utf-8", "ignore")
+
+    def last_piece(self, text: str) -> str:
+        """Returns the last piece of text: what more typing could merge with. Empty for empty text."""
+        tail = text[_last_line_start(text) :]
+        pieces = self._tokenizer.pre_tokenizer.pre_tokenize_str(tail)
+        return tail[pieces[-1][1][0] :] if pieces else ""
+
+    def _encode_line_uncached(self, line: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(line, add_special_tokens=False).ids)
+
+
+def _last_line_start(text: str) -> int:
+    """Index of the line end(s) that open the last line."""
+    end = len(text)
+    body = max(text.rfind("\n"), text.rfind("\r")) + 1
+    if body == end:  # text ends in line ends: they are the last line
+        return len(text.rstrip("\r\n"))
+    return len(text[:body].rstrip("\r\n"))
+
+
+@lru_cache(maxsize=1)
+def _byte_of_char() -> dict[str, int]:
+    """GPT-2's printable stand-ins for the 256 bytes (the byte-level pre-tokenizer's alphabet)."""
+    plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [b for b in range(256) if b not in plain]
+    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(others)}
+
+
+def _token_bytes(token: str) -> bytes:
+    if token in SPECIAL_TOKENS:
+        return b""
+    table = _byte_of_char()
+    return bytes(table[ch] for ch in token)

@@ -1,0 +1,62 @@
+"""Everything a run needs to go on exactly where it stopped, as safetensors and JSON (no pickle).
+
+The data needs no state: batch n is a function of n. A checkpoint is written beside the old one and then renamed, so a
+kill at any moment leaves a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from coder_model.errors import CorpusError
+from coder_model.model import Transformer
+
+
+def save_checkpoint(
+    path: Path, step: int, model: Transformer, optimizers: list[torch.optim.Optimizer], facts: dict[str, Any]
+) -> None:
+    """Writes model, optimizer state and `facts` to `path` (one safetensors file), replacing it in one move."""
+    tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in model.state_dict().items()}
+    names = {id(p): name for name, p in model.named_parameters()}
+    for optimizer in optimizers:
+        for parameter, state in optimizer.state.items():
+            for key, value in state.items():
+                tensors[f"optimizer.{key}.{names[id(parameter)]}"] = torch.as_tensor(value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"step": str(step), "facts": json.dumps(facts)})
+    part.replace(path)
+
+
+def load_checkpoint(
+    path: Path, model: Transformer, optimizers: list[torch.optim.Optimizer], facts: dict[str, Any]
+) -> int:
+    """Restores a run and returns the number of steps done.
+
+    Raises:
+        CorpusError: when the checkpoint was written by a run with other facts (sizes, data, seed).
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    stored = json.loads(metadata["facts"])
+    if stored != facts:
+        changed = sorted(key for key in stored.keys() | facts.keys() if stored.get(key) != facts.get(key))
+        raise CorpusError(f"{path} belongs to a run with other settings: {', '.join(changed)}")
+    tensors = load_file(path)
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    parameters = dict(model.named_parameters())
+    owner = {id(p): o for o in optimizers for group in o.param_groups for p in group["params"]}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, field, name = key.split(".", 2)
+            parameter = parameters[name]
+            owner[id(parameter)].state[parameter][field] = value
+    return int(metadata["step"])

@@ -1,0 +1,85 @@
+"""`unmask train`: prepare a corpus, train on it, resume."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+from coder_model.config import ModelConfig
+from coder_model.errors import CorpusError, ModelFileError
+
+
+def main(argv: list[str]) -> int:
+    """Runs `prepare` or `run`; returns the exit code, 2 for bad input with one line on stderr."""
+    parser = argparse.ArgumentParser("unmask train", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    prepare = commands.add_parser("prepare", help="filter and tokenise directories of projects")
+    prepare.add_argument("roots", nargs="+", type=Path)
+    prepare.add_argument("--output", type=Path, required=True)
+    prepare.add_argument("--vocab-size", type=int, default=ModelConfig.vocab_size)
+    prepare.add_argument("--hold-out", action="append", default=[], help="source kept for validation; repeat")
+    prepare.add_argument("--licences", type=Path, help="JSON: source name -> licence, where files do not say")
+    prepare.add_argument("--exclude", type=Path, help="file with one path a line that no corpus may hold")
+    prepare.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
+    run.add_argument("--corpus", required=True)
+    run.add_argument("--output", required=True)
+    run.add_argument("--options", type=json.loads, default={}, help="JSON of TrainOptions; `model` of ModelConfig")
+    arguments = parser.parse_args(argv)
+    try:
+        return _prepare(arguments) if arguments.command == "prepare" else _run(arguments)
+    except (CorpusError, ModelFileError) as error:
+        print(f"unmask train: {error}", file=sys.stderr)
+        return 2
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from coder_model.training.shards import prepare
+
+    excluded: set[str] = set()
+    if arguments.exclude:
+        excluded = {str(Path(line).resolve()) for line in arguments.exclude.read_text("utf-8").splitlines()}
+    report = prepare(
+        arguments.roots,
+        arguments.output,
+        arguments.vocab_size,
+        frozenset(arguments.hold_out),
+        json.loads(arguments.licences.read_text("utf-8")) if arguments.licences else {},
+        frozenset(excluded),
+        arguments.processes,
+    )
+    kept, files = sum(report.kept_bytes.values()), sum(report.kept_files.values())
+    print(f"kept {kept / 1e6:.1f} MB in {files} files of {len(report.kept_files)} sources; dropped {dict(report.dropped)}")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import torch
+    import torch.distributed as dist
+
+    from coder_model.training.loop import TrainOptions, train
+
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    values = dict(arguments.options)
+    unknown = values.keys() - {f.name for f in fields(TrainOptions)}
+    if unknown:
+        raise CorpusError(f"--options has no {', '.join(sorted(unknown))}")
+    model = replace(ModelConfig(), **values.pop("model", {}))
+    options = TrainOptions(arguments.corpus, arguments.output, model=model, **values)
+    if world > 1:
+        torch.set_num_threads(1)
+        dist.init_process_group("gloo")
+    try:
+        train(options, rank, world)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,177 @@
+"""The training run: one process per core, gradients averaged, checkpoints by the clock, exact resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from coder_model import weights
+from coder_model.config import ModelConfig
+from coder_model.model import Transformer
+from coder_model.tokenizer import CodeTokenizer
+from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
+from coder_model.training.objective import Losses, joint_loss
+from coder_model.training.optim import optimizers_for, schedule
+from coder_model.training.sampler import Batch, NoiseOptions, Sampler
+from coder_model.training.shards import Shard
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """A run. All but the clock's options must stay the same for a run to be resumed."""
+
+    corpus: str
+    """Directory that `prepare` wrote."""
+    output: str
+    """Directory of the checkpoint, the log and the exported model; not under version control."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    noise: NoiseOptions = field(default_factory=NoiseOptions)
+    steps: int = 4000
+    rows: int = 16
+    """Sequences per step and process."""
+    micro_rows: int = 4
+    """Sequences per forward pass: what fits the processor's cache."""
+    length: int = 512
+    """Clean tokens per sequence until the decay."""
+    final_length: int = 1024
+    """Clean tokens per sequence in the decay, with the rows reduced to keep the tokens per step."""
+    matrix_lr: float = 0.02
+    other_lr: float = 0.004
+    warm_up: int = 60
+    decay_share: float = 0.2
+    diffusion_weight: float = 0.5
+    bf16: bool = True
+    seed: int = 1
+    checkpoint_minutes: float = 4.0
+    validate_every: int = 200
+    validation_batches: int = 4
+
+    def facts(self, world: int) -> dict[str, Any]:
+        """What a checkpoint must agree with to be resumed."""
+        clock = ("corpus", "output", "checkpoint_minutes", "validate_every", "validation_batches", "steps", "decay_share")
+        return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
+
+
+def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
+    """Trains, resuming from `output/checkpoint.safetensors` when it is there, and exports `output/model`.
+
+    With `world` > 1 the caller has set up torch.distributed; every rank calls this function.
+
+    Raises:
+        CorpusError: when the corpus is not prepared, or the checkpoint belongs to another run.
+        ModelFileError: when the corpus' tokenizer is broken or has another vocabulary.
+    """
+    corpus, output = Path(options.corpus), Path(options.output)
+    tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
+    model = Transformer(options.model)
+    model.initialise_(options.seed)
+    optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)
+    base_lrs = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+    facts = options.facts(world)
+    checkpoint = output / "checkpoint.safetensors"
+    start = load_checkpoint(checkpoint, model, optimizers, facts) if checkpoint.exists() else 0
+    sampler = Sampler(Shard.open(corpus, "train"), tokenizer, options.noise, options.seed)
+    held_out = Sampler(Shard.open(corpus, "valid"), tokenizer, options.noise, options.seed)
+    saved = time.monotonic()
+    for step, batch in _batches(sampler, options, start, rank, world):
+        began = time.monotonic()
+        factor = schedule(step, options.steps, options.warm_up, options.decay_share)
+        for optimizer, lrs in zip(optimizers, base_lrs, strict=True):
+            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+                group["lr"] = lr * factor
+        losses = _step(model, optimizers, batch, options, world)
+        done = step + 1
+        if rank == 0:
+            record = {"step": done, "tokens": done * options.rows * options.length * world, "lr": factor, **losses}
+            record["tokens_per_second"] = round(batch.clean.numel() * world / (time.monotonic() - began))
+            if done % options.validate_every == 0 or done == options.steps:
+                record |= _validate(model, held_out, options)
+            _log(output, record)
+            if time.monotonic() - saved > options.checkpoint_minutes * 60 or done == options.steps:
+                save_checkpoint(checkpoint, done, model, optimizers, facts)
+                weights.save(model, tokenizer, output / "model")
+                saved = time.monotonic()
+
+
+def _batches(
+    sampler: Sampler, options: TrainOptions, start: int, rank: int, world: int
+) -> Iterator[tuple[int, Batch]]:
+    """Steps from `start` on with their batches, the next one made while the current one trains."""
+    decay_start = options.steps - int(options.steps * options.decay_share)
+
+    def make(step: int) -> Batch:
+        length = options.length if step < decay_start else options.final_length
+        return sampler.batch(step * world + rank, options.rows * options.length // length, length)
+
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(make, start)
+        for step in range(start, options.steps):
+            batch = upcoming.result()
+            upcoming = pool.submit(make, step + 1)
+            yield step, batch
+
+
+def _step(
+    model: Transformer, optimizers: list[torch.optim.Optimizer], batch: Batch, options: TrainOptions, world: int
+) -> dict[str, float]:
+    """One optimizer step over the batch in micro-batches; returns the mean losses of this process."""
+    micro = max(1, options.micro_rows * options.length // batch.clean.shape[1])
+    parts = batch.split(micro)
+    dtype = torch.bfloat16 if options.bf16 else torch.float32
+    seen: list[Losses] = []
+    for part in parts:
+        losses = joint_loss(model, part, options.diffusion_weight, dtype)
+        (losses.total / len(parts)).backward()  # type: ignore[no-untyped-call]
+        seen.append(losses)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if world > 1:
+        _average_(gradients, world)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+    return {**_means(seen), "gradient_norm": round(float(norm), 4)}
+
+
+def _average_(gradients: list[Tensor], world: int) -> None:
+    """Replaces each gradient by its mean over the processes, in one message."""
+    flat = torch.cat([g.flatten() for g in gradients])
+    dist.all_reduce(flat)
+    flat /= world
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+@torch.no_grad()
+def _validate(model: Transformer, sampler: Sampler, options: TrainOptions) -> dict[str, float]:
+    dtype = torch.bfloat16 if options.bf16 else torch.float32
+    seen = [
+        joint_loss(model, sampler.batch(number, options.micro_rows, options.length), options.diffusion_weight, dtype)
+        for number in range(options.validation_batches)
+    ]
+    return {f"valid_{name}": value for name, value in _means(seen).items()}
+
+
+def _means(seen: list[Losses]) -> dict[str, float]:
+    """The mean of each loss over the parts where it occurs."""
+    means = {}
+    for name in ("autoregressive", "full", "partial"):
+        values = [value for part in seen if not math.isnan(value := getattr(part, name))]
+        means[name] = round(sum(values) / max(1, len(values)), 4)
+    return means
+
+
+def _log(output: Path, record: dict[str, Any]) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")

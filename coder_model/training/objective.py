@@ -1,0 +1,102 @@
+"""The joint loss: autoregressive on every clean token, plus block diffusion on noised blocks, in one pass.
+
+The clean tokens attend causally; each noised block attends to the clean tokens before it and to itself in both
+directions (BD3-LM, arXiv:2503.09573), so both losses share the clean half's work. The autoregressive half is what
+`verify` relies on, and it makes the diffusion half learn faster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coder_model.masks import noised_mask
+from coder_model.model import Attend, Transformer
+from coder_model.training.cross_entropy import linear_cross_entropy
+from coder_model.training.sampler import IGNORE, Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Of one batch; the means are in nats per token."""
+
+    total: Tensor
+    """[] float32, differentiable."""
+    autoregressive: float
+    full: float
+    """Denoising, over blocks masked whole."""
+    partial: float
+    """Denoising, over the other blocks."""
+
+
+def joint_loss(model: Transformer, batch: Batch, diffusion_weight: float, dtype: torch.dtype) -> Losses:
+    """Returns 1.0 x autoregressive + `diffusion_weight` x diffusion, each a mean over its targets.
+
+    Args:
+        model: the weights.
+        batch: see `Batch`.
+        diffusion_weight: lambda in [0, 1].
+        dtype: of the matrix products, bfloat16 where the processor has it.
+    """
+    length = batch.clean.shape[1]
+    tokens = torch.cat([batch.clean, batch.noised], dim=1)
+    slot = torch.arange(batch.block_length)
+    positions = torch.cat(
+        [
+            torch.arange(length).expand_as(batch.clean),
+            (batch.starts[:, :, None] + slot).flatten(1),
+        ],
+        dim=1,
+    )
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        hidden = model(tokens, positions, joint_attention(batch, dtype)).flatten(0, 1)
+    targets = torch.cat([batch.targets, batch.noised_targets], dim=1).flatten()
+    kept = targets != IGNORE
+    is_noised = torch.cat(
+        [torch.zeros_like(batch.targets, dtype=torch.bool), torch.ones_like(batch.noised, dtype=torch.bool)], dim=1
+    ).flatten()[kept]
+    full = batch.full.repeat_interleave(batch.block_length, dim=1)
+    is_full = torch.cat([torch.zeros_like(batch.targets, dtype=torch.bool), full], dim=1).flatten()[kept]
+    weights = torch.where(
+        is_noised, diffusion_weight / is_noised.sum().clamp(min=1), 1.0 / (~is_noised).sum().clamp(min=1)
+    )
+    total, each = linear_cross_entropy(
+        hidden[kept], model.embed_tokens.weight, targets[kept], weights, dtype
+    )
+    return Losses(total, _mean(each[~is_noised]), _mean(each[is_full]), _mean(each[is_noised & ~is_full]))
+
+
+def joint_attention(batch: Batch, dtype: torch.dtype) -> Attend:
+    """The training pass's attention over T clean tokens and N noised slots.
+
+    Plain matrix products with an additive mask: on a CPU, in bfloat16, twice as fast forward and backward as the fused
+    kernel that torch 2.13 picks.
+    """
+    length = batch.clean.shape[1]
+    causal = _bias(torch.ones(length, length, dtype=torch.bool).tril(), dtype)
+    noised = _bias(noised_mask(batch.starts, batch.block_length, length)[:, None], dtype)
+
+    def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        groups = q.shape[1] // k.shape[1]
+        q = q.to(dtype)
+        k = k.to(dtype).repeat_interleave(groups, dim=1)
+        v = v.to(dtype).repeat_interleave(groups, dim=1)
+        clean = _attention(q[:, :, :length], k[:, :, :length], v[:, :, :length], causal)
+        return torch.cat([clean, _attention(q[:, :, length:], k, v, noised)], dim=2)
+
+    return attend
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias
+    return scores.softmax(dim=-1) @ v
+
+
+def _bias(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, float("-inf"))
+
+
+def _mean(losses: Tensor) -> float:
+    return float(losses.mean()) if losses.numel() else float("nan")

@@ -1,0 +1,152 @@
+"""From prepared shards to training batches; batch number n is a function of the seed and n alone.
+
+That makes resuming exact without saving any state of the data: the step says which batch comes next.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coder_model.prompt import layout
+from coder_model.syntax import language_of
+from coder_model.tokenizer import EOM, MASK, PAD, CodeTokenizer
+from coder_model.training.holes import sample_hole
+from coder_model.training.shards import Shard
+
+IGNORE = -100
+"""A target that carries no loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseOptions:
+    """How blocks are noised."""
+
+    block_lengths: tuple[int, ...] = (8, 16, 32)
+    """One is drawn per batch; each must divide `slots`."""
+    slots: int = 128
+    """Noised slots per sequence, in blocks of the drawn length."""
+    min_rate: float = 0.3
+    full_share: float = 0.3
+    """Share of the blocks that are masked whole, as in the first denoise step; the others draw from [min_rate, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One document with a hole."""
+
+    tokens: list[int]
+    prefix_start: int
+    """Index of the first token of the prefix."""
+    hole_start: int
+    """Index of the first token of the middle, the healed piece included; EOM is the last token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """T clean tokens per row, and K noised blocks of L slots that may start anywhere in them."""
+
+    clean: Tensor
+    """[B, T] int64."""
+    targets: Tensor
+    """[B, T] int64, the token that follows each clean token, or IGNORE."""
+    starts: Tensor
+    """[B, K] int64, index in `clean` of each block's slot 0."""
+    noised: Tensor
+    """[B, K * L] int64: slot 0 of each block is clean, the others are clean or MASK."""
+    noised_targets: Tensor
+    """[B, K * L] int64, the token of the *next* slot where that is masked (shifted form), or IGNORE."""
+    block_length: int
+    full: Tensor
+    """[B, K] bool, True for blocks masked whole."""
+
+    def split(self, rows: int) -> list[Batch]:
+        """Returns the batch in parts of at most `rows` rows."""
+        tensors = (self.clean, self.targets, self.starts, self.noised, self.noised_targets, self.full)
+        return [
+            Batch(clean, targets, starts, noised, noised_targets, self.block_length, full)
+            for clean, targets, starts, noised, noised_targets, full in zip(
+                *(tensor.split(rows) for tensor in tensors), strict=True
+            )
+        ]
+
+
+class Sampler:
+    """Draws batches from a shard."""
+
+    def __init__(self, shard: Shard, tokenizer: CodeTokenizer, noise: NoiseOptions, seed: int) -> None:
+        self._shard, self._tokenizer, self._noise, self._seed = shard, tokenizer, noise, seed
+
+    def batch(self, number: int, rows: int, length: int) -> Batch:
+        """Returns batch `number`: `rows` rows of `length` tokens, the same for the same arguments always."""
+        rng = random.Random(f"{self._seed}/{number}")
+        block_length = rng.choice(self._noise.block_lengths)
+        packed = [self._row(rng, length, block_length) for _ in range(rows)]
+        clean = torch.tensor([row for row, _ in packed])
+        starts = torch.tensor([starts for _, starts in packed])
+        return self._noise_blocks(clean, starts, block_length, np.random.default_rng(rng.getrandbits(64)))
+
+    def example(self, rng: random.Random, length: int) -> Example:
+        """Draws a file, weighted by its length, and cuts a hole into a window of it of at most `length` tokens."""
+        at = rng.randrange(int(self._shard.offsets[-1]))
+        index = int(np.searchsorted(self._shard.offsets, at, side="right")) - 1
+        ids = self._shard.file(index)
+        size = min(len(ids), rng.randint(length // 2, length + length // 2))
+        start = min(max(0, at - int(self._shard.offsets[index]) - rng.randrange(size)), len(ids) - size)
+        text = self._tokenizer.decode(ids[start : start + size].tolist())
+        return self._cut(text or "\n", self._shard.names[index], start + size == len(ids), rng, length)
+
+    def _cut(self, text: str, name: str, ends: bool, rng: random.Random, length: int) -> Example:
+        hole = sample_hole(text, language_of(name), rng)
+        piece = self._tokenizer.last_piece(text[: hole.start])
+        before = self._tokenizer.encode(text[: hole.start - len(piece)])
+        middle = self._tokenizer.encode(text[hole.start - len(piece) : hole.end])[: length // 2]
+        suffix = [] if rng.random() < 0.1 else self._tokenizer.encode(text[hole.end :])
+        shown = rng.randint(length // 16, length // 3)
+        label = self._tokenizer.encode(name if rng.random() < 0.7 else "." + name.rsplit(".", 1)[-1])[:16]
+        head = layout(label, suffix[:shown], ends and 0 < len(suffix) <= shown, [], [])
+        prefix = before[-max(1, length - len(head) - len(middle) - 1) :]
+        return Example([*head, *prefix, *middle, EOM], len(head), len(head) + len(prefix))
+
+    def _row(self, rng: random.Random, length: int, block_length: int) -> tuple[list[int], list[int]]:
+        """Packs examples into one row and chooses where its blocks start: at the holes first, then anywhere."""
+        tokens: list[int] = []
+        holes: list[int] = []
+        anywhere: list[int] = []
+        while len(tokens) < length:
+            example = self.example(rng, length)
+            base = len(tokens)
+            tokens += example.tokens
+            holes += range(base + example.hole_start, len(tokens) - 1, block_length)
+            anywhere += range(base + example.prefix_start, len(tokens) - 1)
+        last = length - block_length
+        n_blocks = self._noise.slots // block_length
+        starts = [start for start in holes if start <= last][:n_blocks]
+        starts += [min(start, last) for start in rng.choices(anywhere, k=n_blocks - len(starts))]
+        return tokens[:length], starts
+
+    def _noise_blocks(self, clean: Tensor, starts: Tensor, block_length: int, rng: np.random.Generator) -> Batch:
+        rows, n_blocks = starts.shape
+        slot = torch.arange(block_length)
+        index = (starts[:, :, None] + slot).view(rows, -1)
+        x0 = clean.gather(1, index).view(rows, n_blocks, block_length)
+        # slots after the end of the middle belong to the next document: always masked, never a target
+        outside = ((x0 == EOM).cumsum(2) - (x0 == EOM).int()) > 0
+        full = torch.from_numpy(rng.random((rows, n_blocks)) < self._noise.full_share)
+        rate = torch.from_numpy(rng.uniform(self._noise.min_rate, 1.0, (rows, n_blocks))).masked_fill(full, 1.0)
+        masked = torch.from_numpy(rng.random((rows, n_blocks, block_length))) < rate[:, :, None]
+        masked[:, :, 1] |= ~masked[:, :, 1:].any(2)
+        masked = (masked | outside) & (slot > 0)
+        noised = x0.masked_fill(masked, MASK)
+        wanted = x0.masked_fill(~masked | outside, IGNORE)
+        shifted = torch.cat([wanted[:, :, 1:], torch.full_like(wanted[:, :, :1], IGNORE)], dim=2)
+        following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], PAD)], dim=1)
+        # what follows EOM is another document
+        targets = following.masked_fill((clean == EOM) | (following == PAD), IGNORE)
+        return Batch(
+            clean, targets, starts, noised.view(rows, -1), shifted.view(rows, -1), block_length, full
+        )
