@@ -1,0 +1,1 @@
+"""Tensor operations that know no model: each plain torch now, each the reference of a kernel later."""

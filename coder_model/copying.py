@@ -1,0 +1,75 @@
+"""Drafts from the text itself: where the end of the prefix stood before, and how it went on there.
+
+About a quarter of what people type next stands in the document already. The longest match of the text before the hole
+proposes the next token; the longer the match, the more weight the proposal has beside the model's own opinion. As in a
+pointer-sentinel mixture (arXiv:1609.07843), p(x) = (1 - w) p_model(x) + w [x is the proposal].
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+
+LONGEST = 24
+"""Tokens of a match that are compared; longer ones count as this long."""
+MATCH_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16)
+WEIGHTS = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`."""
+_END = -1
+
+
+class CopySource:
+    """Follows the text as it is decided, and proposes what came next where it stood before."""
+
+    def __init__(self, document: list[int], after: list[int]) -> None:
+        """Takes the tokens before the hole and those after it."""
+        self._tokens = np.array([_END, *document, _END, *after, _END], np.int64)
+        self._tail = document[-LONGEST:]
+        self._next = self._search(self._tail)
+
+    @property
+    def weight(self) -> float:
+        """How much the proposal counts, in [0, 1)."""
+        index = bisect_right(MATCH_LENGTHS, self._match) - 1
+        return WEIGHTS[index] if index >= 0 and self.proposals(1) else 0.0
+
+    def proposals(self, count: int) -> list[int]:
+        """Returns up to `count` tokens that followed the longest match; empty when there is none."""
+        run = self._tokens[self._next : self._next + count].tolist()
+        return run[: run.index(_END)] if _END in run else run
+
+    def advance(self, token: int) -> None:
+        """Moves on by one decided token: along the match when it was the proposed one, else to a new match."""
+        self._tail = [*self._tail[1 - LONGEST :], token]
+        if self.proposals(1) == [token]:
+            self._next += 1
+            self._match += 1
+        else:
+            self._next = self._search(self._tail)
+
+    def prefer(self, allowed: set[int]) -> None:
+        """Restricts the next proposal to `allowed` tokens: the longest match that goes on with one of them."""
+        if not allowed.intersection(self.proposals(1)):
+            self._next = self._search(self._tail, allowed)
+
+    def _search(self, tail: list[int], allowed: set[int] | None = None) -> int:
+        """Index after the longest match of the tail's end, the one nearest the hole among equals; sets its length."""
+        self._match = 0
+        if not tail:
+            return len(self._tokens)
+        ends = np.flatnonzero(self._tokens == tail[-1]) + 1
+        ends = ends[self._tokens[ends] != _END]
+        if allowed is not None:
+            ends = ends[np.isin(self._tokens[ends], list(allowed))]
+        if not len(ends):
+            return len(self._tokens)
+        length = 1
+        while length < len(tail):
+            longer = ends[self._tokens[np.maximum(ends - length - 1, 0)] == tail[-length - 1]]
+            if not len(longer):
+                break
+            ends, length = longer, length + 1
+        self._match = length
+        hole = int(np.flatnonzero(self._tokens == _END)[1])
+        return int(ends[np.abs(ends - hole).argmin()])

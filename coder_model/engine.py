@@ -1,0 +1,215 @@
+"""The facade: a request in, drafts out. Owns the weights and one KV cache per recent document."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from coder_model import prompt, weights
+from coder_model.copying import CopySource
+from coder_model.denoise import Canvas, DeadlineReached, Decoder, FillOptions, Middle, Progress, fill_middle
+from coder_model.model import Transformer
+from coder_model.opinion import Opinion, Vocabulary
+from coder_model.policies import POLICIES, PolicyOptions
+from coder_model.tokenizer import CodeTokenizer
+from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput, Slot
+
+DEFAULT_MODEL = Path(__file__).parent / "default"
+ONE_TOKEN = "one_token"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How the engine fills.
+
+    Raises:
+        InvalidInput: names the option, what was expected and what was found.
+    """
+
+    policy: str = "threshold"
+    """A name of `policies.POLICIES`, or `one_token`: no drafts, the reference of all speed."""
+    threshold: float = 0.9
+    factor: float = 1.0
+    entropy_bound: float = 0.1
+    k: int = 2
+    block_length: int = 0
+    """Slots per block; 0: the model's own."""
+    max_steps: int = 4
+    """Denoise steps per block."""
+    verify: bool = True
+    copy: bool = True
+    """Proposals from the text itself."""
+    min_copy: int = 2
+    remask_below: float = 0.3
+    reuse: bool = True
+    """Keep the KV cache of a document between requests."""
+    sessions: int = 8
+    """Documents whose cache is kept."""
+
+    def __post_init__(self) -> None:
+        if self.policy not in (*POLICIES, ONE_TOKEN):
+            raise InvalidInput(f"policy must be one of {', '.join((*POLICIES, ONE_TOKEN))}, got {self.policy!r}")
+        if self.block_length and self.block_length < 2:
+            raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
+        for name in ("k", "max_steps", "sessions"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+def never() -> bool:
+    """Returns False: the work stays wanted."""
+    return False
+
+
+class Engine:
+    """A loaded model that fills holes, one request at a time."""
+
+    def __init__(
+        self, model: Transformer, tokenizer: CodeTokenizer, name: str = "", options: EngineOptions | None = None
+    ) -> None:
+        self.options = options or EngineOptions()
+        self.name = name
+        self.parameters = sum(p.numel() for p in model.parameters())
+        self._model, self._tokenizer = model, tokenizer
+        self._vocabulary = Vocabulary(tokenizer)
+        self._budget = prompt.Budget.of(model.config.context_tokens)
+        self._sessions: OrderedDict[str, Decoder] = OrderedDict()
+        policy = self.options.policy
+        self._fill_options = FillOptions(
+            policy=None if policy == ONE_TOKEN else POLICIES[policy],
+            policy_options=PolicyOptions(
+                self.options.threshold, self.options.factor, self.options.entropy_bound, self.options.k
+            ),
+            block_length=self.options.block_length or model.config.block_length,
+            max_steps=self.options.max_steps,
+            max_tokens=self._budget.middle,
+            verify=self.options.verify or policy == ONE_TOKEN,
+            min_copy=self.options.min_copy,
+            remask_below=self.options.remask_below,
+        )
+
+    @classmethod
+    def load(cls, directory: Path | None = None, options: EngineOptions | None = None) -> Engine:
+        """Loads a model directory; the embedded model when none is named.
+
+        Raises:
+            ModelFileError: when a file is missing, broken, or of another model.
+        """
+        directory = directory or DEFAULT_MODEL
+        model, tokenizer = weights.load(directory)
+        return cls(model, tokenizer, directory.name, options)
+
+    def warm_up(self) -> None:
+        """Runs one small fill, so that the first real one pays for nothing but itself."""
+        for _ in self.fill(FillRequest("warm-up", "def add(a, b):\n    return ", "\n", path="a.py")):
+            pass
+        self._sessions.pop("warm-up", None)
+
+    @torch.inference_mode()
+    def fill(
+        self, request: FillRequest, cancelled: Callable[[], bool] = never, watch: bool = False
+    ) -> Iterator[Draft]:
+        """Fills the hole of a request.
+
+        Args:
+            request: what to fill.
+            cancelled: asked before every pass.
+            watch: True adds the canvas to the drafts.
+
+        Yields:
+            A draft after every pass, and a last one with `final` set.
+
+        Raises:
+            Cancelled: within one pass after `cancelled` says so.
+        """
+        began = time.perf_counter()
+        deadline = began + request.deadline_ms / 1000 if request.deadline_ms else math.inf
+
+        def check() -> None:
+            if cancelled():
+                raise Cancelled
+            if time.perf_counter() >= deadline:
+                raise DeadlineReached
+
+        built = prompt.build(request, self._tokenizer, self._budget)
+        copies = CopySource(built.document, built.after) if self.options.copy else None
+        opinion = Opinion(self._vocabulary, built.heal, request.hole == "line", copies)
+        middle = Middle()
+        view = _View(self._tokenizer, built.heal, request.hole == "line", began, watch)
+        finished = True
+        try:
+            decoder = self._session(request.session)
+            p = decoder.read(built.context, check)
+            for progress in fill_middle(decoder, p, opinion, self._fill_options, middle, check):
+                yield view.draft(middle, progress)
+        except DeadlineReached:
+            finished = False
+        yield view.final(middle, finished)
+
+    def _session(self, name: str) -> Decoder:
+        """The document's decoder, its cache as the last request left it."""
+        decoder = self._sessions.pop(name, None) if self.options.reuse else None
+        decoder = decoder or Decoder(self._model, self._vocabulary.forbidden)
+        self._sessions[name] = decoder
+        while len(self._sessions) > self.options.sessions:
+            self._sessions.popitem(last=False)
+        return decoder
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Turns the loop's state into drafts."""
+
+    tokenizer: CodeTokenizer
+    heal: bytes
+    one_line: bool
+    began: float
+    watch: bool
+
+    def draft(self, middle: Middle, progress: Progress) -> Draft:
+        tokens = list(middle.tokens)
+        slots: tuple[Slot, ...] = ()
+        if progress.canvas is not None:
+            tokens += _leftmost_run(progress.canvas)
+            slots = self._slots(progress.canvas) if self.watch else ()
+        return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
+
+    def final(self, middle: Middle, finished: bool) -> Draft:
+        return self._of(middle, self.text(middle.tokens), final=True, finished=finished, kind="final", slots=())
+
+    def text(self, tokens: list[int]) -> str:
+        """The new text behind tokens: what the heal brought back is not new, and a one-line hole ends with its line."""
+        data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
+        text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
+        return text.split("\n", 1)[0] if self.one_line else text
+
+    def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
+        n = len(middle.tokens)
+        return Draft(
+            text=text,
+            confidence=math.exp(middle.log_confidence / n) if n else 1.0,
+            steps=middle.steps,
+            tokens=n,
+            elapsed_ms=(time.perf_counter() - self.began) * 1000,
+            **rest,  # type: ignore[arg-type]
+        )
+
+    def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
+        rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)
+        return tuple(Slot("" if m else self.tokenizer.decode([t]), c, m) for t, c, m in rows)
+
+
+def _leftmost_run(canvas: Canvas) -> list[int]:
+    """The revealed tokens after slot 0 (which is decided already) and before the first mask."""
+    run: list[int] = []
+    for token, masked in zip(canvas.tokens[1:].tolist(), canvas.masked[1:].tolist(), strict=True):
+        if masked:
+            break
+        run.append(token)
+    return run

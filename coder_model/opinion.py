@@ -1,0 +1,103 @@
+"""How the next token is decided: the model's autoregressive opinion, the copy's proposal, and the text to be healed.
+
+The one place where a token is chosen. Decoding one token at a time asks it after every pass; verify asks it along a
+draft; both get the same answers, which is why a draft changes the speed and never the text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import torch
+from torch import Tensor
+
+from coder_model.copying import CopySource
+from coder_model.tokenizer import EOM, N_SPECIAL, CodeTokenizer
+
+EMPTY_NEEDS = 0.5
+"""An empty middle is the answer only when the model is at least this sure of it."""
+
+
+class Vocabulary:
+    """What each token may do in a middle; made once per tokenizer."""
+
+    def __init__(self, tokenizer: CodeTokenizer) -> None:
+        self.bytes = tokenizer.token_bytes
+        never = [i for i in range(tokenizer.vocab_size) if i < N_SPECIAL or b"\0" in self.bytes[i]]
+        self.forbidden = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
+        self.forbidden[[i for i in never if i != EOM]] = True
+        self.is_eom = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
+        self.is_eom[EOM] = True
+        self.ends_line = torch.tensor([b"\n" in data or i == EOM for i, data in enumerate(self.bytes)])
+        self._sorted = sorted((data, i) for i, data in enumerate(self.bytes) if i >= N_SPECIAL)
+
+    def healing(self, heal: bytes) -> set[int]:
+        """Returns the tokens that go on with `heal`: they begin with it, or it begins with them."""
+        at = bisect_left(self._sorted, (heal, -1))
+        found = set()
+        while at < len(self._sorted) and self._sorted[at][0].startswith(heal):
+            found.add(self._sorted[at][1])
+            at += 1
+        for length in range(1, len(heal)):
+            at = bisect_left(self._sorted, (heal[:length], -1))
+            if at < len(self._sorted) and self._sorted[at][0] == heal[:length]:
+                found.add(self._sorted[at][1])
+        return found
+
+
+class Opinion:
+    """Decides the tokens of one middle, from left to right."""
+
+    def __init__(self, vocabulary: Vocabulary, heal: bytes, one_line: bool, copies: CopySource | None) -> None:
+        self._vocabulary = vocabulary
+        self._final = vocabulary.ends_line if one_line else vocabulary.is_eom
+        self._copies = copies
+        self.heal = heal
+        """Bytes that the next tokens must still begin with."""
+        self._fresh = True
+        self._constrain()
+
+    def choose(self, p: Tensor) -> tuple[int, float]:
+        """Returns the next token and its probability.
+
+        Args:
+            p: [V] float32, the model's distribution, forbidden tokens at 0.
+        """
+        if self._allowed:
+            p = torch.where(self._allowed_mask, p, 0.0)
+            p = p / p.sum().clamp(min=1e-30)
+        proposal = self._copies.proposals(1) if self._copies else []
+        if proposal and (not self._allowed or proposal[0] in self._allowed):
+            weight = self._copies.weight if self._copies else 0.0
+            p = p * (1 - weight)
+            p[proposal[0]] += weight
+        token = int(p.argmax())
+        if self._fresh and self.ends(token) and float(p[self._final].sum()) < EMPTY_NEEDS:
+            token = int(p.masked_fill(self._final, 0.0).argmax())
+        return token, float(p[token])
+
+    def ends(self, token: int) -> bool:
+        """Returns True when `token` ends the middle: EOM, or a line end in a hole of one line."""
+        # a line end inside the text to heal is old text
+        return bool(self._final[token]) and not self.heal
+
+    def advance(self, token: int) -> None:
+        """Takes note of a decided token."""
+        data = self._vocabulary.bytes[token]
+        self._fresh = self._fresh and len(data) <= len(self.heal)
+        self.heal = self.heal[len(data) :]
+        if self._copies:
+            self._copies.advance(token)
+        self._constrain()
+
+    def proposals(self, count: int) -> list[int]:
+        """Returns up to `count` tokens that the text itself proposes to go on with."""
+        return self._copies.proposals(count) if self._copies else []
+
+    def _constrain(self) -> None:
+        self._allowed = self._vocabulary.healing(self.heal) if self.heal else set()
+        if self._allowed:
+            self._allowed_mask = torch.zeros_like(self._vocabulary.forbidden)
+            self._allowed_mask[list(self._allowed)] = True
+            if self._copies:
+                self._copies.prefer(self._allowed)
