@@ -1,0 +1,161 @@
+"""The server's own copy of the open documents.
+
+pygls' copy splits lines where the protocol does not (form feed, U+0085, U+2028) and so drifts from the editor's; here a
+line ends at `\\n`, `\\r\\n` or `\\r` and nothing else (LSP 3.18, "Text Documents"). A document is a list of lines, each with
+its line end: an edit touches the lines of its range and moves pointers, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+Encoding = Literal["utf-8", "utf-16", "utf-32"]
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a document as the protocol says it."""
+
+    line: int
+    """From 0."""
+    character: int
+    """In units of the negotiated encoding, from 0."""
+
+
+@dataclass
+class Document:
+    """One open document."""
+
+    uri: str
+    language: str
+    version: int
+    encoding: Encoding
+    lines: list[str] = field(default_factory=lambda: [""])
+    """Each with its line end; the last one has none and may be empty."""
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.lines)
+
+    def replace_all(self, text: str) -> None:
+        """Takes a new text."""
+        self.lines = split_lines(join_surrogates(text))
+
+    def replace(self, start: Position, end: Position, text: str) -> None:
+        """Replaces a range; positions beyond a line or the document count as its end, and a reversed range is turned."""
+        (first, left), (last, right) = sorted((self.place(start), self.place(end)))
+        changed = self.lines[first][:left] + text + self.lines[last][right:]
+        if left == 0 and first > 0 and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
+            first -= 1
+            changed = self.lines[first] + changed
+        after = last + 1
+        if after < len(self.lines):
+            # what follows a line end starts a line: the next line stays as it is
+            self.lines[first:after] = split_lines(join_surrogates(changed))[:-1]
+        else:
+            self.lines[first:after] = split_lines(join_surrogates(changed))
+
+    def place(self, position: Position) -> tuple[int, int]:
+        """Returns line and code point of a position, clamped to the document; inside a character means after it."""
+        if position.line >= len(self.lines):
+            return len(self.lines) - 1, len(self.lines[-1])
+        line = self.lines[max(0, position.line)]
+        content = line.rstrip("\r\n")
+        if position.line < 0:
+            return 0, 0
+        return position.line, code_points(content, max(0, position.character), self.encoding)
+
+    def around(self, position: Position, before: int, after: int) -> tuple[str, str]:
+        """Returns the text on both sides of a position, at most about `before` and `after` code points of it."""
+        row, column = self.place(position)
+        prefix = [self.lines[row][:column]]
+        size = column
+        for line in reversed(self.lines[:row]):
+            if size >= before:
+                break
+            prefix.append(line)
+            size += len(line)
+        suffix = [self.lines[row][column:]]
+        size = len(suffix[0])
+        for index in range(row + 1, len(self.lines)):
+            if size >= after:
+                break
+            suffix.append(self.lines[index])
+            size += len(self.lines[index])
+        return "".join(reversed(prefix))[-before:], "".join(suffix)[:after]
+
+    def position(self, row: int, column: int) -> Position:
+        """Returns the protocol's position of code point `column` of line `row`."""
+        return Position(row, units(self.lines[row][:column], self.encoding))
+
+
+def split_lines(text: str) -> list[str]:
+    """Returns the lines of text with their ends; the last one has none, and is empty after a line end."""
+    lines = _LINE.findall(text)
+    if not lines or lines[-1].endswith(("\n", "\r")):
+        lines.append("")
+    return lines
+
+
+def join_surrogates(text: str) -> str:
+    """Returns text with every surrogate pair as the one character it stands for; lone halves stay.
+
+    Half an emoji can arrive in one edit and the other half in the next.
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def without_surrogates(text: str) -> str:
+    """Returns text with each lone surrogate replaced by U+FFFD, one for one, so that offsets stay."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def units(text: str, encoding: Encoding) -> int:
+    """Returns the length of text in units of an encoding."""
+    if encoding == "utf-32" or text.isascii():
+        return len(text)
+    if encoding == "utf-16":
+        return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def code_points(line: str, character: int, encoding: Encoding) -> int:
+    """Returns how many code points of line the first `character` units hold, one cut in the middle included."""
+    if encoding == "utf-32" or line.isascii():
+        return min(character, len(line))
+    if encoding == "utf-16":
+        head = line.encode("utf-16-le", "surrogatepass")[: 2 * character]
+        return len(head.decode("utf-16-le", "surrogatepass"))
+    head = line.encode("utf-8", "surrogatepass")[:character]
+    return len(head.translate(None, _CONTINUATION_BYTES))
+
+
+class Documents:
+    """The open documents by URI."""
+
+    def __init__(self) -> None:
+        self.encoding: Encoding = "utf-16"
+        self._open: dict[str, Document] = {}
+
+    def open(self, uri: str, language: str, version: int, text: str) -> None:
+        """Takes a document, replacing one of the same URI."""
+        document = Document(uri, language, version, self.encoding)
+        document.replace_all(text)
+        self._open[uri] = document
+
+    def get(self, uri: str) -> Document | None:
+        """Returns an open document, or None: nothing is ever read from the disk."""
+        return self._open.get(uri)
+
+    def close(self, uri: str) -> None:
+        """Forgets a document."""
+        self._open.pop(uri, None)

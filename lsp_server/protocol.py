@@ -1,0 +1,121 @@
+"""JSON-RPC over stdio as we want it: lenient in what it takes, silent towards the user, never an unanswered request.
+
+Three things differ from pygls: the documents are ours (its copy breaks lines where the protocol does not), a request
+that cannot be read is answered with an error instead of a popup, and the reader survives odd headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import sys
+import threading
+from typing import Any, BinaryIO
+
+import cattrs
+from lsprotocol import converters, types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.io_ import StdoutWriter
+from pygls.protocol import LanguageServerProtocol
+from pygls.protocol.language_server import lsp_method
+
+logger = logging.getLogger(__name__)
+
+MAX_HEADER_BYTES = 8 << 10
+MAX_BODY_BYTES = 64 << 20
+_LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
+
+
+class Protocol(LanguageServerProtocol):
+    """pygls' protocol without its document store."""
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> Any:
+        """Passes the notification on, and keeps no copy."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> Any:
+        """Passes the notification on, and keeps no copy."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> Any:
+        """Passes the notification on, and keeps no copy."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+
+    def receive(self, body: bytes) -> None:
+        """Handles one message; a request that cannot be read is answered with an error."""
+        try:
+            data = json.loads(body)
+        except ValueError:
+            logger.warning("a message of %d bytes is no JSON", len(body))
+            return
+        if not isinstance(data, dict):
+            logger.warning("a message must be a JSON object, got %s", type(data).__name__)
+            return
+        try:
+            self.handle_message(self.structure_message(data))
+        except JsonRpcException:
+            if "method" in data and "id" in data:
+                self._send_response(data["id"], error=JsonRpcInvalidParams().to_response_error())
+        except AttributeError:
+            logger.warning("a message must be JSON-RPC 2.0")
+
+
+def lenient_converter() -> cattrs.Converter:
+    """Returns lsprotocol's converter, with trigger kinds as old and new clients send them.
+
+    vscode-languageclient 9 counts from 0, LSP 3.18 from 1: 0 can only mean Invoked, and what is unknown is Automatic.
+    """
+    converter = converters.get_converter()
+    kind = types.InlineCompletionTriggerKind
+
+    def trigger_kind(value: Any, _: Any) -> types.InlineCompletionTriggerKind:
+        return kind.Invoked if value in (0, 1) else kind.Automatic
+
+    converter.register_structure_hook(kind, trigger_kind)
+    return converter
+
+
+async def serve_stdio(protocol: Protocol, stdin: BinaryIO, stdout: BinaryIO) -> None:
+    """Serves one client until its stream ends."""
+    protocol.set_writer(StdoutWriter(stdout))
+    loop = asyncio.get_running_loop()
+    bodies: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def read() -> None:
+        # a thread of its own: nothing else may keep the reader from the next cancel
+        for body in iter(lambda: read_body(stdin), None):
+            loop.call_soon_threadsafe(bodies.put_nowait, body)
+        loop.call_soon_threadsafe(bodies.put_nowait, None)
+
+    threading.Thread(target=read, daemon=True, name="stdin").start()
+    while (body := await bodies.get()) is not None:
+        protocol.receive(body)
+
+
+def read_body(stream: BinaryIO) -> bytes | None:
+    """Returns the next message's body, or None at the end of the stream or when no body can follow.
+
+    Header names count in any case; a length over `MAX_BODY_BYTES` ends the stream, since what follows cannot be skipped
+    in reasonable time.
+    """
+    length: int | None = None
+    header_bytes = 0
+    while True:
+        line = stream.readline(MAX_HEADER_BYTES)
+        header_bytes += len(line)
+        if not line or header_bytes > MAX_HEADER_BYTES:
+            return None
+        if match := _LENGTH.match(line):
+            length = int(match.group(1))
+        elif not line.strip() and length is not None:
+            break
+    if length > MAX_BODY_BYTES:
+        print(f"a message must be at most {MAX_BODY_BYTES} bytes, got {length}", file=sys.stderr)
+        return None
+    body = stream.read(length)
+    return body if len(body) == length else None

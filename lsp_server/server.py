@@ -1,0 +1,193 @@
+"""The language server: each handler unpacks, makes one call, and packs. Protocol units stop here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from lsp_server.backends.worker import WorkerBackend, worker_command
+from lsp_server.completion import Completer, ContentModified, Suggestion
+from lsp_server.documents import Documents, Encoding, Position
+from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
+from lsp_server.settings import Settings, read_settings
+
+logger = logging.getLogger(__name__)
+
+ACCEPTED = "unmask.accepted"
+"""Command of every item: the client runs it after accepting, which is the only sign of it in the protocol."""
+PARENT_CHECK_S = 2.0
+MakeBackend = Callable[[Settings], WorkerBackend]
+
+
+def default_backend(settings: Settings) -> WorkerBackend:
+    """Returns the worker with the embedded model."""
+    return WorkerBackend(worker_command({"policy": settings.policy, "reuse": settings.reuse}))
+
+
+class UnmaskServer(LanguageServer):
+    """The server's state: documents, settings, and the backend once the client has said hello."""
+
+    def __init__(self, make_backend: MakeBackend) -> None:
+        super().__init__("unmask", _version(), protocol_cls=Protocol, converter_factory=lenient_converter)
+        self.documents = Documents()
+        self.settings = Settings()
+        self.backend: WorkerBackend | None = None
+        self.make_backend = make_backend
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Logs, instead of the popup that pygls shows: an error of ours must not stop the user typing."""
+        logger.error("%s: %s", getattr(source, "__name__", source), _place(error))
+
+    async def close(self) -> None:
+        """Ends the worker."""
+        if self.backend:
+            await self.backend.close()
+
+
+def make_server(make_backend: MakeBackend = default_backend) -> UnmaskServer:
+    """Returns a server with its handlers registered."""
+    server = UnmaskServer(make_backend)
+    completers: list[Completer] = []
+
+    @server.feature(types.INITIALIZE)
+    def initialize(params: types.InitializeParams) -> None:
+        server.settings = read_settings(params.initialization_options)
+        server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
+        server.backend = server.make_backend(server.settings)
+        completers.append(Completer(server.documents, server.backend))
+
+    @server.feature(types.INITIALIZED)
+    async def initialized(_: types.InitializedParams) -> None:
+        if server.backend:
+            await server.backend.start()
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def did_open(params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        server.documents.open(document.uri, document.language_id, document.version, document.text)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def did_change(params: types.DidChangeTextDocumentParams) -> None:
+        document = server.documents.get(params.text_document.uri)
+        if document is None:
+            logger.warning("a change of a document that is not open")
+            return
+        for change in params.content_changes:
+            if isinstance(change, types.TextDocumentContentChangePartial):
+                document.replace(_position(change.range.start), _position(change.range.end), change.text)
+            else:
+                document.replace_all(change.text)
+        document.version = params.text_document.version
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def did_close(params: types.DidCloseTextDocumentParams) -> None:
+        server.documents.close(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+        invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+        deadline_ms = server.settings.deadline_invoked_ms if invoked else server.settings.deadline_ms
+        try:
+            suggestion = await completers[0].complete(
+                params.text_document.uri, _position(params.position), deadline_ms
+            )
+        except ContentModified:
+            code = types.LSPErrorCodes.ContentModified.value
+            raise JsonRpcException("the document changed", code) from None
+        except Exception as error:  # noqa: BLE001  the one place where a bug of ours becomes silence
+            logger.error("inline completion failed: %s", _place(error))
+            suggestion = None
+        return types.InlineCompletionList(items=[_item(server.documents, params, suggestion)] if suggestion else [])
+
+    @server.command(ACCEPTED)
+    def accepted(*_: object) -> None:
+        """Runs in the client's name after it accepted an item; statistics will hang here."""
+
+    return server
+
+
+def run(make_backend: MakeBackend = default_backend) -> int:
+    """Serves on stdin and stdout until the client goes away; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # pygls logs whole messages, and those hold source text
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    server = make_server(make_backend)
+    with contextlib.suppress(SystemExit, BrokenPipeError, KeyboardInterrupt):
+        asyncio.run(_serve(server))
+    # the reader thread may hang in a read that never returns
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(server: UnmaskServer) -> None:
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    serving = asyncio.create_task(serve_stdio(server.protocol, stdin, stdout))  # type: ignore[arg-type]
+    orphaned = asyncio.create_task(_wait_for_orphanhood(server))
+    try:
+        await asyncio.wait([serving, orphaned], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await server.close()
+
+
+async def _wait_for_orphanhood(server: UnmaskServer) -> None:
+    """Returns when the client's process is gone although its end of the pipe is still held open."""
+    while True:
+        await asyncio.sleep(PARENT_CHECK_S)
+        if server.process_id is not None and not _is_alive(server.process_id):
+            return
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _position(position: types.Position) -> Position:
+    return Position(position.line, position.character)
+
+
+def _item(
+    documents: Documents, params: types.InlineCompletionParams, suggestion: Suggestion
+) -> types.InlineCompletionItem:
+    """The item for a suggestion: an empty range at the cursor, always explicit, as clients differ without one."""
+    document = documents.get(params.text_document.uri)
+    assert document
+    at = document.position(suggestion.row, suggestion.column)
+    cursor = types.Position(at.line, at.character)
+    draft = suggestion.draft
+    facts = {"steps": draft.steps, "tokens": draft.tokens, "elapsedMs": round(draft.elapsed_ms, 1)}
+    return types.InlineCompletionItem(
+        insert_text=suggestion.text,
+        range=types.Range(cursor, cursor),
+        command=types.Command(title="Accepted", command=ACCEPTED, arguments=[facts]),
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Type and place of an error, without its message: that may quote the user's text."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return f"{type(error).__name__} at {' < '.join(f'{Path(f.filename).name}:{f.lineno}' for f in reversed(frames))}"
+
+
+def _version() -> str:
+    try:
+        return version("unmask")
+    except PackageNotFoundError:
+        return "0"
