@@ -25,7 +25,10 @@ class CopySource:
     def __init__(self, document: list[int], after: list[int]) -> None:
         """Takes the tokens before the hole and those after it."""
         self._tokens = np.array([_END, *document, _END, *after, _END], np.int64)
+        self._hole = len(document) + 1
         self._tail = document[-LONGEST:]
+        # a place is copied once: a copy that ends where it began would go round for ever
+        self._taken = np.zeros(len(self._tokens), bool)
         self._next = self._search(self._tail)
 
     @property
@@ -36,13 +39,16 @@ class CopySource:
 
     def proposals(self, count: int) -> list[int]:
         """Returns up to `count` tokens that followed the longest match; empty when there is none."""
-        run = self._tokens[self._next : self._next + count].tolist()
-        return run[: run.index(_END)] if _END in run else run
+        run = self._tokens[self._next : self._next + count]
+        stop = np.flatnonzero((run == _END) | self._taken[self._next : self._next + count])
+        ids: list[int] = run[: stop[0] if len(stop) else count].tolist()
+        return ids
 
     def advance(self, token: int) -> None:
         """Moves on by one decided token: along the match when it was the proposed one, else to a new match."""
         self._tail = [*self._tail[1 - LONGEST :], token]
         if self.proposals(1) == [token]:
+            self._taken[self._next] = True
             self._next += 1
             self._match += 1
         else:
@@ -59,7 +65,7 @@ class CopySource:
         if not tail:
             return len(self._tokens)
         ends = np.flatnonzero(self._tokens == tail[-1]) + 1
-        ends = ends[self._tokens[ends] != _END]
+        ends = ends[(self._tokens[ends] != _END) & ~self._taken[ends]]
         if allowed is not None:
             ends = ends[np.isin(self._tokens[ends], list(allowed))]
         if not len(ends):
@@ -71,5 +77,4 @@ class CopySource:
                 break
             ends, length = longer, length + 1
         self._match = length
-        hole = int(np.flatnonzero(self._tokens == _END)[1])
-        return int(ends[np.abs(ends - hole).argmin()])
+        return int(ends[np.abs(ends - self._hole).argmin()])

@@ -31,6 +31,10 @@ COMMIT_TOKENS = 256
 """Context tokens per commit pass: between two passes a cancel is seen."""
 
 
+MAX_PERIOD, MIN_REPEATED = 24, 12
+"""A run of at most so many tokens that comes three times, and makes up at least so many tokens, is a loop."""
+
+
 class DeadlineReached(Exception):
     """Control flow: the deadline came, and what is decided so far is the answer."""
 
@@ -211,6 +215,7 @@ def fill_middle(
         accepted = _verify(draft, rows, opinion, middle) if options.verify else len(draft)
         decoder.truncate(start + 1 + accepted)
         yield Progress("verify", None)
+        middle.ended |= _drop_repetition_(middle.tokens)
         if middle.ended:
             return
         p = rows[accepted]
@@ -269,6 +274,17 @@ def _take(draft: list[int], confidences: list[float], opinion: Opinion, middle: 
     for token, confidence in zip(draft, confidences, strict=True):
         if not middle.ended:
             _decide(token, confidence, opinion, middle)
+
+
+def _drop_repetition_(tokens: list[int]) -> bool:
+    """Cuts tokens that end in one run said over and over, back to the first time; returns True when they did."""
+    for period in range(1, MAX_PERIOD + 1):
+        repeats = max(3, -(-MIN_REPEATED // period))
+        tail = tokens[-period * repeats :]
+        if len(tail) == period * repeats and tail == tail[:period] * repeats:
+            del tokens[len(tokens) - period * (repeats - 1) :]
+            return True
+    return False
 
 
 def _decide(token: int, probability: float, opinion: Opinion, middle: Middle) -> None:

@@ -176,4 +176,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # not sys.exit: the reader thread holds the lock of stdin
+    os._exit(main())

@@ -1,0 +1,82 @@
+"""Infill cases on disk.
+
+One JSON object a line, in `.jsonl` or `.jsonl.gz`:
+
+    id          any string, unique in its file
+    lang        language id of the protocol
+    prefix      text before the cursor
+    suffix      text after the cursor
+    reference   what belongs between them
+    mode        "single" or "multi" (optional; "single" when the reference has no line end)
+    kind        where the cursor stands (optional)
+    tags        any facts, for example {"copyable": true} (optional)
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coder_model.types import InvalidInput
+
+OWN_CASES = Path(__file__).parent / "data"
+_EXTENSION = {"python": "py", "javascript": "js", "typescript": "ts", "go": "go", "rust": "rs", "lua": "lua", "java": "java"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One hole with its reference."""
+
+    id: str
+    lang: str
+    prefix: str
+    suffix: str
+    reference: str
+    mode: str = "single"
+    kind: str = ""
+    tags: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def file_name(self) -> str:
+        """A name with the language's extension."""
+        return f"case.{_EXTENSION.get(self.lang, 'txt')}"
+
+
+def read_cases(path: Path, limit: int | None = None) -> list[Case]:
+    """Returns the cases of a file, or of all case files of a directory; `limit` of them, evenly spread.
+
+    Raises:
+        InvalidInput: when nothing is there, or a line is no case; names the file and the line.
+    """
+    files = sorted(f for f in path.iterdir() if f.name.endswith((".jsonl", ".jsonl.gz"))) if path.is_dir() else [path]
+    cases = [case for file in files for case in _read_file(file)]
+    if not cases:
+        raise InvalidInput(f"{path} must hold infill cases (.jsonl or .jsonl.gz), found none")
+    if limit and limit < len(cases):
+        cases = [cases[i * len(cases) // limit] for i in range(limit)]
+    return cases
+
+
+def _read_file(file: Path) -> Iterator[Case]:
+    try:
+        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+        with opened as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _case(line, f"{file}:{number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file} must be a file of infill cases: {error}") from error
+
+
+def _case(line: str, place: str) -> Case:
+    try:
+        row = json.loads(line)
+        texts = {name: row[name] for name in ("prefix", "suffix", "reference")}
+        mode = row.get("mode") or ("multi" if "\n" in texts["reference"].strip("\n") else "single")
+        return Case(str(row["id"]), row["lang"], **texts, mode=mode, kind=row.get("kind", ""), tags=row.get("tags") or {})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidInput(f"{place} must be a case with id, lang, prefix, suffix and reference: {error!r}") from error

@@ -1,0 +1,67 @@
+"""Scores of one completion against its reference; white space at both ends never counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from coder_model.evaluation.cases import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one completion earned."""
+
+    exact: float
+    """1.0 when equal to the reference."""
+    first_line: float
+    """1.0 when the first lines that hold anything are equal."""
+    similarity: float
+    """2 LCS / (lengths), in [0, 1]."""
+
+
+def score(case: Case, completion: str) -> Score:
+    """Returns the scores of a completion."""
+    reference, got = case.reference.strip(), completion.strip()
+    return Score(
+        float(reference == got),
+        float(_first_line(reference) == _first_line(got)),
+        similarity(reference, got),
+    )
+
+
+def similarity(a: str, b: str) -> float:
+    """Returns 2 LCS(a, b) / (len(a) + len(b)), 1.0 for two empty texts: rapidfuzz' ratio over 100."""
+    if not a and not b:
+        return 1.0
+    row = [0] * (len(b) + 1)
+    for x in a:
+        diagonal = 0
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], diagonal + 1 if x == y else max(row[j], row[j - 1])
+    return 2 * row[-1] / (len(a) + len(b))
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """Returns the q-th percentile, q in [0, 100]; NaN without values."""
+    return float(np.percentile(values, q)) if values else math.nan
+
+
+def mean(values: Sequence[float]) -> float:
+    """Returns the mean; NaN without values."""
+    return sum(values) / len(values) if values else math.nan
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """Returns the mean of a - b over the same cases, and the half-width of its 95 % interval."""
+    differences = np.array(a) - np.array(b)
+    if len(differences) < 2:
+        return float(differences.mean()) if len(differences) else math.nan, math.nan
+    return float(differences.mean()), float(1.96 * differences.std(ddof=1) / math.sqrt(len(differences)))
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

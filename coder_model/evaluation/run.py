@@ -1,0 +1,147 @@
+"""Runs deciders over cases and sums up: one row per decider and group of cases."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from coder_model.evaluation import baselines
+from coder_model.evaluation.cases import Case
+from coder_model.evaluation.metrics import Score, mean, paired_difference, percentile, score
+from coder_model.types import Draft, FillRequest, InvalidInput
+
+
+class Filler(Protocol):
+    """What is evaluated: an engine, or its fake in a test."""
+
+    def fill(self, request: FillRequest) -> Iterable[Draft]:
+        """Yields drafts, the last one final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One case, decided."""
+
+    case: Case
+    text: str
+    score: Score
+    steps: int
+    tokens: int
+    elapsed_ms: float
+
+
+Decide = Callable[[Case], tuple[str, int, int]]
+"""A case's completion, its steps and tokens."""
+
+
+def by_engine(engine: Filler) -> Decide:
+    """Returns a decider that asks an engine, each case as a document of its own."""
+
+    def decide(case: Case) -> tuple[str, int, int]:
+        hole = "block" if case.mode == "multi" else "line"
+        try:
+            request = FillRequest(
+                case.id, case.prefix, case.suffix, path=case.file_name, language=case.lang, hole=hole
+            )
+        except InvalidInput:
+            return "", 0, 0
+        *_, last = engine.fill(request)
+        return last.text, last.steps, last.tokens
+
+    return decide
+
+
+def by_copy(case: Case) -> tuple[str, int, int]:
+    """Decides by the copy baseline."""
+    return baselines.copy(case.prefix, case.suffix), 0, 0
+
+
+def run(cases: list[Case], decide: Decide, progress: Callable[[], None] = lambda: None) -> list[Outcome]:
+    """Returns the outcome of every case, in order."""
+    outcomes = []
+    for case in cases:
+        began = time.perf_counter()
+        text, steps, tokens = decide(case)
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        outcomes.append(Outcome(case, text, score(case, text), steps, tokens, elapsed_ms))
+        progress()
+    return outcomes
+
+
+def groups(outcomes: list[Outcome], by: Iterable[str]) -> dict[str, list[Outcome]]:
+    """Returns the outcomes as `all`, and by the values of fields or tags named in `by`."""
+    found: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        found["all"].append(outcome)
+        for name in by:
+            value = getattr(outcome.case, name, outcome.case.tags.get(name))
+            if value not in (None, ""):
+                found[f"{name}={value}"].append(outcome)
+    return dict(found)
+
+
+def summary(outcomes: list[Outcome]) -> dict[str, float]:
+    """Returns the figures of a group: percentages, tokens per step, steps per case, milliseconds."""
+    steps = sum(o.steps for o in outcomes)
+    times = [o.elapsed_ms for o in outcomes]
+    return {
+        "n": len(outcomes),
+        "exact": 100 * mean([o.score.exact for o in outcomes]),
+        "first_line": 100 * mean([o.score.first_line for o in outcomes]),
+        "similarity": 100 * mean([o.score.similarity for o in outcomes]),
+        "tokens_per_step": sum(o.tokens for o in outcomes) / steps if steps else 0.0,
+        "steps": steps / len(outcomes),
+        "p50_ms": percentile(times, 50),
+        "p95_ms": percentile(times, 95),
+    }
+
+
+def difference(a: list[Outcome], b: list[Outcome]) -> tuple[float, float]:
+    """Returns the exact match of a minus that of b in points, and the half-width of the 95 % interval."""
+    points, half = paired_difference([o.score.exact for o in a], [o.score.exact for o in b])
+    return 100 * points, 100 * half
+
+
+def facts() -> dict[str, Any]:
+    """Returns when, on what and with what a result was made."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S607
+    packages = {name: version(name) for name in ("torch", "tokenizers", "pygls")}
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit or None,
+        "processor": _processor(),
+        "python": platform.python_version(),
+        **packages,
+    }
+
+
+def write(path: Path, results: dict[str, list[Outcome]], by: list[str], about: dict[str, Any]) -> None:
+    """Writes facts, figures and every case's completion as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        **facts(),
+        **about,
+        "figures": {name: {g: summary(o) for g, o in groups(outcomes, by).items()} for name, outcomes in results.items()},
+        "cases": {
+            name: [{"id": o.case.id, "text": o.text, "steps": o.steps, "tokens": o.tokens, **asdict(o.score)} for o in outcomes]
+            for name, outcomes in results.items()
+        },
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+def _processor() -> str:
+    try:
+        names = [line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
+    except OSError:
+        return platform.processor()
+    return f"{len(names)} x {names[0].split(':', 1)[1].strip()}" if names else platform.processor()

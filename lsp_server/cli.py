@@ -1,0 +1,91 @@
+"""The command line: `unmask lsp | fill | doctor | train | eval`. Nothing here imports torch before a command needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, Optional
+
+import typer
+
+from coder_model.types import InvalidInput
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+BAD_INPUT = 2
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+@app.callback()
+def unmask() -> None:
+    """Completes code with a masked-diffusion model, on this machine."""
+
+
+@app.command()
+def lsp() -> None:
+    """Start the language server on stdin and stdout; editors call this."""
+    from lsp_server.server import run
+
+    run()
+
+
+@app.command()
+def fill(
+    file: Path,
+    at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="cursor, both from 1, COL in characters")],
+    watch: Annotated[bool, typer.Option("--watch", help="show the denoising step by step")] = False,
+    policy: Annotated[str, typer.Option(help="threshold, entropy_bound, top_k, cosine or one_token")] = "threshold",
+    steps: Annotated[int, typer.Option(help="denoise steps per block")] = 4,
+    deadline_ms: Annotated[Optional[float], typer.Option(help="then the leftmost finished run is the answer")] = None,  # noqa: UP045  typer reads it
+    hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
+    verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
+    copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
+    model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Print the suggestion at a place of a file."""
+    from lsp_server.backends import BackendUnavailable
+    from lsp_server.fill import fill_file
+
+    options: dict[str, object] = {"policy": policy, "max_steps": steps, "verify": verify, "copy": copy}
+    try:
+        asyncio.run(fill_file(file, at, hole, options, model, deadline_ms, watch=watch, as_json=json))
+    except (InvalidInput, BackendUnavailable) as error:
+        _fail("fill", error)
+
+
+@app.command()
+def doctor(
+    model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
+) -> None:
+    """Check this installation, and say what is wrong with it."""
+    from lsp_server.doctor import examine
+
+    sys.exit(0 if asyncio.run(examine(model)) else 1)
+
+
+@app.command(context_settings=_PASS_ON)
+def train(context: typer.Context) -> None:
+    """Prepare a corpus and train on it: `unmask train prepare --help`, `unmask train run --help`."""
+    from coder_model.training.cli import main as train_main
+
+    sys.exit(train_main(context.args))
+
+
+@app.command(name="eval", context_settings=_PASS_ON)
+def evaluate(context: typer.Context) -> None:
+    """Score the model on infill cases: `unmask eval --help`."""
+    from coder_model.evaluation.cli import main as eval_main
+
+    sys.exit(eval_main(context.args))
+
+
+def _fail(command: str, error: Exception) -> NoReturn:
+    print(f"unmask {command}: {error}", file=sys.stderr)
+    sys.exit(BAD_INPUT)

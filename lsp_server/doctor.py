@@ -1,0 +1,59 @@
+"""`unmask doctor`: is everything there that a completion needs?"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from coder_model.types import Cancelled, FillRequest
+from lsp_server.backends import BackendUnavailable
+from lsp_server.backends.worker import WorkerBackend, worker_command
+
+PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizers", "safetensors")
+MIN_PYTHON = (3, 11)
+
+
+async def examine(model: Path | None) -> bool:
+    """Prints a table of checks; returns True when all of them passed."""
+    checks = [*_installed(), await _answers(model)]
+    table = Table("check", "result", "")
+    for name, found, good in checks:
+        table.add_row(name, found, "[green]ok" if good else "[red]wrong")
+    Console().print(table)
+    return all(good for _, _, good in checks)
+
+
+def _installed() -> Iterator[tuple[str, str, bool]]:
+    found = sys.version.split()[0]
+    yield "Python", f"{found} (at least {'.'.join(map(str, MIN_PYTHON))})", sys.version_info >= MIN_PYTHON
+    for package in PACKAGES:
+        try:
+            yield package, version(package), True
+        except PackageNotFoundError:
+            yield package, "not installed: pip install 'unmask[model]'", False
+
+
+async def _answers(model: Path | None) -> tuple[str, str, bool]:
+    """Starts the worker and asks it for one completion."""
+    backend = WorkerBackend(worker_command({}, model))
+    await backend.start()
+    began = time.perf_counter()
+    try:
+        await backend.wait_ready()
+        loaded = time.perf_counter() - began
+        request = FillRequest("doctor", "def add(a, b):\n    return ", "\n", path="add.py")
+        async for draft in backend.fill(request):
+            last = draft
+    except (BackendUnavailable, Cancelled) as error:
+        return "model", str(error), False
+    finally:
+        await backend.close()
+    assert backend.ready
+    size = backend.ready.parameters / 1e6
+    return "model", f"{size:.1f} M parameters, loaded in {loaded:.1f} s, answered in {last.elapsed_ms:.0f} ms", True
