@@ -49,7 +49,6 @@ class FillOptions:
     block_length: int
     max_steps: int
     """Denoise steps per block."""
-    max_tokens: int
     verify: bool
     min_copy: int
     """A copied run shorter than this many tokens is no draft; the block is denoised instead."""
@@ -92,13 +91,15 @@ class Canvas:
 class Middle:
     """What is decided so far."""
 
+    limit: int
+    """Most tokens it may have."""
     tokens: list[int] = field(default_factory=list)
     log_confidence: float = 0.0
     """Sum of the logarithms of the probabilities of `tokens`."""
     steps: int = 0
     """Denoise and verify passes."""
     ended: bool = False
-    """True when the last token is EOM, or ends the line of a one-line hole."""
+    """True when nothing follows: the last token ends the middle, or the limit is reached, or it went round in a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def fill_middle(
     Yields:
         After every pass.
     """
-    while len(middle.tokens) < options.max_tokens:
+    while True:
         token, probability = opinion.choose(p)
         _decide(token, probability, opinion, middle)
         if middle.ended:
@@ -215,7 +216,6 @@ def fill_middle(
         accepted = _verify(draft, rows, opinion, middle) if options.verify else len(draft)
         decoder.truncate(start + 1 + accepted)
         yield Progress("verify", None)
-        middle.ended |= _drop_repetition_(middle.tokens)
         if middle.ended:
             return
         p = rows[accepted]
@@ -292,3 +292,4 @@ def _decide(token: int, probability: float, opinion: Opinion, middle: Middle) ->
     opinion.advance(token)
     middle.tokens.append(token)
     middle.log_confidence += math.log(max(probability, 1e-9))
+    middle.ended |= _drop_repetition_(middle.tokens) or len(middle.tokens) >= middle.limit

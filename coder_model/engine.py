@@ -88,7 +88,6 @@ class Engine:
             ),
             block_length=self.options.block_length or model.config.block_length,
             max_steps=self.options.max_steps,
-            max_tokens=self._budget.middle,
             verify=self.options.verify or policy == ONE_TOKEN,
             min_copy=self.options.min_copy,
             remask_below=self.options.remask_below,
@@ -140,7 +139,7 @@ class Engine:
         built = prompt.build(request, self._tokenizer, self._budget)
         copies = CopySource(built.document, built.after) if self.options.copy else None
         opinion = Opinion(self._vocabulary, built.heal, request.hole == "line", copies)
-        middle = Middle()
+        middle = Middle(self._budget.middle)
         view = _View(self._tokenizer, built.heal, request.hole == "line", began, watch)
         finished = True
         try:

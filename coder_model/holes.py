@@ -15,7 +15,9 @@ from coder_model.types import HoleMode
 WINDOW_BEFORE, WINDOW_AFTER = 16_000, 4_000
 """Code points that are parsed on either side of the cursor."""
 
-_PLACEHOLDER = "unmask_hole"
+_NAME = "unmask_hole"
+_STATEMENT = {"lua": f"{_NAME}()"}
+"""The placeholder as a statement, where a name alone is none."""
 _BLOCKS = {
     "python": {"block"},
     "javascript": {"statement_block", "class_body"},
@@ -48,11 +50,12 @@ def hole_at(prefix: str, suffix: str, language: str) -> HoleMode | None:
     line = before.rsplit("\n", 1)[-1]
     if suffix.split("\n", 1)[0].strip(" \t\r})"):
         return "line"
+    statement = _STATEMENT.get(language, _NAME)
     if not line.strip():
-        return "block" if _fills_empty_block(before, _PLACEHOLDER, suffix, language) else "line"
+        return "block" if _fills_empty_block(before, statement, suffix, language) else "line"
     if line.rstrip().endswith((":", "{", ")", "do", "then")):
         indent = line[: len(line) - len(line.lstrip())]
-        body = f"\n{indent}{_indent_unit(before)}{_PLACEHOLDER}\n{indent}"
+        body = f"\n{indent}{_indent_unit(before)}{statement}\n{indent}"
         return "block" if _fills_empty_block(before, body, suffix, language) else "line"
     return "line"
 
@@ -62,8 +65,8 @@ def _fills_empty_block(before: str, body: str, suffix: str, language: str) -> bo
     tree = parse(before + body + suffix[:WINDOW_AFTER], language)
     if tree is None:
         return False
-    at = len((before + body[: body.index(_PLACEHOLDER)]).encode("utf-8", "replace"))
-    node = tree.root_node.descendant_for_byte_range(at, at + len(_PLACEHOLDER))
+    at = len((before + body[: body.index(_NAME)]).encode("utf-8", "replace"))
+    node = tree.root_node.descendant_for_byte_range(at, at + len(_NAME))
     while node and node.parent and node.type not in _BLOCKS[language]:
         node = node.parent
     return node is not None and node.type in _BLOCKS[language] and _holds_only_one_thing(node)
@@ -78,7 +81,7 @@ def _holds_only_one_thing(block: Node) -> bool:
     ]
     while len(statements) == 1 and statements[0].type in {"statement_list", "block"}:
         statements = list(statements[0].named_children)
-    return len(statements) == 1 and (statements[0].text or b"").strip(b"; ") == _PLACEHOLDER.encode()
+    return len(statements) == 1 and (statements[0].text or b"").strip(b"; ()") == _NAME.encode()
 
 
 def _indent_unit(text: str) -> str:

@@ -1,0 +1,159 @@
+"""The whole loop on a tiny random model: what must hold for any weights."""
+
+import itertools
+
+import pytest
+import torch
+
+from coder_model.engine import Engine, EngineOptions
+from coder_model.policies import POLICIES
+from coder_model.types import Cancelled, FillRequest, InvalidInput
+
+DOCUMENT = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
+PREFIXES = [
+    DOCUMENT + "def total(it",
+    DOCUMENT + "def count(items):\n    ",
+    DOCUMENT + "x = total(",
+    "",
+    "\n",
+    "é = '漢😀",
+]
+
+
+def engine(model, tokenizer, **options):
+    return Engine(model, tokenizer, "tiny", EngineOptions(**options))
+
+
+def last(made, prefix, suffix="\n", **more):
+    *_, draft = made.fill(FillRequest("s", prefix, suffix, path="a.py", **more))
+    return draft
+
+
+@pytest.mark.parametrize("hole", ["line", "block"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_verify_equals_greedy_autoregressive_decoding(model, tokenizer, policy, prefix, hole):
+    greedy = last(engine(model, tokenizer, policy="one_token"), prefix, hole=hole)
+    drafted = last(engine(model, tokenizer, policy=policy), prefix, hole=hole)
+    assert drafted.text == greedy.text
+    assert drafted.tokens == greedy.tokens
+    assert drafted.confidence == pytest.approx(greedy.confidence, abs=1e-3)
+
+
+def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer):
+    """The reference: run the whole sequence again for every token, take the likeliest one."""
+    from coder_model import prompt
+    from coder_model.cache import KVCache
+    from coder_model.opinion import Opinion, Vocabulary
+
+    request = FillRequest("s", DOCUMENT + "x = total(", "\n", path="a.py", hole="block")
+    built = prompt.build(request, tokenizer, prompt.Budget.of(model.config.context_tokens))
+    vocabulary = Vocabulary(tokenizer)
+    opinion = Opinion(vocabulary, built.heal, one_line=False, copies=None)
+    ids, middle = list(built.context), []
+    for _ in range(12):
+        tokens = torch.tensor([ids])
+        cache = KVCache(model.config)
+        hidden = model(tokens, torch.arange(len(ids))[None], cache.commit_attention([len(ids)]))
+        scores = model.logits(hidden[0, -1]).masked_fill(vocabulary.forbidden, float("-inf"))
+        token, _ = opinion.choose(scores.softmax(0))
+        opinion.advance(token)
+        ids.append(token)
+        middle.append(token)
+    expected = b"".join(tokenizer.token_bytes[i] for i in middle)[len(built.heal) :]
+    *_, draft = engine(model, tokenizer, policy="one_token", copy=False).fill(request)
+    assert draft.text.encode().startswith(expected.decode("utf-8", "ignore").encode()[:20])
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_text_goes_on_with_the_word_under_the_cursor(model, tokenizer, prefix):
+    """Healing: prefix + text begins with prefix, token by token, whatever the model says."""
+    draft = last(engine(model, tokenizer), prefix, hole="block")
+    assert tokenizer.decode(tokenizer.encode(prefix + draft.text)).startswith(prefix)
+    assert "\0" not in draft.text
+
+
+def test_a_line_hole_holds_one_line(model, tokenizer):
+    for prefix in PREFIXES:
+        assert "\n" not in last(engine(model, tokenizer), prefix).text
+
+
+def test_a_kept_cache_changes_nothing(model, tokenizer):
+    kept = engine(model, tokenizer)
+    for n in range(len(DOCUMENT) - 12, len(DOCUMENT)):
+        fresh = last(engine(model, tokenizer, reuse=False), DOCUMENT[:n], hole="block")
+        assert last(kept, DOCUMENT[:n], hole="block").text == fresh.text
+
+
+def test_typing_on_reads_only_what_is_new(model, tokenizer):
+    made = engine(model, tokenizer)
+    last(made, DOCUMENT + "value = tot")
+    decoder = made._sessions["s"]
+    lengths = []
+    passes = decoder._pass
+    decoder._pass = lambda tokens, attend: lengths.append(len(tokens)) or passes(tokens, attend)
+    last(made, DOCUMENT + "value = tota")
+    assert lengths[0] <= 2
+
+
+def test_drafts_grow_from_the_left_and_the_last_is_final(model, tokenizer):
+    drafts = list(engine(model, tokenizer, copy=False).fill(FillRequest("s", "a = ", "\n", hole="block"), watch=True))
+    assert [d.final for d in drafts] == [False] * (len(drafts) - 1) + [True]
+    assert [d.steps for d in drafts] == sorted(d.steps for d in drafts)
+    assert any(slot.masked for draft in drafts for slot in draft.slots)
+    verified = [d for d in drafts if d.kind == "verify"]
+    # the last one may be cut: this random model ends in a loop
+    for earlier, later in itertools.pairwise(verified[:-1]):
+        assert later.text.startswith(earlier.text)
+
+
+def test_cancel_stops_before_the_next_pass(model, tokenizer):
+    steps = []
+    wanted = iter([False] * 4 + [True] * 100)
+    with pytest.raises(Cancelled):
+        for draft in engine(model, tokenizer).fill(FillRequest("s", "a = ", "", hole="block"), lambda: next(wanted)):
+            steps.append(draft)
+    assert 1 <= len(steps) <= 4
+
+
+def test_at_the_deadline_the_leftmost_run_is_the_answer(model, tokenizer):
+    whole = last(engine(model, tokenizer), DOCUMENT, hole="block")
+    cut = last(engine(model, tokenizer), DOCUMENT, hole="block", deadline_ms=0.001)
+    assert not cut.finished
+    assert cut.final
+    assert whole.text.startswith(cut.text)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_without_verify_the_denoised_block_is_taken(model, tokenizer, policy):
+    made = engine(model, tokenizer, policy=policy, verify=False, max_steps=3)
+    drafts = list(made.fill(FillRequest("s", DOCUMENT, "\n", hole="block"), watch=True))
+    assert drafts[-1].final
+    assert {d.kind for d in drafts} >= {"denoise", "remask"}
+
+
+def test_a_copied_run_takes_one_step(tokenizer, model):
+    """With full trust in copies the second body is read off the first one."""
+    from coder_model import copying
+
+    trusted = tuple(0.999 for _ in copying.WEIGHTS)
+    original, copying.WEIGHTS = copying.WEIGHTS, trusted
+    try:
+        draft = last(engine(model, tokenizer), DOCUMENT + "def total(items):\n    value = 0\n    for")
+    finally:
+        copying.WEIGHTS = original
+    assert draft.text == " item in items:"
+    assert draft.steps <= 2
+
+
+def test_old_sessions_make_room(model, tokenizer):
+    made = engine(model, tokenizer, sessions=2)
+    for name in "abc":
+        list(made.fill(FillRequest(name, "x", "")))
+    assert list(made._sessions) == ["b", "c"]
+
+
+@pytest.mark.parametrize("options", [{"policy": "best"}, {"max_steps": 0}, {"block_length": 1}, {"k": 0}])
+def test_a_wrong_option_is_named(options):
+    with pytest.raises(InvalidInput, match=next(iter(options))):
+        EngineOptions(**options)

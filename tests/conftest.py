@@ -1,0 +1,63 @@
+"""A tiny random model whose files have the real layout, made once per run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from coder_model import weights
+from coder_model.config import ModelConfig
+from coder_model.model import Transformer
+from coder_model.tokenizer import CodeTokenizer
+
+# a shared machine may pause a test at any moment: no timing is asserted
+settings.register_profile("unmask", deadline=None)
+settings.load_profile("unmask")
+
+ROOT = Path(__file__).parents[1]
+EMBEDDED = ROOT / "coder_model" / "default" / weights.WEIGHTS
+
+
+def tiny_config(vocab_size: int) -> ModelConfig:
+    return ModelConfig(
+        vocab_size=vocab_size,
+        d_model=32,
+        n_layers=2,
+        n_heads=4,
+        n_kv_heads=2,
+        head_dim=8,
+        d_ff=48,
+        context_tokens=256,
+        block_length=8,
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> CodeTokenizer:
+    texts = [f.read_text("utf-8") for f in sorted((ROOT / "coder_model").glob("*.py"))]
+    return CodeTokenizer.train(texts, 600)
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer) -> Transformer:
+    """Random, and not near zero anywhere: fresh weights would make every layer an identity."""
+    made = Transformer(tiny_config(tokenizer.vocab_size))
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            spread = 0.3 if parameter.dim() == 2 else 0.1
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread + (parameter.dim() == 1))
+    return made.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def model_directory(model, tokenizer, tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("model")
+    weights.save(model, tokenizer, directory)
+    return directory

@@ -1,0 +1,299 @@
+"""The real server as a process, a real client, and a fake model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lsp_client import LspClient, RequestFailed
+
+SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
+URI = "file:///work/a.py"
+CANCELLED, MODIFIED, INVALID = -32800, -32801, -32602
+
+
+@pytest.fixture(scope="module")
+def shared():
+    made = LspClient(SERVER)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client():
+    made = LspClient(SERVER)
+    yield made
+    made.close()
+
+
+def ask(client, text, line, character, **more):
+    client.open(URI, text)
+    return client.items(URI, line, character, **more)
+
+
+def test_the_capability_is_announced(shared):
+    assert shared.capabilities["inlineCompletionProvider"] == {}
+    assert shared.capabilities["textDocumentSync"]["change"] == 2
+
+
+def test_ghost_text_comes_with_an_empty_range_at_the_cursor(shared):
+    (item,) = ask(shared, "x = 1\ny = \n", 1, 4)
+    assert item["insertText"] == "<y = |line|~>"
+    at = {"line": 1, "character": 4}
+    assert item["range"] == {"start": at, "end": at}
+    assert item["command"]["arguments"] == [{"steps": 2, "tokens": 3, "elapsedMs": 1.0}]
+
+
+def test_an_empty_body_takes_several_lines_with_the_documents_line_ends(shared):
+    (item,) = ask(shared, "def f():\r\n    \r\n", 1, 4)
+    assert item["insertText"].endswith("|block|~>\r\nmore")
+
+
+def test_inside_a_word_there_is_silence(shared):
+    assert ask(shared, "print(x)\n", 0, 3) == []
+
+
+def test_blank_text_is_silence(shared):
+    assert ask(shared, "silent = \n", 0, 9) == []
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 7, None])
+def test_any_trigger_kind_is_understood(shared, kind):
+    assert ask(shared, "x = \n", 0, 4, trigger=kind)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "character"), [("utf-16", 9), ("utf-8", 12), ("utf-32", 8)], ids=["utf-16", "utf-8", "utf-32"]
+)
+def test_positions_follow_the_negotiated_encoding(encoding, character):
+    client = LspClient(SERVER, encodings=[encoding])
+    try:
+        assert client.capabilities["positionEncoding"] == encoding
+        (item,) = ask(client, "s = '😀é\nt", 0, 99)
+        assert item["insertText"] == "<s = '😀é|line|~t>"
+        client.change(URI, 2, {"range": span(0, character - 1, 0, character - 1), "text": "z"})
+        (item,) = client.items(URI, 0, 99)
+        assert item["insertText"].startswith("<s = '😀éz|")
+        assert item["range"]["start"]["character"] == character
+    finally:
+        client.close()
+
+
+def span(a, b, c, d):
+    return {"start": {"line": a, "character": b}, "end": {"line": c, "character": d}}
+
+
+def test_form_feeds_and_line_separators_do_not_end_lines(shared):
+    text = "a\x0cb\nc\u2028d\x85\ne = \n"
+    (item,) = ask(shared, text, 2, 4)
+    assert item["insertText"].startswith("<e = |")
+    shared.change(URI, 2, {"range": span(1, 1, 1, 2), "text": ""}, {"range": span(2, 0, 2, 1), "text": "zz"})
+    (item,) = shared.items(URI, 2, 5)
+    assert item["insertText"].startswith("<zz = |")
+
+
+@pytest.mark.parametrize("at", [(0, 0), (0, 5), (7, 0), (99, 99)])
+def test_an_empty_document_and_positions_outside_are_answered(shared, at):
+    (item,) = ask(shared, "", *at)
+    assert item["range"] == span(0, 0, 0, 0)
+
+
+def test_lone_surrogates_are_answered_without_one(shared):
+    (item,) = ask(shared, "x = '\ud83d", 0, 6)
+    assert item["insertText"].startswith("<x = '\ufffd")
+
+
+def test_a_file_of_fifty_thousand_lines_and_a_line_of_a_megabyte_are_answered(shared):
+    assert ask(shared, "x = 1\n" * 50_000, 40_000, 5)
+    assert ask(shared, "x" * 1_000_000, 0, 1_000_000)
+
+
+def test_a_document_that_is_not_open_is_silence(shared):
+    assert shared.items("file:///etc/hostname", 0, 0) == []
+    shared.open(URI, "x = ")
+    shared.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    assert shared.items(URI, 0, 4) == []
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [None, {}, {"textDocument": {"uri": URI}}, {"textDocument": 3, "position": "x", "context": []}],
+)
+def test_a_request_that_cannot_be_read_is_answered_and_nobody_is_bothered(shared, parameters):
+    with pytest.raises(RequestFailed) as failed:
+        shared.request("textDocument/inlineCompletion", parameters)
+    assert failed.value.code == INVALID
+    assert not [n for n in shared.notifications if n["method"].startswith("window/")]
+    assert ask(shared, "x = ", 0, 4)
+
+
+def test_an_unknown_method_is_an_error_and_an_unknown_notification_is_none(shared):
+    shared.notify("$/unheardOf", {"a": 1})
+    with pytest.raises(RequestFailed):
+        shared.request("workspace/unheardOf", {})
+    assert ask(shared, "x = ", 0, 4)
+
+
+def test_bytes_that_are_no_message_do_no_harm(shared):
+    for body in (b"not json", b"[1]", b'{"a": 1}', b'{"jsonrpc": "1.0", "method": "x"}', b"\xff\xfe"):
+        shared.send_raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert ask(shared, "x = ", 0, 4)
+
+
+def test_header_names_count_in_any_case(client):
+    body = json.dumps({"jsonrpc": "2.0", "id": 999, "method": "shutdown"}).encode()
+    waiting = client.start("textDocument/none", {})
+    client._waiting[999] = waiting[1]
+    client.send_raw(b"content-LENGTH:%d\r\nX-Other: 1\r\n\r\n" % len(body) + body)
+    while waiting[1].get(timeout=10)["id"] != 999:
+        pass
+
+
+def test_a_hostile_length_ends_the_server_cleanly(client):
+    client.send_raw(b"Content-Length: 10000000000000\r\n\r\n")
+    assert client.process.wait(timeout=5) == 0
+
+
+def test_a_cancelled_request_is_answered_as_such(client):
+    client.items(URI, 0, 0)
+    client.open(URI, "slow")
+    started = client.ask(URI, 0, 4)
+    time.sleep(0.2)
+    client.notify("$/cancelRequest", {"id": started[0]})
+    with pytest.raises(RequestFailed) as failed:
+        client.finish(started, timeout=2)
+    assert failed.value.code == CANCELLED
+
+
+def test_the_newest_request_of_a_document_wins(client):
+    client.open(URI, "slow\nx = ")
+    older = [client.ask(URI, 0, 4) for _ in range(3)]
+    newest = client.ask(URI, 1, 4)
+    assert client.finish(newest, timeout=10)["items"]
+    for started in older:
+        with pytest.raises(RequestFailed) as failed:
+            client.finish(started)
+        assert failed.value.code == CANCELLED
+
+
+def test_an_answer_for_an_older_text_is_not_given(client):
+    client.open(URI, "x = \nslow")
+    client.items(URI, 0, 4)
+    started = client.ask(URI, 1, 4)
+    time.sleep(0.1)
+    client.change(URI, 2, {"range": span(0, 0, 0, 0), "text": "y"})
+    with pytest.raises(RequestFailed) as failed:
+        client.finish(started, timeout=10)
+    assert failed.value.code == MODIFIED
+
+
+def worker_of(client):
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(client.process.pid)], capture_output=True, text=True, check=True
+    )
+    return int(listed.stdout.split()[0])
+
+
+def test_a_killed_worker_is_back_within_three_seconds(client):
+    assert ask(client, "x = ", 0, 4)
+    os.kill(worker_of(client), signal.SIGKILL)
+    end = time.monotonic() + 3
+    items = []
+    while not items and time.monotonic() < end:
+        items = client.items(URI, 0, 4)
+    assert items
+
+
+def test_a_fill_that_kills_the_worker_is_silence(client):
+    assert ask(client, "crash", 0, 5) == []
+    assert client.process.poll() is None
+
+
+def test_a_failure_of_the_model_is_silence_and_the_log_holds_no_text(client):
+    assert ask(client, "wrong_password = 'hunter2'", 0, 26) == []
+    assert ask(client, "x = ", 0, 4)
+    assert not any("hunter2" in line for line in client.log)
+
+
+def test_while_the_model_loads_a_request_waits_no_longer_than_its_deadline():
+    client = LspClient([*SERVER, "--slow-start"], options={"deadlineMs": 50})
+    try:
+        assert ask(client, "x = ", 0, 4) == []
+    finally:
+        client.close()
+
+
+def test_without_a_model_there_is_silence_and_one_line_in_the_log():
+    client = LspClient([*SERVER, "--broken"])
+    try:
+        assert ask(client, "x = ", 0, 4) == []
+        assert ask(client, "x = ", 0, 4) == []
+        assert sum("weights.bin must be weights" in line for line in client.log) == 1
+    finally:
+        client.close()
+
+
+def test_wrong_settings_are_named_once_and_do_no_harm():
+    client = LspClient(SERVER, options={"deadlineMs": "soon", "modelPath": "/evil", "policy": "top_k"})
+    try:
+        assert ask(client, "x = ", 0, 4)
+        assert sum("modelPath" in line for line in client.log) == 1
+        assert sum("deadlineMs" in line for line in client.log) == 1
+    finally:
+        client.close()
+
+
+def gone(process_id):
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{process_id}/stat").read_text().split(")")[1].split()[0] == "Z"
+
+
+def wait_until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_front_and_worker_end_when_the_pipe_closes(client):
+    assert ask(client, "x = ", 0, 4)
+    worker = worker_of(client)
+    client.process.stdin.close()
+    assert client.process.wait(timeout=3) == 0
+    assert wait_until(lambda: gone(worker), 3)
+
+
+def test_front_and_worker_end_when_the_editor_dies_and_somebody_holds_the_pipe():
+    editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    client = LspClient(SERVER, process_id=editor.pid)
+    try:
+        assert ask(client, "x = ", 0, 4)
+        worker = worker_of(client)
+        editor.kill()
+        editor.wait()
+        assert client.process.wait(timeout=4) == 0
+        assert wait_until(lambda: gone(worker), 3)
+    finally:
+        client.close()
+
+
+def test_shutdown_and_exit_end_it(client):
+    client.request("shutdown", None)
+    client.notify("exit", None)
+    assert client.process.wait(timeout=3) == 0
+
+
+def test_the_front_never_loads_what_the_model_needs():
+    code = (
+        "import sys, lsp_server.server, lsp_server.cli\n"
+        "print([m for m in ('torch', 'numpy', 'tokenizers', 'safetensors') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

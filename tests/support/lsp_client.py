@@ -1,0 +1,105 @@
+"""A language client over stdio, as small as can be: requests, notifications, raw bytes."""
+
+import itertools
+import json
+import queue
+import subprocess
+import threading
+
+
+class RequestFailed(Exception):
+    def __init__(self, code, message):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class LspClient:
+    def __init__(self, command, encodings=("utf-16",), options=None, process_id=None, environment=None):
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+        self.notifications = []
+        self.log = []
+        self._ids, self._waiting = itertools.count(1), {}
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read_log, daemon=True).start()
+        capabilities = {"general": {"positionEncodings": list(encodings)}, "textDocument": {"inlineCompletion": {}}}
+        parameters = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
+        if options is not None:
+            parameters["initializationOptions"] = options
+        self.capabilities = self.request("initialize", parameters)["capabilities"]
+        self.notify("initialized", {})
+
+    def send_raw(self, data):
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def send(self, message):
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        self.send_raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    def notify(self, method, parameters):
+        self.send({"method": method, "params": parameters})
+
+    def start(self, method, parameters):
+        number, answer = next(self._ids), queue.Queue()
+        self._waiting[number] = answer
+        self.send({"id": number, "method": method, "params": parameters})
+        return number, answer
+
+    def finish(self, started, timeout=20):
+        message = started[1].get(timeout=timeout)
+        if "error" in message:
+            raise RequestFailed(message["error"]["code"], message["error"]["message"])
+        return message["result"]
+
+    def request(self, method, parameters, timeout=20):
+        return self.finish(self.start(method, parameters), timeout)
+
+    def open(self, uri, text, language="python"):
+        document = {"uri": uri, "languageId": language, "version": 1, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": document})
+
+    def change(self, uri, version, *changes):
+        document = {"uri": uri, "version": version}
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
+
+    def ask(self, uri, line, character, trigger=2):
+        parameters = {
+            "textDocument": {"uri": uri},
+            "position": {"line": line, "character": character},
+            "context": {"triggerKind": trigger},
+        }
+        return self.start("textDocument/inlineCompletion", parameters)
+
+    def items(self, uri, line, character, trigger=2):
+        return self.finish(self.ask(uri, line, character, trigger))["items"]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+    def _read(self):
+        out = self.process.stdout
+        while True:
+            length = None
+            for line in iter(out.readline, b"\r\n"):
+                if not line:
+                    return
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            message = json.loads(out.read(length))
+            if "method" in message:
+                self.notifications.append(message)
+            else:
+                self._waiting.pop(message["id"]).put(message)
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.log.append(line.decode("utf-8", "replace"))

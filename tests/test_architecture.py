@@ -1,0 +1,86 @@
+"""The arrows between packages, read off the source."""
+
+import ast
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"lsp_server": ROOT / "lsp_server", "coder_model": ROOT / "coder_model", "coder_kernels": ROOT / "kernels/coder_kernels"}
+SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(folder.rglob("*.py"))]
+BELOW = {"lsp_server": {"coder_model"}, "coder_model": {"coder_kernels"}, "coder_kernels": set()}
+TORCH_FREE = {"types.py", "messages.py", "holes.py", "syntax.py", "worker.py", "errors.py"}
+
+
+def imports(file, top_level_only=False):
+    tree = ast.parse(file.read_text("utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def roots(file, **more):
+    return {name.split(".")[0] for name in imports(file, **more)}
+
+
+@pytest.mark.parametrize(("package", "file"), SOURCES, ids=lambda x: x if isinstance(x, str) else str(x.relative_to(ROOT)))
+def test_arrows_go_one_way(package, file):
+    used = roots(file)
+    assert used & PACKAGES.keys() <= BELOW[package] | {package}
+    if package != "lsp_server":
+        assert not used & {"pygls", "lsprotocol", "typer"}
+    if package == "lsp_server":
+        assert not used & {"torch", "numpy", "tokenizers", "safetensors", "transformers"}
+    if package != "coder_kernels":
+        assert "triton" not in used
+    if "checkpoints" not in file.parts:
+        assert "transformers" not in used
+
+
+@pytest.mark.parametrize("name", sorted(TORCH_FREE))
+def test_what_the_front_shares_is_free_of_torch(name):
+    assert not roots(PACKAGES["coder_model"] / name, top_level_only=True) & {"torch", "numpy", "tokenizers", "safetensors"}
+
+
+def test_inference_imports_neither_training_nor_evaluation():
+    for file in PACKAGES["coder_model"].rglob("*.py"):
+        if not {"training", "evaluation"} & set(file.parts):
+            assert not any(name.startswith(("coder_model.training", "coder_model.evaluation")) for name in imports(file)), file
+
+
+def test_no_module_imports_itself_in_a_circle():
+    graph = {}
+    for package, file in SOURCES:
+        folder = PACKAGES[package]
+        name = ".".join((package, *file.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
+        graph[name] = set(imports(file, top_level_only=True))
+    graph = {name: {u for u in used if u in graph} for name, used in graph.items()}
+    while graph:
+        free = {name for name, used in graph.items() if not used & graph.keys()}
+        assert free, f"a circle among {sorted(graph)}"
+        graph = {name: used for name, used in graph.items() if name not in free}
+
+
+def test_folders_that_must_not_be_packages_are_none():
+    assert not (ROOT / "kernels" / "__init__.py").exists()
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_every_module_can_be_imported_and_runs_nothing():
+    for name in ("lsp_server", "coder_model", "coder_kernels"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+
+
+def test_nothing_unpickles_or_trusts_remote_code():
+    for _, file in SOURCES:
+        text = file.read_text("utf-8")
+        assert not roots(file) & {"pickle", "dill", "joblib", "socket", "requests", "urllib", "httpx"}, file
+        assert "trust_remote_code" not in text, file
+        assert "torch.load" not in text, file
