@@ -29,16 +29,26 @@ def load(directory: Path) -> tuple[Transformer, CodeTokenizer]:
         ModelFileError: when a file is missing, broken, or of another model; names the file and what was expected.
     """
     config = ModelConfig.load(directory / CONFIG)
-    tokenizer = CodeTokenizer.load(directory / TOKENIZER)
-    if tokenizer.vocab_size != config.vocab_size:
-        raise ModelFileError(
-            f"{directory / TOKENIZER} must have {config.vocab_size} tokens as {CONFIG} says, found {tokenizer.vocab_size}"
-        )
+    tokenizer = load_tokenizer(directory, config)
     with torch.device("meta"):
         model = Transformer(config)
     tensors = _read(directory / WEIGHTS, {name: tuple(p.shape) for name, p in model.state_dict().items()})
     model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False), tokenizer
+
+
+def load_tokenizer(directory: Path, config: ModelConfig) -> CodeTokenizer:
+    """Returns the tokenizer of a directory.
+
+    Raises:
+        ModelFileError: when it is missing, broken, or not the one of `config`.
+    """
+    tokenizer = CodeTokenizer.load(directory / TOKENIZER)
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ModelFileError(
+            f"{directory / TOKENIZER} must have {config.vocab_size} tokens as the model, found {tokenizer.vocab_size}"
+        )
+    return tokenizer
 
 
 def save(model: Transformer, tokenizer: CodeTokenizer, directory: Path) -> None:

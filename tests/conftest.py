@@ -16,8 +16,6 @@ settings.register_profile("unmask", deadline=None)
 settings.load_profile("unmask")
 
 ROOT = Path(__file__).parents[1]
-EMBEDDED = ROOT / "coder_model" / "default" / weights.WEIGHTS
-
 
 def tiny_config(vocab_size: int) -> ModelConfig:
     return ModelConfig(

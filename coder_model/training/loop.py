@@ -18,7 +18,6 @@ from torch import Tensor
 from coder_model import weights
 from coder_model.config import ModelConfig
 from coder_model.model import Transformer
-from coder_model.tokenizer import CodeTokenizer
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, schedule
@@ -72,7 +71,7 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
         ModelFileError: when the corpus' tokenizer is broken or has another vocabulary.
     """
     corpus, output = Path(options.corpus), Path(options.output)
-    tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
+    tokenizer = weights.load_tokenizer(corpus, options.model)
     model = Transformer(options.model)
     model.initialise_(options.seed)
     optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)

@@ -1,0 +1,141 @@
+import gzip
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coder_model.evaluation import baselines, cli
+from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
+from coder_model.evaluation.metrics import paired_difference, percentile, score, similarity
+from coder_model.evaluation.run import by_copy, by_engine, difference, groups, run, summary, write
+from coder_model.types import Draft
+
+
+def case(reference="b", prefix="a = ", suffix="\n", **more):
+    return Case("1", "python", prefix, suffix, reference, **more)
+
+
+class FakeEngine:
+    def __init__(self, text):
+        self.text, self.requests = text, []
+
+    def fill(self, request):
+        self.requests.append(request)
+        yield Draft("", final=False, confidence=1, steps=1, tokens=1, elapsed_ms=1)
+        yield Draft(self.text, final=True, confidence=1, steps=2, tokens=6, elapsed_ms=2)
+
+
+def test_the_own_cases_are_whole_and_unique():
+    cases = read_cases(OWN_CASES)
+    assert len(cases) >= 20
+    assert len({c.id for c in cases}) == len(cases)
+    assert {c.mode for c in cases} == {"single", "multi"}
+
+
+def test_cases_are_read_from_files_folders_and_archives(tmp_path):
+    row = {"id": 1, "lang": "python", "prefix": "a", "suffix": "", "reference": "x\ny"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n\n")
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as file:
+        file.write(json.dumps({**row, "id": 2, "mode": "single"}))
+    assert [(c.id, c.mode) for c in read_cases(tmp_path)] == [("1", "multi"), ("2", "single")]
+    assert len(read_cases(tmp_path / "b.jsonl.gz")) == 1
+
+
+def test_a_limit_takes_cases_evenly(tmp_path):
+    rows = [{"id": i, "lang": "go", "prefix": "", "suffix": "", "reference": ""} for i in range(10)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [c.id for c in read_cases(tmp_path, 3)] == ["0", "3", "6"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"id": 1}', "3"])
+def test_a_line_that_is_no_case_is_named(tmp_path, text, capsys):
+    (tmp_path / "a.jsonl").write_text(text)
+    assert cli.main(["--data", str(tmp_path / "a.jsonl")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "a.jsonl:1 must be a case" in error
+
+
+@pytest.mark.parametrize("name", ["gone.jsonl", "empty"])
+def test_missing_cases_are_named(tmp_path, name, capsys):
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["--data", str(tmp_path / name)]) == 2
+    assert name in capsys.readouterr().err
+
+
+def test_scores_ignore_white_space_at_the_ends():
+    assert score(case("return x"), "  return x\n").exact == 1
+    assert score(case("a\nb"), "a\nc").first_line == 1
+    assert score(case("a\nb"), "a\nc").exact == 0
+
+
+@given(st.text("abc", max_size=12), st.text("abc", max_size=12))
+def test_similarity_is_symmetric_and_one_for_equals(a, b):
+    assert similarity(a, b) == similarity(b, a)
+    assert similarity(a, a) == 1
+    assert 0 <= similarity(a, b) <= 1
+
+
+def test_similarity_counts_the_longest_common_subsequence():
+    assert similarity("abcd", "abxd") == pytest.approx(2 * 3 / 8)
+
+
+def test_the_copy_baseline_goes_on_as_the_line_did_before():
+    assert baselines.copy("total = sum(a)\nx = 1\ntotal = su", "\n") == "m(a)"
+    assert baselines.copy("x = f(a, b)\ny = f(", ")\n") == "a, b"
+    assert baselines.copy("foo(", "\n# foo(bar)") == "bar)"
+    assert baselines.copy("nothing like", " it") == ""
+
+
+def test_an_engine_is_asked_for_the_cases_hole():
+    engine = FakeEngine(" b")
+    cases = [case(), case("c\nd", mode="multi")]
+    outcomes = run(cases, by_engine(engine))
+    assert [r.hole for r in engine.requests] == ["line", "block"]
+    assert [o.score.exact for o in outcomes] == [1, 0]
+    figures = summary(outcomes)
+    assert (figures["exact"], figures["tokens_per_step"], figures["steps"]) == (50, 3, 2)
+
+
+def test_a_case_with_a_lone_surrogate_counts_as_unanswered():
+    (outcome,) = run([case(prefix="\ud800")], by_engine(FakeEngine("b")))
+    assert outcome.text == ""
+
+
+def test_results_are_split_by_fields_and_tags(tmp_path):
+    cases = [case(tags={"copyable": True}), case(tags={"copyable": False}), case()]
+    outcomes = run(cases, by_copy)
+    assert {g: len(o) for g, o in groups(outcomes, ["copyable", "lang"]).items()} == {
+        "all": 3,
+        "copyable=True": 1,
+        "copyable=False": 1,
+        "lang=python": 3,
+    }
+    write(tmp_path / "new" / "r.json", {"copy": outcomes}, ["lang"], {"data": "x"})
+    written = json.loads((tmp_path / "new" / "r.json").read_text())
+    assert written["figures"]["copy"]["all"]["n"] == 3
+    assert written["torch"]
+
+
+def test_a_paired_difference_has_an_interval():
+    right, wrong = run([case()] * 4, by_engine(FakeEngine("b"))), run([case()] * 4, by_engine(FakeEngine("c")))
+    assert difference(right, wrong) == (100, 0)
+    points, half = paired_difference([1, 1, 0, 0], [0, 1, 0, 0])
+    assert points == 0.25
+    assert half > 0
+
+
+def test_percentiles_of_nothing_are_not_numbers():
+    assert math.isnan(percentile([], 50))
+    assert percentile([1, 2, 3], 50) == 2
+
+
+def test_a_tiny_model_is_evaluated_beside_its_baselines(model_directory, tmp_path, capsys):
+    out = tmp_path / "r.json"
+    arguments = ["--model", str(model_directory), "--limit", "3", "--out", str(out), "--by", "lang"]
+    assert cli.main(arguments) == 0
+    figures = json.loads(out.read_text())["figures"]
+    assert set(figures) == {"model", "one token at a time", "model without copies", "copy baseline"}
+    assert figures["model"]["all"]["exact"] == figures["one token at a time"]["all"]["exact"]

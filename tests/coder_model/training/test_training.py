@@ -1,0 +1,196 @@
+"""A whole run on a corpus of a few files: what is learnt, and that a stop changes nothing."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coder_model import weights
+from coder_model.errors import CorpusError, ModelFileError
+from coder_model.tokenizer import EOM, MASK, PRE, SUF
+from coder_model.training import cli
+from coder_model.training.cross_entropy import linear_cross_entropy
+from coder_model.training.loop import TrainOptions, train
+from coder_model.training.objective import joint_loss
+from coder_model.training.optim import Muon, orthogonalise, schedule
+from coder_model.training.sampler import IGNORE, NoiseOptions, Sampler
+from coder_model.training.shards import Shard, prepare
+
+NOISE = NoiseOptions(block_lengths=(4, 8), slots=16)
+LICENCE = "Permission is hereby granted, free of charge, to any person"
+
+
+def source(name, n):
+    body = "".join(f"def {name}_{i}(value):\n    result = value + {i}\n    return result\n\n\n" for i in range(n))
+    return f'"""Module {name}."""\n\n{body}'
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    root = tmp_path_factory.mktemp("projects")
+    for project in ("alpha", "beta", "gamma"):
+        (root / project).mkdir()
+        (root / project / "LICENSE").write_text(LICENCE)
+        for i in range(4):
+            (root / project / f"m{i}.py").write_text(source(f"{project}{i}", 6))
+    out = tmp_path_factory.mktemp("corpus")
+    prepare([root], out, 310, frozenset({"gamma"}), {}, frozenset())
+    return out
+
+
+@pytest.fixture(scope="module")
+def sampler(corpus):
+    from coder_model.tokenizer import CodeTokenizer
+
+    tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
+    return Sampler(Shard.open(corpus, "train"), tokenizer, NOISE, seed=3)
+
+
+def options(corpus, output, model, **more):
+    defaults = TrainOptions(str(corpus), str(output), model=replace(model.config, vocab_size=310), noise=NOISE)
+    small = {"steps": 6, "rows": 2, "micro_rows": 1, "length": 64, "final_length": 64, "warm_up": 1, "bf16": False}
+    return replace(defaults, **{**small, "validate_every": 3, "validation_batches": 1, **more})
+
+
+def test_held_out_projects_are_whole(corpus):
+    sources = json.loads((corpus / "sources.json").read_text())
+    assert sources["licences"] == {"alpha": "MIT", "beta": "MIT", "gamma": "MIT"}
+    assert len(Shard.open(corpus, "train")) == 8
+    assert len(Shard.open(corpus, "valid")) == 4
+
+
+def test_a_batch_is_a_function_of_its_number(sampler):
+    a, b = sampler.batch(5, 2, 64), sampler.batch(5, 2, 64)
+    assert torch.equal(a.clean, b.clean)
+    assert torch.equal(a.noised, b.noised)
+    assert not torch.equal(a.clean, sampler.batch(6, 2, 64).clean)
+
+
+def test_noised_blocks_agree_with_the_clean_text_and_their_targets(sampler):
+    for number in range(8):
+        batch = sampler.batch(number, 3, 64)
+        length = batch.block_length
+        for row in range(3):
+            for k, start in enumerate(batch.starts[row].tolist()):
+                clean = batch.clean[row, start : start + length].tolist()
+                noised = batch.noised[row, k * length : (k + 1) * length].tolist()
+                targets = batch.noised_targets[row, k * length : (k + 1) * length].tolist()
+                end = clean.index(EOM) if EOM in clean else length
+                assert noised[0] == clean[0]
+                assert targets[-1] == IGNORE
+                for slot in range(1, length):
+                    assert noised[slot] in (clean[slot], MASK)
+                    wanted = clean[slot] if noised[slot] == MASK and slot <= end else IGNORE
+                    assert targets[slot - 1] == wanted
+                    if batch.full[row, k]:
+                        assert noised[slot] == MASK
+
+
+def test_an_example_is_the_sequence_that_serving_builds(sampler):
+    rng = random.Random(1)
+    for _ in range(30):
+        example = sampler.example(rng, 96)
+        assert example.tokens[-1] == EOM
+        assert example.tokens[example.prefix_start - 1] == PRE
+        assert SUF in example.tokens[: example.prefix_start]
+        assert example.prefix_start <= example.hole_start < len(example.tokens)
+
+
+def test_linear_cross_entropy_equals_torch_with_its_gradients():
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(700, 16, generator=generator, requires_grad=True)
+    head = torch.randn(50, 16, generator=generator, requires_grad=True)
+    targets = torch.randint(0, 50, (700,), generator=generator)
+    row_weights = torch.rand(700, generator=generator)
+    loss, each = linear_cross_entropy(hidden, head, targets, row_weights)
+    loss.backward()
+    found = hidden.grad.clone(), head.grad.clone()
+    hidden.grad = head.grad = None
+    reference = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="none")
+    (reference * row_weights).sum().backward()
+    torch.testing.assert_close(each, reference.detach(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[0], hidden.grad, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[1], head.grad, atol=1e-3, rtol=1e-4)
+
+
+def test_a_run_learns(corpus, tmp_path, model):
+    train(options(corpus, tmp_path, model, steps=30, rows=4))
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["autoregressive"] < log[0]["autoregressive"] - 1
+    assert log[-1]["full"] < log[0]["full"] - 0.3
+    assert log[-1]["valid_autoregressive"] < log[0]["autoregressive"]
+
+
+def test_a_stopped_run_goes_on_exactly(corpus, tmp_path, model):
+    train(options(corpus, tmp_path / "whole", model, steps=6, decay_share=0.01))
+    train(options(corpus, tmp_path / "parts", model, steps=3, decay_share=0.01))
+    train(options(corpus, tmp_path / "parts", model, steps=6, decay_share=0.01))
+    whole, _ = weights.load(tmp_path / "whole" / "model")
+    parts, _ = weights.load(tmp_path / "parts" / "model")
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(parts.state_dict()[name], tensor), name
+
+
+def test_a_checkpoint_of_another_run_is_refused(corpus, tmp_path, model):
+    train(options(corpus, tmp_path, model, steps=1))
+    with pytest.raises(CorpusError, match="other settings: seed"):
+        train(options(corpus, tmp_path, model, steps=2, seed=9))
+
+
+def test_the_loss_of_a_model_that_knows_nothing_is_that_of_chance(sampler, model):
+    from coder_model.model import Transformer
+
+    fresh = Transformer(replace(model.config, vocab_size=310))
+    fresh.initialise_(0)
+    losses = joint_loss(fresh, sampler.batch(0, 8, 64), 0.5, torch.float32)
+    for value in (losses.autoregressive, losses.full, losses.partial):
+        assert value == pytest.approx(torch.tensor(310.0).log().item(), abs=0.5)
+
+
+def test_a_vocabulary_that_is_not_the_models_is_refused(corpus, tmp_path, model):
+    with pytest.raises(ModelFileError, match="tokenizer.json must have 999 tokens"):
+        train(replace(options(corpus, tmp_path, model), model=replace(model.config, vocab_size=999)))
+
+
+def test_muon_makes_updates_orthogonal():
+    matrix = torch.randn(12, 20, generator=torch.Generator().manual_seed(0))
+    singular = torch.linalg.svdvals(orthogonalise(matrix))
+    assert singular.min() > 0.5
+    assert singular.max() < 1.5
+    assert orthogonalise(matrix.T).shape == (20, 12)
+
+
+def test_muon_goes_downhill():
+    parameter = torch.nn.Parameter(torch.full((4, 4), 2.0))
+    optimizer = Muon([parameter], lr=0.1)
+    for _ in range(20):
+        loss = (parameter**2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (parameter**2).sum() < 64
+
+
+def test_the_schedule_rises_stays_and_falls_to_zero():
+    factors = [schedule(step, 100, 10, 0.2) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[50] == 1.0
+    assert factors[99] == pytest.approx(0.05)
+    assert factors[:10] == sorted(factors[:10])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--corpus", "/nowhere", "--output", "/tmp/never"],
+        ["run", "--corpus", "/nowhere", "--output", "/tmp/never", "--options", '{"stepz": 1}'],
+        ["prepare", "/nowhere", "--output", "/tmp/never"],
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(arguments, capsys):
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("unmask train: ")
