@@ -1,7 +1,7 @@
 """The loop that fills a middle: draft a block, verify it, go on until the end of the middle.
 
-A draft comes from the text itself (a copied run) or from denoising a block of masks; its first slot is always decided by
-the autoregressive opinion, which the pass before has left. With `verify`, a commit pass over the draft accepts the
+A draft comes from the text itself (a copied run) or from denoising a block of masks; its first slot is always decided
+by the autoregressive opinion, which the pass before has left. With `verify`, a commit pass over the draft accepts the
 longest run that decoding one token at a time would have chosen too, and has then already written its keys and values.
 Without it, the denoised block is taken as it is.
 """
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from coder_kernels.ops import select
 from torch import Tensor
 
+from coder_kernels.ops import select
 from coder_model.cache import KVCache
 from coder_model.model import Attend, Transformer
 from coder_model.opinion import Opinion
@@ -99,7 +99,7 @@ class Middle:
     steps: int = 0
     """Denoise and verify passes."""
     ended: bool = False
-    """True when nothing follows: the last token ends the middle, or the limit is reached, or it went round in a loop."""
+    """True when nothing follows: the last token ends the middle, or the limit is reached, or it went in circles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,9 @@ class Decoder:
         self._forbidden = forbidden
 
     def read(self, context: list[int], check: Check) -> Tensor:
-        """Makes `context` the committed text, at the cost of what differs from the present one; returns [V], what follows.
+        """Makes `context` the committed text, at the cost of what differs from the present one.
 
-        The last token is always read again, because its scores are wanted.
+        The last token is always read again, because its scores are wanted: returns [V] float32, what follows it.
         """
         common = 0
         for common, (old, new) in enumerate(zip(self.tokens, context[:-1], strict=False)):  # noqa: B007

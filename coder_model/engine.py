@@ -111,9 +111,7 @@ class Engine:
         self._sessions.pop("warm-up", None)
 
     @torch.inference_mode()
-    def fill(
-        self, request: FillRequest, cancelled: Callable[[], bool] = never, watch: bool = False
-    ) -> Iterator[Draft]:
+    def fill(self, request: FillRequest, cancelled: Callable[[], bool] = never, watch: bool = False) -> Iterator[Draft]:
         """Fills the hole of a request.
 
         Args:

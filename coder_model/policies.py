@@ -1,6 +1,6 @@
 """Unmask policies: which masked slots a denoise step reveals.
 
-Each is a pure function of a step's arrays; it returns a subset of `masked` that is never empty while anything is masked.
+Each is a pure function of a step's arrays; it returns a subset of `masked`, never empty while anything is masked.
 A later issue moves them to the device, hence arrays and no loops over slots.
 """
 
@@ -86,7 +86,7 @@ def top_k(step: Step, options: PolicyOptions) -> Tensor:
     return step.masked & (rank < options.k)
 
 
-def cosine(step: Step, options: PolicyOptions) -> Tensor:
+def cosine(step: Step, _: PolicyOptions) -> Tensor:
     """Leaves ceil(cos(pi/2 * (index + 1) / total) * B) slots masked after the step (MaskGIT, arXiv:2202.04200).
 
     Returns:
@@ -95,7 +95,7 @@ def cosine(step: Step, options: PolicyOptions) -> Tensor:
     done = min(1.0, (step.index + 1) / step.total)
     # rounded first: the cosine of pi/2 in floating point is a little above zero
     left = math.ceil(round(math.cos(math.pi / 2 * done) * len(step.masked), 6))
-    _, rank = _surest_first(step)
+    rank = _surest_first(step)[1]
     return step.masked & (rank < max(1, int(step.masked.sum()) - left))
 
 

@@ -108,7 +108,7 @@ def crop(lines: list[list[int]], budget: int) -> list[int]:
 
 
 def newlines(text: str) -> str:
-    """Returns text with `\\n` as its only line end, as in training."""
+    r"""Returns text with `\\n` as its only line end, as in training."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cache
 
 from tree_sitter import Language, Node, Parser, Tree
 
@@ -36,7 +36,7 @@ def language_of(path: str) -> str:
     return _LANGUAGE_OF_EXTENSION.get(path.rsplit(".", 1)[-1].lower(), "")
 
 
-@lru_cache(maxsize=None)
+@cache
 def parser_for(language: str) -> Parser | None:
     """Returns a parser for a language id, or None when there is no grammar for it."""
     if language not in _GRAMMARS:

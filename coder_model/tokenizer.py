@@ -18,7 +18,17 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from coder_model.errors import ModelFileError
 
-SPECIAL_TOKENS = ("<pad>", "<mask>", "<eom>", "<suf>", "<pre>", "<file>", "<snip>", "<end>", *(f"<r{i}>" for i in range(8)))
+SPECIAL_TOKENS = (
+    "<pad>",
+    "<mask>",
+    "<eom>",
+    "<suf>",
+    "<pre>",
+    "<file>",
+    "<snip>",
+    "<end>",
+    *(f"<r{i}>" for i in range(8)),
+)
 PAD, MASK, EOM, SUF, PRE, FILE, SNIP, END = range(8)
 N_SPECIAL = len(SPECIAL_TOKENS)
 
@@ -40,7 +50,7 @@ class CodeTokenizer:
         self._tokenizer = tokenizer
         tokenizer.encode_special_tokens = True
         self.vocab_size: int = tokenizer.get_vocab_size()
-        self.token_bytes: list[bytes] = [_token_bytes(tokenizer.id_to_token(i)) for i in range(self.vocab_size)]
+        self.token_bytes: list[bytes] = [_token_bytes(tokenizer.id_to_token(i) or "") for i in range(self.vocab_size)]
         self._encode_line = lru_cache(maxsize=65_536)(self._encode_line_uncached)
 
     @classmethod
@@ -52,7 +62,7 @@ class CodeTokenizer:
         """
         try:
             tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
-        except Exception as error:  # noqa: BLE001  tokenizers raises plain Exception
+        except Exception as error:
             raise ModelFileError(f"{path} must be a tokenizer of the tokenizers library: {error}") from error
         found = tuple(tokenizer.id_to_token(i) for i in range(N_SPECIAL))
         if found != SPECIAL_TOKENS:

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors with exactly the names, shapes and dtypes that the configuration implies.
 
-A model directory holds `config.json`, `tokenizer.json` and `model.safetensors`. No pickle, no code: a checkpoint can only
-be numbers. Weights are stored in bfloat16 and computed with in float32.
+A model directory holds `config.json`, `tokenizer.json` and `model.safetensors`. No pickle, no code: a checkpoint can
+only be numbers. Weights are stored in bfloat16 and computed with in float32.
 """
 
 from __future__ import annotations

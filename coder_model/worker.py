@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from coder_model import messages
-from coder_model.messages import Broken, Cancel, Dropped, Fill, Progress, Ready, frame
+from coder_model.messages import Broken, Dropped, Fill, Progress, Ready, frame
 from coder_model.types import Cancelled, Draft, FillRequest
 
 MAX_THREADS = 2

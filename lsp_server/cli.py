@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | doctor | train | eval`. Nothing here imports torch before a command needs it."""
+"""The command line: `unmask lsp | fill | doctor | train | eval`. Nothing imports torch before a command needs it."""
 
 from __future__ import annotations
 

@@ -61,23 +61,22 @@ class Completer:
         request = fill_request(document, position, deadline_ms)
         if request is None:
             return None
-        draft = None
+        last = None
         try:
             # a model that is about to be there is worth the wait that the request has to give, and no more
             async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
                 await self._backend.wait_ready()
             async for draft in self._backend.fill(request):
-                pass
+                last = draft
         except (BackendUnavailable, TimeoutError):
             return None
         except Cancelled as superseded:
             raise asyncio.CancelledError from superseded
         if self._documents.get(document.uri) is not document or document.version != version:
             raise ContentModified
-        if draft is None or not draft.text.strip():
+        if last is None or not last.text.strip():
             return None
-        text = draft.text.replace("\n", line_end(document)) if "\n" in draft.text else draft.text
-        return Suggestion(text, row, column, draft)
+        return Suggestion(last.text.replace("\n", line_end(document)), row, column, last)
 
 
 def fill_request(document: Document, position: Position, deadline_ms: float | None) -> FillRequest | None:
@@ -98,6 +97,6 @@ def fill_request(document: Document, position: Position, deadline_ms: float | No
 
 
 def line_end(document: Document) -> str:
-    """Returns the line end that the document's first line has; `\\n` for a document of one line."""
+    r"""Returns the line end that the document's first line has; `\\n` for a document of one line."""
     first = document.lines[0]
     return first[len(first.rstrip("\r\n")) :] or "\n"

@@ -1,8 +1,8 @@
-"""The server's own copy of the open documents.
+r"""The server's own copy of the open documents.
 
 pygls' copy splits lines where the protocol does not (form feed, U+0085, U+2028) and so drifts from the editor's; here a
-line ends at `\\n`, `\\r\\n` or `\\r` and nothing else (LSP 3.18, "Text Documents"). A document is a list of lines, each with
-its line end: an edit touches the lines of its range and moves pointers, whatever the size of the file.
+line ends at `\\n`, `\\r\\n` or `\\r` and nothing else (LSP 3.18, "Text Documents"). A document is a list of lines, each
+with its line end: an edit touches the lines of its range and moves pointers, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Document:
         self.lines = split_lines(join_surrogates(text))
 
     def replace(self, start: Position, end: Position, text: str) -> None:
-        """Replaces a range; positions beyond a line or the document count as its end, and a reversed range is turned."""
+        """Replaces a range; positions beyond a line or the document count as its end, a reversed range is turned."""
         (first, left), (last, right) = sorted((self.place(start), self.place(end)))
         changed = self.lines[first][:left] + text + self.lines[last][right:]
         if left == 0 and first > 0 and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
@@ -144,10 +145,10 @@ def _cell(slot: Slot) -> tuple[str, str]:
     return slot.text.replace("\n", "↵"), colour
 
 
-async def _shown(backend: WorkerBackend, request: FillRequest, watch: bool) -> list[Draft]:  # type: ignore[misc]
+async def _shown(backend: WorkerBackend, request: FillRequest, watch: bool) -> AsyncGenerator[Draft, None]:
     """Yields the drafts, each drawn as it comes when somebody watches."""
     console = Console(highlight=False)
-    async with aclosing(backend.fill(request, watch)) as drafts:  # type: ignore[type-var]
+    async with aclosing(backend.fill(request, watch)) as drafts:
         with Live(console=console, transient=True) as live:
             async for draft in drafts:
                 if watch and not draft.final:

@@ -100,13 +100,11 @@ def make_server(make_backend: MakeBackend = default_backend) -> UnmaskServer:
         invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
         deadline_ms = server.settings.deadline_invoked_ms if invoked else server.settings.deadline_ms
         try:
-            suggestion = await completers[0].complete(
-                params.text_document.uri, _position(params.position), deadline_ms
-            )
+            suggestion = await completers[0].complete(params.text_document.uri, _position(params.position), deadline_ms)
         except ContentModified:
             code = types.LSPErrorCodes.ContentModified.value
             raise JsonRpcException("the document changed", code) from None
-        except Exception as error:  # noqa: BLE001  the one place where a bug of ours becomes silence
+        except Exception as error:
             logger.error("inline completion failed: %s", _place(error))
             suggestion = None
         return types.InlineCompletionList(items=[_item(server.documents, params, suggestion)] if suggestion else [])

@@ -17,6 +17,7 @@ settings.load_profile("unmask")
 
 ROOT = Path(__file__).parents[1]
 
+
 def tiny_config(vocab_size: int) -> ModelConfig:
     return ModelConfig(
         vocab_size=vocab_size,

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"lsp_server": ROOT / "lsp_server", "coder_model": ROOT / "coder_model", "coder_kernels": ROOT / "kernels/coder_kernels"}
+PACKAGES = {
+    "lsp_server": ROOT / "lsp_server",
+    "coder_model": ROOT / "coder_model",
+    "coder_kernels": ROOT / "kernels/coder_kernels",
+}
 SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(folder.rglob("*.py"))]
 BELOW = {"lsp_server": {"coder_model"}, "coder_model": {"coder_kernels"}, "coder_kernels": set()}
 TORCH_FREE = {"types.py", "messages.py", "holes.py", "syntax.py", "worker.py", "errors.py"}
@@ -28,7 +32,9 @@ def roots(file, **more):
     return {name.split(".")[0] for name in imports(file, **more)}
 
 
-@pytest.mark.parametrize(("package", "file"), SOURCES, ids=lambda x: x if isinstance(x, str) else str(x.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    ("package", "file"), SOURCES, ids=lambda x: x if isinstance(x, str) else str(x.relative_to(ROOT))
+)
 def test_arrows_go_one_way(package, file):
     used = roots(file)
     assert used & PACKAGES.keys() <= BELOW[package] | {package}
@@ -44,13 +50,20 @@ def test_arrows_go_one_way(package, file):
 
 @pytest.mark.parametrize("name", sorted(TORCH_FREE))
 def test_what_the_front_shares_is_free_of_torch(name):
-    assert not roots(PACKAGES["coder_model"] / name, top_level_only=True) & {"torch", "numpy", "tokenizers", "safetensors"}
+    assert not roots(PACKAGES["coder_model"] / name, top_level_only=True) & {
+        "torch",
+        "numpy",
+        "tokenizers",
+        "safetensors",
+    }
 
 
 def test_inference_imports_neither_training_nor_evaluation():
     for file in PACKAGES["coder_model"].rglob("*.py"):
         if not {"training", "evaluation"} & set(file.parts):
-            assert not any(name.startswith(("coder_model.training", "coder_model.evaluation")) for name in imports(file)), file
+            assert not any(
+                name.startswith(("coder_model.training", "coder_model.evaluation")) for name in imports(file)
+            ), file
 
 
 def test_no_module_imports_itself_in_a_circle():

@@ -15,6 +15,7 @@ One JSON object a line, in `.jsonl` or `.jsonl.gz`:
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,15 @@ from typing import Any
 from coder_model.types import InvalidInput
 
 OWN_CASES = Path(__file__).parent / "data"
-_EXTENSION = {"python": "py", "javascript": "js", "typescript": "ts", "go": "go", "rust": "rs", "lua": "lua", "java": "java"}
+_EXTENSION = {
+    "python": "py",
+    "javascript": "js",
+    "typescript": "ts",
+    "go": "go",
+    "rust": "rs",
+    "lua": "lua",
+    "java": "java",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +72,12 @@ def read_cases(path: Path, limit: int | None = None) -> list[Case]:
 
 def _read_file(file: Path) -> Iterator[Case]:
     try:
-        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
-        with opened as lines:
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        with io.StringIO(data.decode("utf-8"), newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _case(line, f"{file}:{number}")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} must be a file of infill cases: {error}") from error
 
 
@@ -77,6 +86,8 @@ def _case(line: str, place: str) -> Case:
         row = json.loads(line)
         texts = {name: row[name] for name in ("prefix", "suffix", "reference")}
         mode = row.get("mode") or ("multi" if "\n" in texts["reference"].strip("\n") else "single")
-        return Case(str(row["id"]), row["lang"], **texts, mode=mode, kind=row.get("kind", ""), tags=row.get("tags") or {})
+        return Case(
+            str(row["id"]), row["lang"], **texts, mode=mode, kind=row.get("kind", ""), tags=row.get("tags") or {}
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidInput(f"{place} must be a case with id, lang, prefix, suffix and reference: {error!r}") from error

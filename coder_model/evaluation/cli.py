@@ -21,7 +21,9 @@ from coder_model.types import InvalidInput
 def main(argv: list[str]) -> int:
     """Evaluates; returns the exit code, 2 for bad input with one line on stderr."""
     parser = argparse.ArgumentParser("unmask eval", description=__doc__)
-    parser.add_argument("--data", type=Path, default=OWN_CASES, help="file or directory of cases; the own cases when absent")
+    parser.add_argument(
+        "--data", type=Path, default=OWN_CASES, help="file or directory of cases; the own cases when absent"
+    )
     parser.add_argument("--model", type=Path, help="model directory; the embedded one when absent")
     parser.add_argument("--limit", type=int, help="only so many cases, evenly spread")
     parser.add_argument("--by", default="copyable,mode,lang,kind", help="fields and tags to split by")

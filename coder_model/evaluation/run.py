@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from coder_model.evaluation import baselines
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.metrics import Score, mean, paired_difference, percentile, score
-from coder_model.types import Draft, FillRequest, InvalidInput
+from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput
 
 
 class Filler(Protocol):
@@ -47,11 +47,9 @@ def by_engine(engine: Filler) -> Decide:
     """Returns a decider that asks an engine, each case as a document of its own."""
 
     def decide(case: Case) -> tuple[str, int, int]:
-        hole = "block" if case.mode == "multi" else "line"
+        hole: HoleMode = "block" if case.mode == "multi" else "line"
         try:
-            request = FillRequest(
-                case.id, case.prefix, case.suffix, path=case.file_name, language=case.lang, hole=hole
-            )
+            request = FillRequest(case.id, case.prefix, case.suffix, path=case.file_name, language=case.lang, hole=hole)
         except InvalidInput:
             return "", 0, 0
         *_, last = engine.fill(request)
@@ -113,7 +111,7 @@ def difference(a: list[Outcome], b: list[Outcome]) -> tuple[float, float]:
 
 def facts() -> dict[str, Any]:
     """Returns when, on what and with what a result was made."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S607
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     packages = {name: version(name) for name in ("torch", "tokenizers", "pygls")}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -130,9 +128,14 @@ def write(path: Path, results: dict[str, list[Outcome]], by: list[str], about: d
     record = {
         **facts(),
         **about,
-        "figures": {name: {g: summary(o) for g, o in groups(outcomes, by).items()} for name, outcomes in results.items()},
+        "figures": {
+            name: {g: summary(o) for g, o in groups(outcomes, by).items()} for name, outcomes in results.items()
+        },
         "cases": {
-            name: [{"id": o.case.id, "text": o.text, "steps": o.steps, "tokens": o.tokens, **asdict(o.score)} for o in outcomes]
+            name: [
+                {"id": o.case.id, "text": o.text, "steps": o.steps, "tokens": o.tokens, **asdict(o.score)}
+                for o in outcomes
+            ]
             for name, outcomes in results.items()
         },
     }
@@ -141,7 +144,9 @@ def write(path: Path, results: dict[str, list[Outcome]], by: list[str], about: d
 
 def _processor() -> str:
     try:
-        names = [line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
+        names = [
+            line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")
+        ]
     except OSError:
         return platform.processor()
     return f"{len(names)} x {names[0].split(':', 1)[1].strip()}" if names else platform.processor()

@@ -1,0 +1,1 @@
+"""Learning: corpus, holes, noise, loss, optimizers, and the run that puts them together."""

@@ -53,7 +53,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
         arguments.processes,
     )
     kept, files = sum(report.kept_bytes.values()), sum(report.kept_files.values())
-    print(f"kept {kept / 1e6:.1f} MB in {files} files of {len(report.kept_files)} sources; dropped {dict(report.dropped)}")
+    print(
+        f"kept {kept / 1e6:.1f} MB in {files} files of {len(report.kept_files)} sources; dropped {dict(report.dropped)}"
+    )
     return 0
 
 

@@ -9,6 +9,7 @@ permissive licence is dropped whole; its licence is read from its own files.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,9 @@ MAX_MEAN_LINE = 100
 NEAR_DUPLICATE = 0.6
 """A file is dropped when this share of its line pairs has been seen in files kept before it."""
 
-_SKIPPED_FOLDERS = frozenset({".git", "node_modules", "vendor", "_vendor", "third_party", "dist", "build", "__pycache__"})
+_SKIPPED_FOLDERS = frozenset(
+    {".git", "node_modules", "vendor", "_vendor", "third_party", "dist", "build", "__pycache__"}
+)
 _GENERATED = re.compile(
     r"do not edit|@generated|auto-?generated|generated (?:by|from|code)|protoc-gen|swagger-codegen", re.IGNORECASE
 )
@@ -148,9 +151,7 @@ def _duplicate(text: str, seen_files: set[bytes], seen_pairs: set[bytes]) -> str
     whole = hashlib.blake2b("\n".join(lines).encode(), digest_size=16).digest()
     if whole in seen_files:
         return "duplicate"
-    pairs = {
-        hashlib.blake2b(f"{a}\n{b}".encode(), digest_size=6).digest() for a, b in zip(lines, lines[1:], strict=False)
-    }
+    pairs = {hashlib.blake2b(f"{a}\n{b}".encode(), digest_size=6).digest() for a, b in itertools.pairwise(lines)}
     if len(pairs & seen_pairs) > NEAR_DUPLICATE * len(pairs):
         return "near duplicate"
     seen_files.add(whole)

@@ -17,7 +17,7 @@ CHUNK_ROWS = 512
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, row_weights: Tensor, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         low_weight = weight.to(dtype)
@@ -42,7 +42,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (losses * row_weights).sum(), losses
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_weight = ctx.saved_tensors
         return grad_hidden * grad, grad_weight * grad, None, None, None
 
@@ -63,5 +63,7 @@ def linear_cross_entropy(
         The loss [] float32 (differentiable in hidden and weight) and the unweighted losses [M] float32 in nats
         (not differentiable, for the log).
     """
-    loss, losses = _LinearCrossEntropy.apply(hidden, weight, targets, row_weights, dtype)
+    loss, losses = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, targets, row_weights, dtype
+    )
     return loss, losses

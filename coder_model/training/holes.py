@@ -107,4 +107,3 @@ _KINDS: dict[str, tuple[float, Callable[[str, str, random.Random], tuple[int, in
     "random span": (0.10, _random_span),
     "nothing": (0.03, _nothing),
 }
-

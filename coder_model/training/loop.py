@@ -57,7 +57,15 @@ class TrainOptions:
 
     def facts(self, world: int) -> dict[str, Any]:
         """What a checkpoint must agree with to be resumed."""
-        clock = ("corpus", "output", "checkpoint_minutes", "validate_every", "validation_batches", "steps", "decay_share")
+        clock = (
+            "corpus",
+            "output",
+            "checkpoint_minutes",
+            "validate_every",
+            "validation_batches",
+            "steps",
+            "decay_share",
+        )
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
 
@@ -102,9 +110,7 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
                 saved = time.monotonic()
 
 
-def _batches(
-    sampler: Sampler, options: TrainOptions, start: int, rank: int, world: int
-) -> Iterator[tuple[int, Batch]]:
+def _batches(sampler: Sampler, options: TrainOptions, start: int, rank: int, world: int) -> Iterator[tuple[int, Batch]]:
     """Steps from `start` on with their batches, the next one made while the current one trains."""
     decay_start = options.steps - int(options.steps * options.decay_share)
 
@@ -147,7 +153,7 @@ def _average_(gradients: list[Tensor], world: int) -> None:
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
     flat /= world
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
 
 

@@ -62,9 +62,7 @@ def joint_loss(model: Transformer, batch: Batch, diffusion_weight: float, dtype:
     weights = torch.where(
         is_noised, diffusion_weight / is_noised.sum().clamp(min=1), 1.0 / (~is_noised).sum().clamp(min=1)
     )
-    total, each = linear_cross_entropy(
-        hidden[kept], model.embed_tokens.weight, targets[kept], weights, dtype
-    )
+    total, each = linear_cross_entropy(hidden[kept], model.embed_tokens.weight, targets[kept], weights, dtype)
     return Losses(total, _mean(each[~is_noised]), _mean(each[is_full]), _mean(each[is_noised & ~is_full]))
 
 
@@ -91,7 +89,8 @@ def joint_attention(batch: Batch, dtype: torch.dtype) -> Attend:
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias
-    return scores.softmax(dim=-1) @ v
+    out: Tensor = scores.softmax(dim=-1) @ v
+    return out
 
 
 def _bias(seen: Tensor, dtype: torch.dtype) -> Tensor:

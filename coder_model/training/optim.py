@@ -1,7 +1,7 @@
 """Muon for the matrices, AdamW for embeddings and norms, and the warm-up-stable-decay schedule.
 
-Muon: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (2024): momentum, then the update is made orthogonal by a
-quintic Newton-Schulz iteration.
+Muon: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (2024): momentum, then the update is made orthogonal
+by a quintic Newton-Schulz iteration.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum with orthogonalised updates, for 2-D parameters only."""
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -41,7 +43,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     """Returns a matrix with the singular vectors of `matrix` [R, C] and singular values near 1."""
     a, b, c = _QUINTIC
-    x = matrix.to(torch.bfloat16)
+    x: Tensor = matrix.to(torch.bfloat16)
     if tall := matrix.shape[0] > matrix.shape[1]:
         x = x.T
     x = x / (x.norm() + 1e-7)

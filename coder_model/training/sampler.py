@@ -70,7 +70,7 @@ class Batch:
         return [
             Batch(clean, targets, starts, noised, noised_targets, self.block_length, full)
             for clean, targets, starts, noised, noised_targets, full in zip(
-                *(tensor.split(rows) for tensor in tensors), strict=True
+                *(torch.split(tensor, rows) for tensor in tensors), strict=True
             )
         ]
 
@@ -147,6 +147,4 @@ class Sampler:
         following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], PAD)], dim=1)
         # what follows EOM is another document
         targets = following.masked_fill((clean == EOM) | (following == PAD), IGNORE)
-        return Batch(
-            clean, targets, starts, noised.view(rows, -1), shifted.view(rows, -1), block_length, full
-        )
+        return Batch(clean, targets, starts, noised.view(rows, -1), shifted.view(rows, -1), block_length, full)

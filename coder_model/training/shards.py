@@ -1,7 +1,8 @@
 """Tokenised text on disk: one flat file of token ids, and where each file starts in it.
 
-`prepare` writes `tokenizer.json`, `{train,valid}.tokens` (uint16, files one after the other), `{train,valid}.offsets.npy`
-(int64 [files + 1]), `{train,valid}.names.json` and `sources.json`. Whole sources are held out for validation.
+`prepare` writes `tokenizer.json`, `{train,valid}.tokens` (uint16, files one after the other),
+`{train,valid}.offsets.npy` (int64 [files + 1]), `{train,valid}.names.json` and `sources.json`. Whole sources are held
+out for validation.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ _tokenizer: CodeTokenizer | None = None
 
 
 def _load_tokenizer(path: str) -> None:
-    global _tokenizer  # noqa: PLW0603  the pool's way to hand a worker its state
+    global _tokenizer
     _tokenizer = CodeTokenizer.load(Path(path))
 
 

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from coder_model import messages
@@ -76,7 +76,7 @@ class WorkerBackend:
         if self._state == "down":
             raise BackendUnavailable(self.reason)
 
-    async def fill(self, request: FillRequest, watch: bool = False) -> AsyncIterator[Draft]:
+    async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:
         """Yields drafts, the last one final; see `Backend.fill`."""
         if self._state != "ready" or not self._process or not self._process.stdin:
             raise BackendUnavailable(self.reason or "the model is loading")

@@ -33,10 +33,7 @@ def test_a_noised_slot_sees_the_clean_text_before_its_block_and_its_own_block(da
     mask = noised_mask(torch.tensor([starts]), block, length)[0]
     for q in range(n_blocks * block):
         for k in range(length + n_blocks * block):
-            if k < length:
-                expected = k < starts[q // block]
-            else:
-                expected = (k - length) // block == q // block
+            expected = k < starts[q // block] if k < length else (k - length) // block == q // block
             assert mask[q, k] == expected
 
 

@@ -29,7 +29,6 @@ class Client:
     def receive(self):
         return messages.from_worker.decode(messages.read_body(self.process.stdout))
 
-
     def close(self):
         self.process.kill()
         self.process.wait()

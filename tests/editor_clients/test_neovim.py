@@ -1,5 +1,6 @@
 """The real Neovim, headless, with the client file that we ship and a fake model."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -34,10 +35,8 @@ def editor(tmp_path, monkeypatch):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
     made = pynvim.attach("child", argv=[path, "--clean", "--embed", "--headless", "-n"])
     yield made
-    try:
+    with contextlib.suppress(EOFError, OSError):
         made.command("qa!")
-    except (EOFError, OSError):
-        pass
     made.close()
 
 

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from coder_kernels.ops import select
 
 

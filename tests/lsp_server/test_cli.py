@@ -99,7 +99,9 @@ def test_a_broken_model_is_one_line_and_exit_code_two(model_directory, tmp_path,
     assert message in lines[0]
 
 
-@pytest.mark.parametrize("arguments", [["--policy", "best"], ["--steps", "0"], ["--hole", "round"], ["--deadline-ms", "-1"]])
+@pytest.mark.parametrize(
+    "arguments", [["--policy", "best"], ["--steps", "0"], ["--hole", "round"], ["--deadline-ms", "-1"]]
+)
 def test_a_wrong_option_is_named(model_directory, file, arguments):
     found = fill(model_directory, file, "--at", "1:1", *arguments)
     assert found.returncode == 2
@@ -120,7 +122,9 @@ def test_train_and_eval_have_their_own_help():
     assert "--data" in unmask("eval", "--help").stdout
 
 
-@pytest.mark.skipif(not (DEFAULT_MODEL / "model.safetensors").exists(), reason="the embedded weights are not in this checkout")
+@pytest.mark.skipif(
+    not (DEFAULT_MODEL / "model.safetensors").exists(), reason="the embedded weights are not in this checkout"
+)
 def test_the_embedded_model_fills(file):
     found = unmask("fill", file, "--at", "2:12", "--json")
     assert found.returncode == 0, found.stderr

@@ -1,5 +1,6 @@
 """A language client over stdio, as small as can be: requests, notifications, raw bytes."""
 
+import contextlib
 import itertools
 import json
 import queue
@@ -79,10 +80,8 @@ class LspClient:
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
 
     def _read(self):
         out = self.process.stdout

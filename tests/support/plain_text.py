@@ -6,7 +6,9 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def width(char, encoding):
-    return {"utf-8": len(char.encode("utf-8", "surrogatepass")), "utf-16": 1 + (ord(char) > 0xFFFF), "utf-32": 1}[encoding]
+    return {"utf-8": len(char.encode("utf-8", "surrogatepass")), "utf-16": 1 + (ord(char) > 0xFFFF), "utf-32": 1}[
+        encoding
+    ]
 
 
 def line_bounds(text):
