@@ -99,7 +99,7 @@ class Middle:
     steps: int = 0
     """Denoise and verify passes."""
     ended: bool = False
-    """True when nothing follows: the last token ends the middle, or the limit is reached, or it went in circles."""
+    """True when nothing follows: the hole is full, or the limit is reached, or it went in circles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +288,8 @@ def _drop_repetition_(tokens: list[int]) -> bool:
 
 
 def _decide(token: int, probability: float, opinion: Opinion, middle: Middle) -> None:
-    middle.ended = opinion.ends(token)
     opinion.advance(token)
     middle.tokens.append(token)
     middle.log_confidence += math.log(max(probability, 1e-9))
-    middle.ended |= _drop_repetition_(middle.tokens) or len(middle.tokens) >= middle.limit
+    full = opinion.finished or len(middle.tokens) >= middle.limit
+    middle.ended = _drop_repetition_(middle.tokens) or full

@@ -17,8 +17,9 @@ from coder_model.denoise import Canvas, DeadlineReached, Decoder, FillOptions, M
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions
+from coder_model.postprocess import block_indent, trimmed
 from coder_model.tokenizer import CodeTokenizer
-from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput, Slot
+from coder_model.types import Cancelled, Draft, FillRequest, HoleMode, InvalidInput, Slot
 
 DEFAULT_MODEL = Path(__file__).parent / "default"
 ONE_TOKEN = "one_token"
@@ -136,9 +137,10 @@ class Engine:
 
         built = prompt.build(request, self._tokenizer, self._budget)
         copies = CopySource(built.document, built.after) if self.options.copy else None
-        opinion = Opinion(self._vocabulary, built.heal, request.hole == "line", copies)
+        indent = block_indent(request.prefix)
+        opinion = Opinion(self._vocabulary, built.heal, request.hole, indent, copies)
         middle = Middle(self._budget.middle)
-        view = _View(self._tokenizer, built.heal, request.hole == "line", began, watch)
+        view = _View(self._tokenizer, built.heal, request.hole, indent, began, watch)
         finished = True
         try:
             decoder = self._session(request.session)
@@ -165,7 +167,8 @@ class _View:
 
     tokenizer: CodeTokenizer
     heal: bytes
-    one_line: bool
+    hole: HoleMode
+    indent: int
     began: float
     watch: bool
 
@@ -181,10 +184,10 @@ class _View:
         return self._of(middle, self.text(middle.tokens), final=True, finished=finished, kind="final", slots=())
 
     def text(self, tokens: list[int]) -> str:
-        """The new text behind tokens: what the heal brought back is not new, and a one-line hole ends with its line."""
+        """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""
         data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
         text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
-        return text.split("\n", 1)[0] if self.one_line else text
+        return trimmed(text, self.hole, self.indent)
 
     def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
         n = len(middle.tokens)

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from coder_model.copying import CopySource
+from coder_model.postprocess import end_of_hole
 from coder_model.tokenizer import EOM, N_SPECIAL, CodeTokenizer
+from coder_model.types import HoleMode
 
 EMPTY_NEEDS = 0.5
 """An empty middle is the answer only when the model is at least this sure of it."""
@@ -48,13 +50,19 @@ class Vocabulary:
 class Opinion:
     """Decides the tokens of one middle, from left to right."""
 
-    def __init__(self, vocabulary: Vocabulary, heal: bytes, one_line: bool, copies: CopySource | None) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, heal: bytes, hole: HoleMode, indent: int, copies: CopySource | None
+    ) -> None:
+        """Takes the bytes to heal, and what `postprocess.end_of_hole` needs."""
+        self.finished = False
+        """True once the decided tokens fill the hole."""
         self._vocabulary = vocabulary
-        self._final = vocabulary.ends_line if one_line else vocabulary.is_eom
+        self._final = vocabulary.ends_line if hole == "line" else vocabulary.is_eom
+        self._hole, self._indent = hole, indent
+        self._text = b""
         self._copies = copies
         self.heal = heal
         """Bytes that the next tokens must still begin with."""
-        self._fresh = True
         self._constrain()
 
     def choose(self, p: Tensor) -> tuple[int, float]:
@@ -72,20 +80,22 @@ class Opinion:
             p = p * (1 - weight)
             p[proposal[0]] += weight
         token = int(p.argmax())
-        if self._fresh and self.ends(token) and float(p[self._final].sum()) < EMPTY_NEEDS:
+        if not self._text and self.ends(token) and float(p[self._final].sum()) < EMPTY_NEEDS:
             token = int(p.masked_fill(self._final, 0.0).argmax())
         return token, float(p[token])
 
     def ends(self, token: int) -> bool:
-        """Returns True when `token` ends the middle: EOM, or a line end in a hole of one line."""
+        """Returns True when `token` alone ends the middle: EOM, or a line end in a hole of one line."""
         # a line end inside the text to heal is old text
         return bool(self._final[token]) and not self.heal
 
     def advance(self, token: int) -> None:
         """Takes note of a decided token."""
         data = self._vocabulary.bytes[token]
-        self._fresh = self._fresh and len(data) <= len(self.heal)
+        self._text += data[len(self.heal) :]
         self.heal = self.heal[len(data) :]
+        text = self._text.decode("utf-8", "ignore")
+        self.finished = token == EOM or end_of_hole(text, self._hole, self._indent) is not None
         if self._copies:
             self._copies.advance(token)
         self._constrain()

@@ -49,7 +49,7 @@ def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer)
     request = FillRequest("s", DOCUMENT + "x = total(", "\n", path="a.py", hole="block")
     built = prompt.build(request, tokenizer, prompt.Budget.of(model.config.context_tokens))
     vocabulary = Vocabulary(tokenizer)
-    opinion = Opinion(vocabulary, built.heal, one_line=False, copies=None)
+    opinion = Opinion(vocabulary, built.heal, "block", 0, copies=None)
     ids, middle = list(built.context), []
     for _ in range(12):
         tokens = torch.tensor([ids])
