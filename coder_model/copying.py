@@ -14,8 +14,9 @@ import numpy as np
 LONGEST = 24
 """Tokens of a match that are compared; longer ones count as this long."""
 MATCH_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16)
-WEIGHTS = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`."""
+WEIGHTS = (0.09, 0.23, 0.29, 0.43, 0.52, 0.65, 0.78, 0.83)
+"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`; measured by
+`benchmarks/calibrate_copies.py`."""
 _END = -1
 
 
@@ -24,6 +25,8 @@ class CopySource:
 
     def __init__(self, document: list[int], after: list[int]) -> None:
         """Takes the tokens before the hole and those after it."""
+        self.match = 0
+        """Tokens of the present match; 0 without one."""
         self._tokens = np.array([_END, *document, _END, *after, _END], np.int64)
         self._hole = len(document) + 1
         self._tail = document[-LONGEST:]
@@ -34,7 +37,7 @@ class CopySource:
     @property
     def weight(self) -> float:
         """How much the proposal counts, in [0, 1)."""
-        index = bisect_right(MATCH_LENGTHS, self._match) - 1
+        index = bisect_right(MATCH_LENGTHS, self.match) - 1
         return WEIGHTS[index] if index >= 0 and self.proposals(1) else 0.0
 
     def proposals(self, count: int) -> list[int]:
@@ -50,7 +53,7 @@ class CopySource:
         if self.proposals(1) == [token]:
             self._taken[self._next] = True
             self._next += 1
-            self._match += 1
+            self.match += 1
         else:
             self._next = self._search(self._tail)
 
@@ -61,7 +64,7 @@ class CopySource:
 
     def _search(self, tail: list[int], allowed: set[int] | None = None) -> int:
         """Index after the longest match of the tail's end, the one nearest the hole among equals; sets its length."""
-        self._match = 0
+        self.match = 0
         if not tail:
             return len(self._tokens)
         ends = np.flatnonzero(self._tokens == tail[-1]) + 1
@@ -76,5 +79,5 @@ class CopySource:
             if not len(longer):
                 break
             ends, length = longer, length + 1
-        self._match = length
+        self.match = length
         return int(ends[np.abs(ends - self._hole).argmin()])

@@ -72,5 +72,5 @@ def test_the_match_is_as_long_as_brute_force_finds_it(document, after):
                 n += 1
             best = max(best, n)
     copies = CopySource(document, after)
-    assert copies._match == best
+    assert copies.match == best
     assert bool(copies.proposals(1)) == bool(best)

@@ -1,0 +1,79 @@
+"""How much a copied proposal should count, by the length of its match: the weights in `coder_model/copying.py`.
+
+    .venv/bin/python benchmarks/calibrate_copies.py CASES [--model DIR]
+
+Walks the references of cases from held-out projects token by token. For every match length it prints how often the
+proposal was right, and the weight w that makes the references likeliest under (1 - w) p_model + w [proposed].
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from coder_model import prompt, weights
+from coder_model.copying import MATCH_LENGTHS, CopySource
+from coder_model.denoise import Decoder
+from coder_model.engine import DEFAULT_MODEL
+from coder_model.evaluation.cases import Case, read_cases
+from coder_model.opinion import Vocabulary
+from coder_model.tokenizer import CodeTokenizer
+from coder_model.types import FillRequest
+
+Trial = tuple[float, float]
+"""Probability that the model gave the right token, and 1.0 where the copy proposed it."""
+
+
+@torch.inference_mode()
+def trials(case: Case, decoder: Decoder, tokenizer: CodeTokenizer, budget: prompt.Budget) -> list[tuple[int, Trial]]:
+    """Returns the match length and the trial of every token of a reference that a copy had a proposal for."""
+    built = prompt.build(FillRequest("s", case.prefix, case.suffix, path=case.file_name), tokenizer, budget)
+    middle = tokenizer.encode(built.heal.decode() + case.reference)[: budget.middle]
+    first = decoder.read(built.context, lambda: None)
+    rows = torch.cat([first[None], decoder.commit(middle)])
+    copies = CopySource(built.document, built.after)
+    found = []
+    for token, p in zip(middle, rows, strict=False):
+        if proposal := copies.proposals(1):
+            found.append((copies.match, (float(p[token]), float(proposal[0] == token))))
+        copies.advance(token)
+    return found
+
+
+def best_weight(seen: list[Trial]) -> float:
+    """Returns the weight in [0, 0.99] with the highest likelihood."""
+    return max(
+        (w / 100 for w in range(100)),
+        key=lambda w: sum(math.log(max((1 - w) * p + w * right, 1e-9)) for p, right in seen),
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    arguments = parser.parse_args()
+    model, tokenizer = weights.load(arguments.model)
+    decoder = Decoder(model, Vocabulary(tokenizer).forbidden)
+    budget = prompt.Budget.of(model.config.context_tokens)
+    by_length: dict[int, list[Trial]] = defaultdict(list)
+    for case in read_cases(arguments.cases):
+        for length, trial in trials(case, decoder, tokenizer, budget):
+            by_length[bisect_right(MATCH_LENGTHS, length) - 1].append(trial)
+    table = Table("match from", "tokens", "proposal right", "weight")
+    for index, seen in sorted(by_length.items()):
+        right = sum(r for _, r in seen) / len(seen)
+        table.add_row(str(MATCH_LENGTHS[index]), str(len(seen)), f"{right:.2f}", f"{best_weight(seen):.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
