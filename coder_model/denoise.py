@@ -52,6 +52,9 @@ class FillOptions:
     verify: bool
     min_copy: int
     """A copied run shorter than this many tokens is no draft; the block is denoised instead."""
+    min_accepted: int
+    """Once verify accepts fewer tokens of a denoised draft, the rest of the middle does without: a denoise pass costs
+    as much as the verify pass after it, and has to pay for itself."""
     remask_below: float
     """Without verify, slots revealed with less confidence than this are masked again, once per block."""
 
@@ -193,6 +196,7 @@ def fill_middle(
     Yields:
         After every pass.
     """
+    denoises = options.policy is not None
     while True:
         token, probability = opinion.choose(p)
         _decide(token, probability, opinion, middle)
@@ -201,7 +205,8 @@ def fill_middle(
         draft: list[int] = []
         if options.policy and options.verify:
             draft = opinion.proposals(options.block_length - 1)
-        if options.policy and not opinion.heal and len(draft) < options.min_copy:
+        denoised = denoises and not opinion.heal and len(draft) < options.min_copy
+        if denoised:
             canvas = Canvas.opening(token, probability, options.block_length)
             yield from _denoise(decoder, canvas, opinion, options, middle, check)
             draft = canvas.tokens[1:].tolist()
@@ -215,6 +220,8 @@ def fill_middle(
         middle.steps += 1
         accepted = _verify(draft, rows, opinion, middle) if options.verify else len(draft)
         decoder.truncate(start + 1 + accepted)
+        if denoised and accepted < options.min_accepted:
+            denoises = False
         yield Progress("verify", None)
         if middle.ended:
             return

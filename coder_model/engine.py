@@ -47,6 +47,9 @@ class EngineOptions:
     copy: bool = True
     """Proposals from the text itself."""
     min_copy: int = 2
+    """Tokens that a copied run needs to be a draft."""
+    min_accepted: int = 2
+    """Tokens of a denoised draft that verify must accept for the next block to be denoised, too."""
     remask_below: float = 0.3
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
@@ -91,6 +94,7 @@ class Engine:
             max_steps=self.options.max_steps,
             verify=self.options.verify or policy == ONE_TOKEN,
             min_copy=self.options.min_copy,
+            min_accepted=self.options.min_accepted,
             remask_below=self.options.remask_below,
         )
 
