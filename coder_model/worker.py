@@ -21,9 +21,8 @@ from typing import BinaryIO, Protocol
 
 from coder_model import messages
 from coder_model.messages import Broken, Dropped, Fill, Progress, Ready, frame
+from coder_model.threads import limit_threads
 from coder_model.types import Cancelled, Draft, FillRequest
-
-MAX_THREADS = 2
 
 
 class FillEngine(Protocol):
@@ -149,17 +148,9 @@ def _read(stdin: BinaryIO, mailbox: Mailbox, pipe: Pipe) -> None:
 
 
 def _make_engine(model: Path | None, options: dict[str, object]) -> FillEngine:
-    """Imports torch with few threads, and loads the model."""
-    threads = max(1, min(MAX_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
-    # a spinning thread would burn a core between two small operations
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    import torch
-
+    limit_threads()
     from coder_model.engine import Engine, EngineOptions
 
-    torch.set_num_threads(threads)
     return Engine.load(model, EngineOptions(**options))  # type: ignore[arg-type]
 
 

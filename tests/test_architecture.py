@@ -15,7 +15,7 @@ PACKAGES = {
 }
 SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(folder.rglob("*.py"))]
 BELOW = {"lsp_server": {"coder_model"}, "coder_model": {"coder_kernels"}, "coder_kernels": set()}
-TORCH_FREE = {"types.py", "messages.py", "holes.py", "syntax.py", "worker.py", "errors.py"}
+TORCH_FREE = {"types.py", "messages.py", "holes.py", "syntax.py", "worker.py", "errors.py", "threads.py"}
 
 
 def imports(file, top_level_only=False):

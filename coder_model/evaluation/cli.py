@@ -15,6 +15,7 @@ from rich.table import Table
 from coder_model.errors import ModelFileError
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.run import Decide, Outcome, by_copy, by_engine, difference, groups, run, summary, write
+from coder_model.threads import limit_threads
 from coder_model.types import InvalidInput
 
 
@@ -46,6 +47,7 @@ def main(argv: list[str]) -> int:
 
 
 def _deciders(model: Path | None, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
+    limit_threads()
     from coder_model.engine import ONE_TOKEN, Engine, EngineOptions
 
     def engine(**more: Any) -> Engine:
