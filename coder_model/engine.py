@@ -17,9 +17,9 @@ from coder_model.denoise import Canvas, DeadlineReached, Decoder, FillOptions, M
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions
-from coder_model.postprocess import block_indent, trimmed
+from coder_model.postprocess import Bounds
 from coder_model.tokenizer import CodeTokenizer
-from coder_model.types import Cancelled, Draft, FillRequest, HoleMode, InvalidInput, Slot
+from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput, Slot
 
 DEFAULT_MODEL = Path(__file__).parent / "default"
 ONE_TOKEN = "one_token"
@@ -41,7 +41,7 @@ class EngineOptions:
     k: int = 2
     block_length: int = 0
     """Slots per block; 0: the model's own."""
-    max_steps: int = 4
+    max_steps: int = 2
     """Denoise steps per block."""
     verify: bool = True
     copy: bool = True
@@ -141,10 +141,10 @@ class Engine:
 
         built = prompt.build(request, self._tokenizer, self._budget)
         copies = CopySource(built.document, built.after) if self.options.copy else None
-        indent = block_indent(request.prefix)
-        opinion = Opinion(self._vocabulary, built.heal, request.hole, indent, copies)
+        bounds = Bounds.of(request.prefix, request.suffix, request.hole)
+        opinion = Opinion(self._vocabulary, built.heal, bounds, copies)
         middle = Middle(self._budget.middle)
-        view = _View(self._tokenizer, built.heal, request.hole, indent, began, watch)
+        view = _View(self._tokenizer, built.heal, bounds, began, watch)
         finished = True
         try:
             decoder = self._session(request.session)
@@ -171,8 +171,7 @@ class _View:
 
     tokenizer: CodeTokenizer
     heal: bytes
-    hole: HoleMode
-    indent: int
+    bounds: Bounds
     began: float
     watch: bool
 
@@ -191,7 +190,7 @@ class _View:
         """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""
         data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
         text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
-        return trimmed(text, self.hole, self.indent)
+        return self.bounds.trim(text)
 
     def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
         n = len(middle.tokens)

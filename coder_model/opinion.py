@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from coder_model.copying import CopySource
-from coder_model.postprocess import end_of_hole
+from coder_model.postprocess import Bounds
 from coder_model.tokenizer import EOM, N_SPECIAL, CodeTokenizer
-from coder_model.types import HoleMode
 
 EMPTY_NEEDS = 0.5
 """An empty middle is the answer only when the model is at least this sure of it."""
@@ -50,15 +49,13 @@ class Vocabulary:
 class Opinion:
     """Decides the tokens of one middle, from left to right."""
 
-    def __init__(
-        self, vocabulary: Vocabulary, heal: bytes, hole: HoleMode, indent: int, copies: CopySource | None
-    ) -> None:
-        """Takes the bytes to heal, and what `postprocess.end_of_hole` needs."""
+    def __init__(self, vocabulary: Vocabulary, heal: bytes, bounds: Bounds, copies: CopySource | None) -> None:
+        """Takes the bytes to heal, and what ends the middle."""
         self.finished = False
         """True once the decided tokens fill the hole."""
         self._vocabulary = vocabulary
-        self._final = vocabulary.ends_line if hole == "line" else vocabulary.is_eom
-        self._hole, self._indent = hole, indent
+        self._final = vocabulary.ends_line if bounds.hole == "line" else vocabulary.is_eom
+        self._bounds = bounds
         self._text = b""
         self._copies = copies
         self.heal = heal
@@ -95,7 +92,7 @@ class Opinion:
         self._text += data[len(self.heal) :]
         self.heal = self.heal[len(data) :]
         text = self._text.decode("utf-8", "ignore")
-        self.finished = token == EOM or end_of_hole(text, self._hole, self._indent) is not None
+        self.finished = token == EOM or self._bounds.end(text) is not None
         if self._copies:
             self._copies.advance(token)
         self._constrain()

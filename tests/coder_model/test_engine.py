@@ -7,6 +7,7 @@ import torch
 
 from coder_model.engine import Engine, EngineOptions
 from coder_model.policies import POLICIES
+from coder_model.postprocess import Bounds
 from coder_model.types import Cancelled, FillRequest, InvalidInput
 
 DOCUMENT = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
@@ -49,7 +50,7 @@ def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer)
     request = FillRequest("s", DOCUMENT + "x = total(", "\n", path="a.py", hole="block")
     built = prompt.build(request, tokenizer, prompt.Budget.of(model.config.context_tokens))
     vocabulary = Vocabulary(tokenizer)
-    opinion = Opinion(vocabulary, built.heal, "block", 0, copies=None)
+    opinion = Opinion(vocabulary, built.heal, Bounds.of("", "", "block"), copies=None)
     ids, middle = list(built.context), []
     for _ in range(12):
         tokens = torch.tensor([ids])
