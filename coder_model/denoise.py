@@ -31,6 +31,10 @@ COMMIT_TOKENS = 256
 """Context tokens per commit pass: between two passes a cancel is seen."""
 
 
+AVERAGED, RETRY_AFTER = 4, 64
+"""Denoised drafts that the gauge averages over, and drafts that it skips between two tries."""
+
+
 MAX_PERIOD, MIN_REPEATED = 24, 12
 """A run of at most so many tokens that comes three times, and makes up at least so many tokens, is a loop."""
 
@@ -52,9 +56,6 @@ class FillOptions:
     verify: bool
     min_copy: int
     """A copied run shorter than this many tokens is no draft; the block is denoised instead."""
-    min_accepted: int
-    """Once verify accepts fewer tokens of a denoised draft, the rest of the middle does without: a denoise pass costs
-    as much as the verify pass after it, and has to pay for itself."""
     remask_below: float
     """Without verify, slots revealed with less confidence than this are masked again, once per block."""
 
@@ -88,6 +89,33 @@ class Canvas:
         """Writes the candidates into `slots` [B] bool."""
         self.tokens = torch.where(slots, self.candidates, self.tokens)
         self.masked = self.masked & ~slots
+
+
+@dataclass(slots=True)
+class DenoiseGauge:
+    """Whether denoising has paid for itself lately.
+
+    A denoised draft costs its denoise passes and a longer verify pass. A model whose drafts verify cuts early is faster
+    without them, so it only tries again now and then; the text is the same either way.
+    """
+
+    min_accepted: float
+    """Tokens that verify must accept of a denoised draft, on average."""
+    mean_accepted: float = math.inf
+    """Running mean; infinite before the first draft."""
+    skipped: int = 0
+
+    def wants_denoising(self) -> bool:
+        """Returns True when the next draft should be denoised."""
+        if self.mean_accepted >= self.min_accepted:
+            return True
+        self.skipped = (self.skipped + 1) % RETRY_AFTER
+        return not self.skipped
+
+    def note(self, accepted: int) -> None:
+        """Takes note of a verified draft."""
+        mean = min(self.mean_accepted, 2 * self.min_accepted)
+        self.mean_accepted = mean + (accepted - mean) / AVERAGED
 
 
 @dataclass(slots=True)
@@ -181,7 +209,13 @@ class Decoder:
 
 
 def fill_middle(
-    decoder: Decoder, p: Tensor, opinion: Opinion, options: FillOptions, middle: Middle, check: Check
+    decoder: Decoder,
+    p: Tensor,
+    opinion: Opinion,
+    options: FillOptions,
+    gauge: DenoiseGauge,
+    middle: Middle,
+    check: Check,
 ) -> Iterator[Progress]:
     """Decodes the middle that follows what `decoder` has committed.
 
@@ -190,13 +224,13 @@ def fill_middle(
         p: [V] float32, what follows the context.
         opinion: decides each token.
         options: how.
+        gauge: whether a block is denoised where nothing can be copied; only with `verify`.
         middle: filled in; right after every pass, so that a deadline can take it as it is.
         check: called before every pass.
 
     Yields:
         After every pass.
     """
-    denoises = options.policy is not None
     while True:
         token, probability = opinion.choose(p)
         _decide(token, probability, opinion, middle)
@@ -205,7 +239,9 @@ def fill_middle(
         draft: list[int] = []
         if options.policy and options.verify:
             draft = opinion.proposals(options.block_length - 1)
-        denoised = denoises and not opinion.heal and len(draft) < options.min_copy
+        denoised = bool(options.policy) and not opinion.heal and len(draft) < options.min_copy
+        if denoised and options.verify:
+            denoised = gauge.wants_denoising()
         if denoised:
             canvas = Canvas.opening(token, probability, options.block_length)
             yield from _denoise(decoder, canvas, opinion, options, middle, check)
@@ -220,8 +256,8 @@ def fill_middle(
         middle.steps += 1
         accepted = _verify(draft, rows, opinion, middle) if options.verify else len(draft)
         decoder.truncate(start + 1 + accepted)
-        if denoised and accepted < options.min_accepted:
-            denoises = False
+        if denoised:
+            gauge.note(accepted)
         yield Progress("verify", None)
         if middle.ended:
             return

@@ -34,8 +34,8 @@ _WORD = re.compile(r"\w")
 def hole_at(prefix: str, suffix: str, language: str) -> HoleMode | None:
     """Returns how much to fill at the cursor, or None where nothing should be offered.
 
-    None inside a word. `block` where the cursor stands in a block that holds nothing yet but comments and a docstring;
-    `line` everywhere else.
+    None inside a word. `block` where the cursor stands in a block that holds nothing yet but comments and a docstring,
+    or on a blank line between a bracket and the one that closes it; `line` everywhere else.
 
     Args:
         prefix: text before the cursor; the last `WINDOW_BEFORE` code points count.
@@ -44,9 +44,11 @@ def hole_at(prefix: str, suffix: str, language: str) -> HoleMode | None:
     """
     if _WORD.match(suffix):
         return None
+    before = prefix[-WINDOW_BEFORE:]
+    if _between_brackets(before, suffix[:WINDOW_AFTER]):
+        return "block"
     if language not in _BLOCKS:
         return "line"
-    before = prefix[-WINDOW_BEFORE:]
     line = before.rsplit("\n", 1)[-1]
     if suffix.split("\n", 1)[0].strip(" \t\r})"):
         return "line"
@@ -58,6 +60,14 @@ def hole_at(prefix: str, suffix: str, language: str) -> HoleMode | None:
         body = f"\n{indent}{_indent_unit(before)}{statement}\n{indent}"
         return "block" if _fills_empty_block(before, body, suffix, language) else "line"
     return "line"
+
+
+def _between_brackets(before: str, after: str) -> bool:
+    """True on a blank line whose neighbours end with a bracket and begin with its partner."""
+    *_, line = before.split("\n")
+    opening, closing = before.rstrip()[-1:], after.lstrip()[:1]
+    blank = not line.strip() and not after.split("\n", 1)[0].strip()
+    return blank and bool(opening) and (opening + closing) in ("()", "[]", "{}")
 
 
 def _fills_empty_block(before: str, body: str, suffix: str, language: str) -> bool:

@@ -20,6 +20,8 @@ def check(text, expect, language="python"):
         "if x:\n    |\nelse:\n    y()\n",
         "class A:\n    def f(self):\n        |\n\n    def g(self):\n        pass\n",
         "for x in y:\n    |\n",
+        "x = f(\n    |\n)\n",
+        "d = {\n\n    |\n}\n",
     ],
 )
 def test_an_empty_body_takes_a_block(text):
@@ -37,6 +39,9 @@ def test_an_empty_body_takes_a_block(text):
         "import os\n|\n",
         "d = {'a':|}\n",
         "x = f(a)|\n",
+        "x = f(|)\n",
+        "x = f(\n    |]\n",
+        "x = f(\n    a,\n    |\n)\n",
         "# a comment:|\n",
     ],
 )
@@ -58,6 +63,8 @@ def test_inside_a_word_nothing_is_offered():
         ("go", "package a\n\nfunc f() int {\n\t|\n}\n"),
         ("rust", "fn f() -> u32 {\n    |\n}\n"),
         ("lua", "local function f()\n  |\nend\n"),
+        ("rust", "parse(&[\n    Parser {\n        |\n    },\n]);\n"),
+        ("json", "{\n  |\n}\n"),
     ],
 )
 def test_other_languages_have_empty_blocks_too(language, text):
