@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from coder_model.errors import ModelFileError
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
@@ -77,7 +77,18 @@ def _run_all(cases: list[Case], deciders: dict[str, Decide]) -> dict[str, list[O
 
 
 def _print(results: dict[str, list[Outcome]], by: list[str]) -> None:
-    table = Table("", "cases", "n", "exact %", "1st line %", "similarity", "tokens/step", "steps", "p50 ms", "p95 ms")
+    table = Table(
+        Column(no_wrap=True),
+        Column("cases", no_wrap=True),
+        "n",
+        "exact %",
+        "1st line %",
+        "similarity",
+        "tokens/step",
+        "steps",
+        "p50 ms",
+        "p95 ms",
+    )
     for name, outcomes in results.items():
         for group, members in groups(outcomes, by).items():
             figures = summary(members)
