@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
@@ -77,23 +78,14 @@ def _run_all(cases: list[Case], deciders: dict[str, Decide]) -> dict[str, list[O
 
 
 def _print(results: dict[str, list[Outcome]], by: list[str]) -> None:
-    table = Table(
-        Column(no_wrap=True),
-        Column("cases", no_wrap=True),
-        "n",
-        "exact %",
-        "1st line %",
-        "similarity",
-        "tokens/step",
-        "steps",
-        "p50 ms",
-        "p95 ms",
-    )
+    heads = ("n", "exact", "line", "sim.", "tok/step", "steps", "p50 ms", "p95 ms")
+    table = Table(Column(no_wrap=True), *heads, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name, outcomes in results.items():
         for group, members in groups(outcomes, by).items():
             figures = summary(members)
             n = figures.pop("n")
-            table.add_row(name if group == "all" else "", group, str(n), *(f"{v:.1f}" for v in figures.values()))
+            title = f"[bold]{name}" if group == "all" else f"  {group}"
+            table.add_row(title, str(n), *(f"{v:.1f}" for v in figures.values()))
         table.add_section()
     console = Console()
     console.print(table)
