@@ -39,7 +39,9 @@ def lsp() -> None:
 def fill(
     file: Path,
     at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="cursor, both from 1, COL in characters")],
-    watch: Annotated[bool, typer.Option("--watch", help="show the denoising step by step")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="show the denoising step by step, also where it does not pay")
+    ] = False,
     policy: Annotated[str, typer.Option(help="threshold, entropy_bound, top_k, cosine or one_token")] = "threshold",
     steps: Annotated[int, typer.Option(help="denoise steps per block")] = 4,
     deadline_ms: Annotated[Optional[float], typer.Option(help="then the leftmost finished run is the answer")] = None,  # noqa: UP045  typer reads it
@@ -54,6 +56,8 @@ def fill(
     from lsp_server.fill import fill_file
 
     options: dict[str, object] = {"policy": policy, "max_steps": steps, "verify": verify, "copy": copy}
+    if watch:
+        options["min_accepted"] = 0
     try:
         asyncio.run(fill_file(file, at, hole, options, model, deadline_ms, watch=watch, as_json=json))
     except (InvalidInput, BackendUnavailable) as error:
