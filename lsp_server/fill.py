@@ -72,7 +72,9 @@ async def fill_file(
         facts = {name: value for name, value in asdict(drafts[-1]).items() if name not in ("slots", "kind", "final")}
         print(json.dumps({"file": str(file), "at": at, "hole": request.hole, **facts}))
     else:
-        Console(highlight=False).print(in_place(prefix, drafts[-1].text, suffix), summary(drafts[-1]))
+        console = Console(highlight=False)
+        console.print(in_place(prefix, drafts[-1].text, suffix), soft_wrap=True)
+        console.print(summary(drafts[-1]))
 
 
 def read_source(file: Path) -> str:
@@ -118,7 +120,7 @@ def in_place(prefix: str, text: str, suffix: str) -> Text:
     """Returns the suggestion highlighted between the lines around it."""
     before = "".join(split_lines(prefix)[-CONTEXT_LINES:])
     after = "".join(split_lines(suffix)[:CONTEXT_LINES])
-    return Text.assemble((before, "dim"), (text, "bold green"), (after, "dim"))
+    return Text.assemble((before, "dim"), (text, "bold green"), (after.rstrip("\r\n"), "dim"))
 
 
 def summary(draft: Draft) -> Text:

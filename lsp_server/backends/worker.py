@@ -29,10 +29,11 @@ _Answer = Progress | Dropped | None
 def worker_command(options: dict[str, object], model: Path | None = None) -> list[str]:
     """Returns the command line of a worker with these `EngineOptions`.
 
-    `-P` keeps the working directory off the import path: it may be a workspace that holds an `argparse.py`.
+    `-P` keeps the working directory off the import path: it may be a workspace that holds an `argparse.py`. The worker
+    runs elsewhere, so the path of the model becomes absolute.
     """
     command = [sys.executable, "-P", "-m", "coder_model.worker", "--options", json.dumps(options)]
-    return [*command, "--model", str(model)] if model else command
+    return [*command, "--model", str(model.resolve())] if model else command
 
 
 class WorkerBackend:

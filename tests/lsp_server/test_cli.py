@@ -12,8 +12,8 @@ from lsp_server.fill import canvas, in_place, read_source, split_at, summary
 UNMASK = [sys.executable, "-P", "-c", "from lsp_server.cli import main; main()"]
 
 
-def unmask(*arguments):
-    return subprocess.run([*UNMASK, *map(str, arguments)], capture_output=True, text=True, check=False)
+def unmask(*arguments, cwd=None):
+    return subprocess.run([*UNMASK, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.fixture
@@ -93,10 +93,10 @@ def test_a_broken_model_is_one_line_and_exit_code_two(model_directory, tmp_path,
         (tmp_path / part.name).write_bytes(data[: len(data) // 2] if part.name == broken else data)
     found = fill(tmp_path, file, "--at", "1:1")
     assert found.returncode == 2
-    lines = [line for line in found.stderr.splitlines() if line.startswith("unmask fill:")]
-    assert len(lines) == 1
-    assert broken in lines[0]
-    assert message in lines[0]
+    assert found.stderr.startswith("unmask fill:")
+    assert found.stderr.count("\n") == 1
+    assert broken in found.stderr
+    assert message in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,11 @@ def test_a_wrong_option_is_named(model_directory, file, arguments):
     found = fill(model_directory, file, "--at", "1:1", *arguments)
     assert found.returncode == 2
     assert arguments[1].lstrip("-") in found.stderr
+
+
+def test_paths_count_from_the_working_directory(model_directory, file):
+    arguments = ("--at", "2:12", "--json", "--model", model_directory.name)
+    assert unmask("fill", file, *arguments, cwd=model_directory.parent).returncode == 0
 
 
 def test_doctor_says_what_is_wrong(tmp_path, model_directory):
