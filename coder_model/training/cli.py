@@ -18,12 +18,16 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("unmask train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     prepare = commands.add_parser("prepare", help="filter and tokenise directories of projects")
-    prepare.add_argument("roots", nargs="+", type=Path)
+    prepare.add_argument("roots", nargs="*", type=Path, help="directories of projects")
+    prepare.add_argument("--list", type=Path, help="JSON lines: name, licence, commit, language of each project")
+    prepare.add_argument("--mirror", type=Path, default=Path(), help="directory of the listed projects")
     prepare.add_argument("--output", type=Path, required=True)
     prepare.add_argument("--vocab-size", type=int, default=ModelConfig.vocab_size)
+    prepare.add_argument("--tokenizer", type=Path, help="model directory whose tokenizer to use")
     prepare.add_argument("--hold-out", action="append", default=[], help="source kept for validation; repeat")
-    prepare.add_argument("--licences", type=Path, help="JSON: source name -> licence, where files do not say")
-    prepare.add_argument("--exclude", type=Path, help="file with one path a line that no corpus may hold")
+    prepare.add_argument("--licences", type=Path, help="JSON: project name -> licence, where files do not say")
+    prepare.add_argument("--kept-out-hashes", action="append", type=Path, default=[], help="line-pair hashes; repeat")
+    prepare.add_argument("--kept-out-texts", action="append", type=Path, default=[], help="JSON lines; repeat")
     prepare.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
     run.add_argument("--corpus", required=True)
@@ -38,19 +42,23 @@ def main(argv: list[str]) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
+    from coder_model.tokenizer import CodeTokenizer
+    from coder_model.training.kept_out import KeptOut
     from coder_model.training.shards import prepare
+    from coder_model.training.sources import in_folders, listed
 
-    excluded: set[str] = set()
-    if arguments.exclude:
-        excluded = {str(Path(line).resolve()) for line in arguments.exclude.read_text("utf-8").splitlines()}
+    licences = json.loads(arguments.licences.read_text("utf-8")) if arguments.licences else {}
+    sources = in_folders(arguments.roots, licences)
+    if arguments.list:
+        sources += listed(arguments.list, arguments.mirror)
     report = prepare(
-        arguments.roots,
+        sources,
         arguments.output,
         arguments.vocab_size,
         frozenset(arguments.hold_out),
-        json.loads(arguments.licences.read_text("utf-8")) if arguments.licences else {},
-        frozenset(excluded),
+        KeptOut.read(arguments.kept_out_hashes, arguments.kept_out_texts),
         arguments.processes,
+        CodeTokenizer.load(arguments.tokenizer / "tokenizer.json") if arguments.tokenizer else None,
     )
     kept, files = sum(report.kept_bytes.values()), sum(report.kept_files.values())
     print(

@@ -1,49 +1,29 @@
-"""Reads source files from any directories and keeps what is worth learning from.
+"""From sources to the files worth learning from: cleaned per source in parallel, then freed of duplicates.
 
-A directory given to `read_sources` is one source per child directory (a project), or one source itself when it holds
-files. Dropped, and counted by reason: files of other types, too small or too large, not UTF-8, generated or minified,
-listed in the exclusion file, exact duplicates, near duplicates (most line pairs already seen). A source without a
-permissive licence is dropped whole; its licence is read from its own files.
+The cleaned files of each source are kept in a work directory, so that an interrupted preparation goes on where it was
+and a longer list costs only what is new. A source without a permissive licence is dropped whole.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
-import re
+import json
+import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coder_model.errors import CorpusError
+from coder_model.training import cleaning
+from coder_model.training.kept_out import KeptOut
+from coder_model.training.sources import PERMISSIVE, Source
 
-EXTENSIONS = (".py", ".pyi", ".ts", ".tsx", ".js", ".go", ".rs", ".lua")
-MIN_BYTES, MAX_BYTES = 200, 200_000
-MAX_LINE = 1_000
-MAX_MEAN_LINE = 100
 NEAR_DUPLICATE = 0.6
 """A file is dropped when this share of its line pairs has been seen in files kept before it."""
-
-_SKIPPED_FOLDERS = frozenset(
-    {".git", "node_modules", "vendor", "_vendor", "third_party", "dist", "build", "__pycache__"}
-)
-_GENERATED = re.compile(
-    r"do not edit|@generated|auto-?generated|generated (?:by|from|code)|protoc-gen|swagger-codegen", re.IGNORECASE
-)
-_LICENCE_FILE = re.compile(r"^(LICEN[CS]E|COPYING)", re.IGNORECASE)
-# In this order: a text that names the GPL is not permissive whatever else it says.
-_LICENCES = (
-    ("GPL family", ("gnu general public", "gnu lesser", "affero")),
-    ("MPL", ("mozilla public license",)),
-    ("Apache-2.0", ("apache license",)),
-    ("MIT", ("permission is hereby granted, free of charge", "mit license")),
-    ("BSD", ("redistribution and use in source and binary forms",)),
-    ("ISC", ("permission to use, copy, modify",)),
-    ("PSF-2.0", ("python software foundation license",)),
-    ("Unlicense", ("this is free and unencumbered software",)),
-)
-PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD", "ISC", "PSF-2.0", "Unlicense"})
+RULES = 1
+"""Version of the cleaning rules: cleaned sources of another version are cleaned again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,99 +39,114 @@ class SourceFile:
 
 @dataclass
 class Report:
-    """What was kept and dropped, by source; becomes `sources.json` beside the shards."""
+    """What was kept and dropped; becomes `sources.json` beside the shards."""
 
     licences: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, str] = field(default_factory=dict)
     kept_bytes: Counter[str] = field(default_factory=Counter)
     kept_files: Counter[str] = field(default_factory=Counter)
+    kept_types: Counter[str] = field(default_factory=Counter)
+    """Bytes by extension."""
     dropped: Counter[str] = field(default_factory=Counter)
+    """Files by reason, and sources under `licence`."""
 
 
-def read_sources(
-    roots: Iterable[Path], licences: dict[str, str], excluded: frozenset[str], report: Report
+def read_corpus(
+    sources: list[Source],
+    kept_out: KeptOut,
+    work: Path,
+    report: Report,
+    processes: int = 1,
+    advance: Callable[[], None] = lambda: None,
 ) -> Iterator[SourceFile]:
-    """Yields the files worth learning from, sources in order of their names.
+    """Yields the files worth learning from, in order of source and path.
 
     Args:
-        roots: directories of projects.
-        licences: known licences by source name (from a package's metadata, say); others are read from licence files.
-        excluded: resolved paths of files to leave out, as `decontam.py check` lists them.
+        sources: see `sources.in_folders` and `sources.listed`.
+        kept_out: what no corpus may hold.
+        work: directory of the cleaned sources; created when missing.
         report: filled in.
+        processes: sources cleaned at a time.
+        advance: called after each source.
 
     Raises:
-        CorpusError: when a root is not a directory.
+        CorpusError: when a source cannot be read.
     """
+    work.mkdir(parents=True, exist_ok=True)
     seen_files: set[bytes] = set()
     seen_pairs: set[bytes] = set()
-    for root in roots:
-        if not root.is_dir():
-            raise CorpusError(f"corpus directory must exist, got {root}")
-        for source in sorted(child for child in root.iterdir() if child.is_dir()):
-            licence = licences.get(source.name) or licence_of(source)
-            report.licences[source.name] = licence
-            if licence not in PERMISSIVE:
-                report.dropped["licence"] += 1
-                continue
-            for file in _files(source):
-                text, reason = _read(file, excluded)
-                if text is not None:
-                    reason = _duplicate(text, seen_files, seen_pairs)
-                if text is None or reason:
+    jobs = [(source, work) for source in sorted(sources, key=lambda source: source.name)]
+    # spawn, not fork: libraries of the caller may have started threads
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, initializer=_keep_out, initargs=(kept_out,)) as pool:
+        for cleaned in pool.imap(_clean, jobs):
+            head, *rows = gzip.decompress(cleaned.read_bytes()).decode("utf-8").split("\n")
+            facts = json.loads(head)
+            name = facts["name"]
+            report.licences[name], report.commits[name] = facts["licence"], facts["commit"]
+            report.dropped.update(facts["dropped"])
+            for row in rows:
+                path, text = json.loads(row)
+                if reason := _duplicate(text, seen_files, seen_pairs):
                     report.dropped[reason] += 1
                     continue
-                report.kept_bytes[source.name] += len(text.encode())
-                report.kept_files[source.name] += 1
-                yield SourceFile(source.name, str(file.relative_to(source)), text)
+                size = len(text.encode("utf-8", "replace"))
+                report.kept_bytes[name] += size
+                report.kept_files[name] += 1
+                report.kept_types[path.rsplit(".", 1)[-1].lower()] += size
+                yield SourceFile(name, path, text)
+            advance()
 
 
-def licence_of(source: Path) -> str:
-    """Returns the licence that the source's own top-level files state, or `unknown`."""
-    for file in sorted(source.iterdir()):
-        if file.is_file() and _LICENCE_FILE.match(file.name):
-            text = file.read_text("utf-8", "replace")[:20_000].lower()
-            for name, marks in _LICENCES:
-                if any(mark in text for mark in marks):
-                    return name
-    return "unknown"
+_kept_out = KeptOut()
 
 
-def _files(source: Path) -> Iterator[Path]:
-    for file in sorted(source.rglob("*")):
-        if file.suffix in EXTENSIONS and file.is_file() and not _SKIPPED_FOLDERS.intersection(file.parts):
-            yield file
+def _keep_out(kept_out: KeptOut) -> None:
+    global _kept_out
+    _kept_out = kept_out
 
 
-def _read(file: Path, excluded: frozenset[str]) -> tuple[str | None, str]:
-    """The text of a file and an empty reason, or None and why it is not wanted."""
-    if str(file.resolve()) in excluded:
-        return None, "excluded"
-    data = file.read_bytes()
-    if not MIN_BYTES <= len(data) <= MAX_BYTES:
-        return None, "size"
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None, "not UTF-8"
-    if "\0" in text:
-        return None, "binary"
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if _GENERATED.search(text[:2_000]) or file.name.endswith(("_pb2.py", "_pb2_grpc.py", ".min.js", ".d.ts")):
-        return None, "generated"
-    lines = text.split("\n")
-    if max(map(len, lines)) > MAX_LINE or len(text) / len(lines) > MAX_MEAN_LINE:
-        return None, "minified"
-    if sum(map(str.isdigit, text)) > 0.2 * len(text):
-        return None, "table"
-    return text, ""
+def _clean(job: tuple[Source, Path]) -> Path:
+    """Writes the cleaned files of a source, unless that has been done; returns where."""
+    source, work = job
+    rules = (RULES, source.commit, source.licence, len(_kept_out.line_pairs), len(_kept_out.grams))
+    output = (
+        work
+        / f"{source.name.replace('/', '+')}.{hashlib.blake2b(repr(rules).encode(), digest_size=6).hexdigest()}.jsonl.gz"
+    )
+    # without a commit nobody knows whether the files are still the same
+    if source.commit and output.exists():
+        return output
+    licence = source.found_licence()
+    dropped: Counter[str] = Counter()
+    rows: list[str] = []
+    if licence in PERMISSIVE:
+        for path, data in source.files(cleaning.wanted):
+            text, reason = cleaning.usable(path, data)
+            reason = reason or _kept_out.reason(text)
+            if reason:
+                dropped[reason] += 1
+            else:
+                rows.append(json.dumps([path, text]))
+    else:
+        dropped["licence"] += 1
+    head = json.dumps({"name": source.name, "licence": licence, "commit": source.commit, "dropped": dropped})
+    part = output.with_suffix(".part")
+    part.write_bytes(gzip.compress("\n".join([head, *rows]).encode("utf-8", "replace"), 4))
+    part.replace(output)
+    return output
 
 
 def _duplicate(text: str, seen_files: set[bytes], seen_pairs: set[bytes]) -> str:
     """Why the text is a duplicate, or an empty string; then its lines count as seen."""
     lines = [line for line in ("".join(line.split()) for line in text.splitlines()) if len(line) > 8]
-    whole = hashlib.blake2b("\n".join(lines).encode(), digest_size=16).digest()
+    whole = hashlib.blake2b("\n".join(lines).encode("utf-8", "replace"), digest_size=16).digest()
     if whole in seen_files:
         return "duplicate"
-    pairs = {hashlib.blake2b(f"{a}\n{b}".encode(), digest_size=6).digest() for a, b in itertools.pairwise(lines)}
+    pairs = {
+        hashlib.blake2b(f"{a}\n{b}".encode("utf-8", "replace"), digest_size=6).digest()
+        for a, b in itertools.pairwise(lines)
+    }
     if len(pairs & seen_pairs) > NEAR_DUPLICATE * len(pairs):
         return "near duplicate"
     seen_files.add(whole)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coder_model.prompt import layout
+from coder_model.prompt import file_name, layout
 from coder_model.syntax import language_of
 from coder_model.tokenizer import EOM, MASK, PAD, CodeTokenizer
 from coder_model.training.holes import sample_hole
@@ -98,7 +98,7 @@ class Sampler:
         size = min(len(ids), rng.randint(length // 2, length + length // 2))
         start = min(max(0, at - int(self._shard.offsets[index]) - rng.randrange(size)), len(ids) - size)
         text = self._tokenizer.decode(ids[start : start + size].tolist())
-        return self._cut(text or "\n", self._shard.names[index], start + size == len(ids), rng, length)
+        return self._cut(text or "\n", file_name(self._shard.names[index]), start + size == len(ids), rng, length)
 
     def _cut(self, text: str, name: str, ends: bool, rng: random.Random, length: int) -> Example:
         hole = sample_hole(text, language_of(name), rng)

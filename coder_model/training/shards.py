@@ -1,28 +1,34 @@
 """Tokenised text on disk: one flat file of token ids, and where each file starts in it.
 
-`prepare` writes `tokenizer.json`, `{train,valid}.tokens` (uint16, files one after the other),
-`{train,valid}.offsets.npy` (int64 [files + 1]), `{train,valid}.names.json` and `sources.json`. Whole sources are held
-out for validation.
+`prepare` writes `tokenizer.json`, `{train,valid}.tokens` (uint16, files one after the other, those of a source
+together), `{train,valid}.offsets.npy` (int64 [files + 1]), `{train,valid}.names.json`, `sources.json`, and
+`manifest.json` with the sha256 of them all. Whole sources are held out for validation.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.tokenizer import CodeTokenizer
-from coder_model.training.corpus import Report, SourceFile, read_sources
+from coder_model.training.corpus import Report, SourceFile, read_corpus
+from coder_model.training.kept_out import KeptOut
+from coder_model.training.sources import Source
 
 TOKENIZER_SAMPLE_BYTES = 60_000_000
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Shard:
     offsets: npt.NDArray[np.int64]
     """[files + 1], file i is `tokens[offsets[i]:offsets[i + 1]]`."""
     names: list[str]
-    """[files], the file name of each file, without folders."""
+    """[files], source and path of each file, `source/folder/file.py`."""
 
     @classmethod
     def open(cls, directory: Path, split: str) -> Shard:
@@ -62,47 +68,87 @@ class Shard:
 
 
 def prepare(
-    roots: list[Path],
+    sources: list[Source],
     output: Path,
     vocab_size: int,
     held_out: frozenset[str],
-    licences: dict[str, str],
-    excluded: frozenset[str],
+    kept_out: KeptOut | None = None,
     processes: int = 1,
     tokenizer: CodeTokenizer | None = None,
 ) -> Report:
-    """Reads, filters and tokenises `roots` into `output`.
+    """Reads, filters and tokenises sources into `output`, with a progress bar on stderr.
 
     Args:
-        roots: directories of projects, see `read_sources`.
-        output: created when missing.
+        sources: where the text is.
+        output: created when missing; an interrupted preparation goes on from what lies there.
         vocab_size: of the tokenizer that is trained when none is given.
         held_out: names of the sources that become the `valid` split.
-        licences: known licences by source name.
-        excluded: resolved paths of files that no corpus may hold.
-        processes: encoders at a time.
+        kept_out: text that no corpus may hold.
+        processes: cleaners and encoders at a time.
         tokenizer: an existing tokenizer, to continue from an existing model.
 
     Raises:
-        CorpusError: when nothing is left after filtering.
+        CorpusError: when a source cannot be read, or nothing is left after filtering.
         ModelFileError: when the vocabulary does not fit the 16 bits of a shard.
     """
     if vocab_size > 1 << 16:
         raise ModelFileError(f"vocab_size must be at most {1 << 16} to fit a shard, got {vocab_size}")
     report = Report()
-    files = list(read_sources(roots, licences, excluded, report))
-    if not files:
-        raise CorpusError(f"no usable source text in {', '.join(map(str, roots))}: dropped {dict(report.dropped)}")
-    random.Random(0).shuffle(files)
-    output.mkdir(parents=True, exist_ok=True)
-    if tokenizer is None:
-        tokenizer = CodeTokenizer.train(_sample(f.text for f in files if f.source not in held_out), vocab_size)
-    tokenizer.save(output / "tokenizer.json")
-    for split in ("train", "valid"):
-        part = [f for f in files if (f.source in held_out) == (split == "valid")]
-        _write_split(part, output, split, processes)
+    with _progress() as progress:
+        task = progress.add_task("cleaning sources", total=len(sources))
+        files = list(
+            read_corpus(
+                sources, kept_out or KeptOut(), output / "cleaned", report, processes, partial(progress.advance, task)
+            )
+        )
+        if not files:
+            raise CorpusError(f"no usable source text in {len(sources)} sources: dropped {dict(report.dropped)}")
+        if tokenizer is None:
+            progress.update(progress.add_task("training the tokenizer", total=None))
+            learnt = [f.text for f in files if f.source not in held_out]
+            random.Random(0).shuffle(learnt)
+            tokenizer = CodeTokenizer.train(_sample(learnt), vocab_size)
+        tokenizer.save(output / "tokenizer.json")
+        for split in ("train", "valid"):
+            part = [f for f in files if (f.source in held_out) == (split == "valid")]
+            task = progress.add_task(f"tokenising {split}", total=len(part))
+            _write_split(part, output, split, processes, partial(progress.advance, task))
     (output / "sources.json").write_text(json.dumps(vars(report), indent=1, sort_keys=True), "utf-8")
+    parts = sorted(file for file in output.iterdir() if file.is_file() and file.name != MANIFEST)
+    manifest = {file.name: _sha256(file) for file in parts}
+    (output / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
     return report
+
+
+def verify(directory: Path) -> None:
+    """Checks a prepared corpus against its manifest.
+
+    Raises:
+        CorpusError: when the manifest is missing, or a file differs from what was prepared.
+    """
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+        broken = [name for name, expected in manifest.items() if _sha256(directory / name) != expected]
+    except (OSError, ValueError, AttributeError) as error:
+        raise CorpusError(f"{directory} must hold a prepared corpus: {error}") from error
+    if broken:
+        raise CorpusError(f"{directory}: {', '.join(broken)} differ from the manifest; prepare the corpus again")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _progress() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _sample(texts: Iterable[str]) -> Iterator[str]:
@@ -114,7 +160,9 @@ def _sample(texts: Iterable[str]) -> Iterator[str]:
             return
 
 
-def _write_split(files: list[SourceFile], output: Path, split: str, processes: int) -> None:
+def _write_split(
+    files: list[SourceFile], output: Path, split: str, processes: int, advance: Callable[[], None]
+) -> None:
     offsets = [0]
     path = str(output / "tokenizer.json")
     # spawn, not fork: the tokenizers library has started threads by now
@@ -126,8 +174,9 @@ def _write_split(files: list[SourceFile], output: Path, split: str, processes: i
         for ids in pool.imap(_encode, (f.text for f in files), chunksize=64):
             out.write(ids)
             offsets.append(offsets[-1] + len(ids) // 2)
+            advance()
     np.save(output / f"{split}.offsets.npy", np.array(offsets, np.int64))
-    names = [f.path.rsplit("/", 1)[-1] for f in islice(files, len(offsets) - 1)]
+    names = [f"{f.source}/{f.path}" for f in files]
     (output / f"{split}.names.json").write_text(json.dumps(names), "utf-8")
 
 

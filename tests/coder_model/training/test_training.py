@@ -16,7 +16,8 @@ from coder_model.training.loop import TrainOptions, train
 from coder_model.training.objective import joint_loss
 from coder_model.training.optim import Muon, orthogonalise, schedule
 from coder_model.training.sampler import IGNORE, NoiseOptions, Sampler
-from coder_model.training.shards import Shard, prepare
+from coder_model.training.shards import Shard, prepare, verify
+from coder_model.training.sources import in_folders
 
 NOISE = NoiseOptions(block_lengths=(4, 8), slots=16)
 LICENCE = "Permission is hereby granted, free of charge, to any person"
@@ -36,7 +37,7 @@ def corpus(tmp_path_factory):
         for i in range(4):
             (root / project / f"m{i}.py").write_text(source(f"{project}{i}", 6))
     out = tmp_path_factory.mktemp("corpus")
-    prepare([root], out, 310, frozenset({"gamma"}), {}, frozenset())
+    prepare(in_folders([root], {}), out, 310, frozenset({"gamma"}))
     return out
 
 
@@ -59,6 +60,23 @@ def test_held_out_projects_are_whole(corpus):
     assert sources["licences"] == {"alpha": "MIT", "beta": "MIT", "gamma": "MIT"}
     assert len(Shard.open(corpus, "train")) == 8
     assert len(Shard.open(corpus, "valid")) == 4
+
+
+def test_a_broken_shard_is_named(corpus, tmp_path):
+    verify(corpus)
+    for part in corpus.iterdir():
+        if part.is_file():
+            (tmp_path / part.name).write_bytes(part.read_bytes())
+    (tmp_path / "train.tokens").write_bytes(b"\0\0")
+    with pytest.raises(CorpusError, match=r"train\.tokens differ from the manifest"):
+        verify(tmp_path)
+    with pytest.raises(CorpusError, match="must hold a prepared corpus"):
+        verify(tmp_path / "gone")
+
+
+def test_files_of_a_source_lie_together(corpus):
+    names = Shard.open(corpus, "train").names
+    assert names == [f"{source}/m{i}.py" for source in ("alpha", "beta") for i in range(4)]
 
 
 def test_a_batch_is_a_function_of_its_number(sampler):

@@ -1,0 +1,108 @@
+"""Pure functions on the text of one file: is it worth learning from, and what must not be learnt."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+EXTENSIONS = frozenset(
+    "py pyi ts tsx js jsx mjs go rs c h cc cpp cxx hpp hh java lua sh bash md".split()  # noqa: SIM905  one line reads best
+)
+MIN_BYTES, MAX_BYTES = 200, 200_000
+MAX_LINE = 1_000
+MAX_MEAN_LINE = 100
+
+_SKIPPED_FOLDERS = re.compile(
+    r"(^|/)(\.git|node_modules|vendor|_vendor|third_?party|extern(al)?|deps|dist|build|__pycache__|testdata|test_data"
+    r"|fixtures|__snapshots__|locales?|i18n)/",
+    re.IGNORECASE,
+)
+_GENERATED_NAME = re.compile(
+    r"(_pb2(_grpc)?\.pyi?|\.pb(\.gw)?\.go|_generated\.\w+|\.min\.js|\.d\.ts|CHANGELOG.*\.md)$", re.IGNORECASE
+)
+_GENERATED = re.compile(
+    r"do not edit|@generated|auto-?generated|generated (?:by|from|code)|protoc-gen|swagger-codegen", re.IGNORECASE
+)
+_HEADER = re.compile(
+    r"""\A(\#![^\n]*\n)?\s*
+    (?:(?:\#[^\n]*\n|//[^\n]*\n|--[^\n]*\n|[ \t]*\n)+ | /\*.*?\*/[ \t]*\n | <!--.*?-->[ \t]*\n)""",
+    re.VERBOSE | re.DOTALL,
+)
+_LEGAL = re.compile(r"copyright|licen[sc]e|spdx|all rights reserved", re.IGNORECASE)
+
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})*\.[A-Za-z]{2,24}\b")
+_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_KEYS = re.compile(
+    r"""\bAKIA[0-9A-Z]{16}\b                                   # AWS
+    | \bgh[pousr]_[A-Za-z0-9]{36,}\b | \bgithub_pat_\w{22,}\b  # GitHub
+    | \bglpat-[\w-]{20,}                                       # GitLab
+    | \bxox[abprs]-[\w-]{10,}                                  # Slack
+    | \bsk-[A-Za-z0-9_-]{20,}                                  # OpenAI, Stripe
+    | \bsk_live_\w{16,} | \bAIza[\w-]{35}\b                    # Stripe, Google
+    | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}                  # JSON web tokens
+    | (?<=PRIVATE\ KEY-----)[\sA-Za-z0-9+/=\\n"']{64,}(?=-----END)""",
+    re.VERBOSE,
+)
+_EXAMPLE_HOSTS = ("example.com", "example.org", "example.net", "localhost")
+
+
+def wanted(path: str) -> bool:
+    """Returns True for a source file that people write: its type, and not in a folder of other people's files."""
+    return path.rsplit(".", 1)[-1].lower() in EXTENSIONS and not _SKIPPED_FOLDERS.search(path)
+
+
+def usable(path: str, data: bytes) -> tuple[str, str]:
+    r"""Returns the text of a file and an empty reason, or an empty text and why the file is dropped.
+
+    Line ends become `\\n`; a licence header goes, personal data and keys are replaced.
+    """
+    if not MIN_BYTES <= len(data) <= MAX_BYTES:
+        return "", "size"
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "", "not UTF-8"
+    if "\0" in text:
+        return "", "binary"
+    if _GENERATED_NAME.search(path) or _GENERATED.search(text[:2_000]):
+        return "", "generated"
+    text = scrubbed(without_legal_header(text.replace("\r\n", "\n").replace("\r", "\n")))
+    lines = text.split("\n")
+    prose = path.endswith(".md")
+    if (
+        max(map(len, lines)) > (4 if prose else 1) * MAX_LINE
+        or len(text) / len(lines) > (4 if prose else 1) * MAX_MEAN_LINE
+    ):
+        return "", "minified"
+    if sum(map(str.isdigit, text)) > 0.2 * len(text):
+        return "", "table"
+    return (text, "") if len(text) >= MIN_BYTES else ("", "size")
+
+
+def without_legal_header(text: str) -> str:
+    """Returns text without its first comment where that is about rights; a `#!` line stays.
+
+    A model that has read thousands of them offers one at the top of every empty file.
+    """
+    found = _HEADER.match(text)
+    if not found or not _LEGAL.search(found.group()):
+        return text
+    return (found.group(1) or "") + text[found.end() :].lstrip("\n")
+
+
+def scrubbed(text: str) -> str:
+    """Returns text with e-mail addresses, public IPv4 addresses and keys of known formats replaced by examples."""
+    text = _EMAIL.sub(_example_email, text) if "@" in text else text
+    return _KEYS.sub("REDACTED", _ADDRESS.sub(_example_address, text))
+
+
+def _example_email(found: re.Match[str]) -> str:
+    return found.group() if found.group().endswith(_EXAMPLE_HOSTS) else "user@example.com"
+
+
+def _example_address(found: re.Match[str]) -> str:
+    try:
+        is_public = ipaddress.IPv4Address(found.group()).is_global
+    except ValueError:
+        return found.group()
+    return "192.0.2.1" if is_public else found.group()
