@@ -6,6 +6,7 @@ That makes resuming exact without saving any state of the data: the step says wh
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ from coder_model.training.shards import Shard
 
 IGNORE = -100
 """A target that carries no loss."""
+
+
+SNIPPET_SHARE, SNIPPET_CHARS, NEIGHBOURS = 0.3, 600, 8
+"""Share of the examples that show pieces of other files, characters of a piece, and how near those files lie."""
+_WORD = re.compile(r"[A-Za-z_]\w{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +104,10 @@ class Sampler:
         size = min(len(ids), rng.randint(length // 2, length + length // 2))
         start = min(max(0, at - int(self._shard.offsets[index]) - rng.randrange(size)), len(ids) - size)
         text = self._tokenizer.decode(ids[start : start + size].tolist())
-        return self._cut(text or "\n", file_name(self._shard.names[index]), start + size == len(ids), rng, length)
+        return self._cut(text or "\n", index, start + size == len(ids), rng, length)
 
-    def _cut(self, text: str, name: str, ends: bool, rng: random.Random, length: int) -> Example:
+    def _cut(self, text: str, index: int, ends: bool, rng: random.Random, length: int) -> Example:
+        name = file_name(self._shard.names[index])
         hole = sample_hole(text, language_of(name), rng)
         piece = self._tokenizer.last_piece(text[: hole.start])
         before = self._tokenizer.encode(text[: hole.start - len(piece)])
@@ -108,9 +115,31 @@ class Sampler:
         suffix = [] if rng.random() < 0.1 else self._tokenizer.encode(text[hole.end :])
         shown = rng.randint(length // 16, length // 3)
         label = self._tokenizer.encode(name if rng.random() < 0.7 else "." + name.rsplit(".", 1)[-1])[:16]
-        head = layout(label, suffix[:shown], ends and 0 < len(suffix) <= shown, [], [])
+        snippets = self._snippets(index, text[hole.start : hole.end], rng, length // 4)
+        head = layout(label, suffix[:shown], ends and 0 < len(suffix) <= shown, snippets, [])
         prefix = before[-max(1, length - len(head) - len(middle) - 1) :]
         return Example([*head, *prefix, *middle, EOM], len(head), len(head) + len(prefix))
+
+    def _snippets(self, index: int, middle: str, rng: random.Random, room: int) -> list[list[int]]:
+        """Tokens of pieces of neighbouring files of the same project, half of them around a word of the middle."""
+        if rng.random() >= SNIPPET_SHARE:
+            return []
+        names = self._shard.names
+        project = names[index].partition("/")[0]
+        around = range(max(0, index - NEIGHBOURS), min(len(names), index + NEIGHBOURS + 1))
+        neighbours = [i for i in around if i != index and names[i].partition("/")[0] == project]
+        chosen = rng.sample(neighbours, min(len(neighbours), rng.randint(1, 3)))
+        words = [word for word in _WORD.findall(middle) if rng.random() < 0.5]
+        snippets = []
+        for neighbour in chosen:
+            text = self._tokenizer.decode(self._shard.file(neighbour).tolist())
+            at = next((found for word in words if (found := text.find(word)) >= 0), rng.randrange(len(text) + 1))
+            start = text.rfind("\n", 0, max(0, at - rng.randrange(SNIPPET_CHARS))) + 1
+            piece = text[start : start + SNIPPET_CHARS].rpartition("\n")[0]
+            if piece:
+                ids = self._tokenizer.encode(f"{file_name(names[neighbour])}\n{piece}")
+                snippets.append(ids[: room // len(chosen) - 1])
+        return snippets
 
     def _row(self, rng: random.Random, length: int, block_length: int) -> tuple[list[int], list[int]]:
         """Packs examples into one row and chooses where its blocks start: at the holes first, then anywhere."""

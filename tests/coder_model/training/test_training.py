@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from coder_model import weights
 from coder_model.errors import CorpusError, ModelFileError
-from coder_model.tokenizer import EOM, MASK, PRE, SUF
+from coder_model.tokenizer import EOM, MASK, PRE, SNIP, SUF, CodeTokenizer
 from coder_model.training import cli
 from coder_model.training.cross_entropy import linear_cross_entropy
 from coder_model.training.loop import TrainOptions, train
@@ -43,8 +44,6 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sampler(corpus):
-    from coder_model.tokenizer import CodeTokenizer
-
     tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
     return Sampler(Shard.open(corpus, "train"), tokenizer, NOISE, seed=3)
 
@@ -84,6 +83,18 @@ def test_a_batch_is_a_function_of_its_number(sampler):
     assert torch.equal(a.clean, b.clean)
     assert torch.equal(a.noised, b.noised)
     assert not torch.equal(a.clean, sampler.batch(6, 2, 64).clean)
+
+
+def test_some_examples_show_pieces_of_neighbouring_files(corpus):
+    tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
+    sampler = Sampler(Shard.open(corpus, "train"), tokenizer, NOISE, seed=3)
+    examples = [sampler.example(random.Random(number), 400).tokens for number in range(200)]
+    with_snippets = [tokens for tokens in examples if SNIP in tokens]
+    assert 0.2 < len(with_snippets) / len(examples) < 0.4
+    assert all(tokens.index(SUF) < tokens.index(SNIP) < tokens.index(PRE) for tokens in with_snippets)
+    for tokens in with_snippets:
+        snippet = tokenizer.decode(tokens[tokens.index(SNIP) + 1 : tokens.index(PRE)])
+        assert re.match(r"m\d\.py\n", snippet)
 
 
 def test_noised_blocks_agree_with_the_clean_text_and_their_targets(sampler):
