@@ -32,7 +32,9 @@ def main(argv: list[str]) -> int:
     run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
     run.add_argument("--corpus", required=True)
     run.add_argument("--output", required=True)
-    run.add_argument("--options", type=json.loads, default={}, help="JSON of TrainOptions; `model` of ModelConfig")
+    run.add_argument(
+        "--options", type=json.loads, default={}, help="JSON of TrainOptions; `model` and `noise` of theirs"
+    )
     arguments = parser.parse_args(argv)
     try:
         return _prepare(arguments) if arguments.command == "prepare" else _run(arguments)
@@ -71,7 +73,8 @@ def _run(arguments: argparse.Namespace) -> int:
     import torch
     import torch.distributed as dist
 
-    from coder_model.training.loop import TrainOptions, train
+    from coder_model.training.loop import TrainOptions, device_of, train
+    from coder_model.training.sampler import NoiseOptions
 
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     values = dict(arguments.options)
@@ -79,10 +82,12 @@ def _run(arguments: argparse.Namespace) -> int:
     if unknown:
         raise CorpusError(f"--options has no {', '.join(sorted(unknown))}")
     model = replace(ModelConfig(), **values.pop("model", {}))
-    options = TrainOptions(arguments.corpus, arguments.output, model=model, **values)
+    noise = replace(NoiseOptions(), **values.pop("noise", {}))
+    options = TrainOptions(arguments.corpus, arguments.output, model=model, noise=noise, **values)
     if world > 1:
+        on_gpu = device_of(options.device, rank).type == "cuda"
         torch.set_num_threads(1)
-        dist.init_process_group("gloo")
+        dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
         train(options, rank, world)
     finally:

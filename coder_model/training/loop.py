@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,20 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from coder_model import weights
 from coder_model.config import ModelConfig
+from coder_model.errors import CorpusError
 from coder_model.model import Transformer
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, schedule
 from coder_model.training.sampler import Batch, NoiseOptions, Sampler
-from coder_model.training.shards import Shard
+from coder_model.training.shards import Shard, verify
+
+VALIDATION_ROWS = 4
+"""Sequences per validation batch: the same for every run, so that curves compare."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class TrainOptions:
     decay_share: float = 0.2
     diffusion_weight: float = 0.5
     bf16: bool = True
+    device: str = "auto"
+    """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
+    workers: int = 0
+    """Processes that make batches; 0: made between the steps, which costs a CPU run 2 % and starves a GPU."""
     seed: int = 1
     checkpoint_minutes: float = 4.0
     validate_every: int = 200
@@ -65,6 +73,9 @@ class TrainOptions:
             "validation_batches",
             "steps",
             "decay_share",
+            "device",
+            "workers",
+            "micro_rows",
         )
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
@@ -79,18 +90,21 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
         ModelFileError: when the corpus' tokenizer is broken or has another vocabulary.
     """
     corpus, output = Path(options.corpus), Path(options.output)
+    verify(corpus)
     tokenizer = weights.load_tokenizer(corpus, options.model)
+    device = device_of(options.device, rank)
     model = Transformer(options.model)
     model.initialise_(options.seed)
+    model.to(device)
     optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)
     base_lrs = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     facts = options.facts(world)
     checkpoint = output / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, model, optimizers, facts) if checkpoint.exists() else 0
-    sampler = Sampler(Shard.open(corpus, "train"), tokenizer, options.noise, options.seed)
     held_out = Sampler(Shard.open(corpus, "valid"), tokenizer, options.noise, options.seed)
     saved = time.monotonic()
-    for step, batch in _batches(sampler, options, start, rank, world):
+    for step, made in _batches(options, start, rank):
+        batch = made.to(device)
         began = time.monotonic()
         factor = schedule(step, options.steps, options.warm_up, options.decay_share)
         for optimizer, lrs in zip(optimizers, base_lrs, strict=True):
@@ -110,20 +124,48 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
                 saved = time.monotonic()
 
 
-def _batches(sampler: Sampler, options: TrainOptions, start: int, rank: int, world: int) -> Iterator[tuple[int, Batch]]:
-    """Steps from `start` on with their batches, the next one made while the current one trains."""
-    decay_start = options.steps - int(options.steps * options.decay_share)
+def device_of(name: str, rank: int) -> torch.device:
+    """Returns the device of a process, one GPU each.
 
-    def make(step: int) -> Batch:
+    Raises:
+        CorpusError: when a GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_gpu):
+        raise CorpusError(f"device must be auto, cpu or cuda (with a GPU), got {name!r}")
+    return torch.device("cuda", rank % torch.cuda.device_count()) if has_gpu and name != "cpu" else torch.device("cpu")
+
+
+class _Batches(Dataset[Batch]):
+    """Batch by step, for a loader: each of its processes opens the shard itself."""
+
+    def __init__(self, options: TrainOptions, rank: int) -> None:
+        self._options, self._rank = options, rank
+        self._sampler: Sampler | None = None
+
+    def __getitem__(self, step: int) -> Batch:
+        options = self._options
+        if self._sampler is None:
+            corpus = Path(options.corpus)
+            tokenizer = weights.load_tokenizer(corpus, options.model)
+            self._sampler = Sampler(Shard.open(corpus, "train"), tokenizer, options.noise, options.seed)
+        decay_start = options.steps - int(options.steps * options.decay_share)
         length = options.length if step < decay_start else options.final_length
-        return sampler.batch(step * world + rank, options.rows * options.length // length, length)
+        n = options.rows * options.length // length
+        return self._sampler.batch(step, range(self._rank * n, (self._rank + 1) * n), length)
 
-    with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(make, start)
-        for step in range(start, options.steps):
-            batch = upcoming.result()
-            upcoming = pool.submit(make, step + 1)
-            yield step, batch
+
+def _batches(options: TrainOptions, start: int, rank: int) -> Iterator[tuple[int, Batch]]:
+    """Steps from `start` on with their batches."""
+    steps = range(start, options.steps)
+    loader = DataLoader(
+        _Batches(options, rank),
+        batch_size=None,
+        sampler=steps,
+        num_workers=options.workers,
+        multiprocessing_context="spawn" if options.workers else None,
+    )
+    yield from zip(steps, loader, strict=True)
 
 
 def _step(
@@ -160,10 +202,11 @@ def _average_(gradients: list[Tensor], world: int) -> None:
 @torch.no_grad()
 def _validate(model: Transformer, sampler: Sampler, options: TrainOptions) -> dict[str, float]:
     dtype = torch.bfloat16 if options.bf16 else torch.float32
-    seen = [
-        joint_loss(model, sampler.batch(number, options.micro_rows, options.length), options.diffusion_weight, dtype)
-        for number in range(options.validation_batches)
-    ]
+    device = model.embed_tokens.weight.device
+    batches = (
+        sampler.batch(number, range(VALIDATION_ROWS), options.length) for number in range(options.validation_batches)
+    )
+    seen = [joint_loss(model, batch.to(device), options.diffusion_weight, dtype) for batch in batches]
     return {f"valid_{name}": value for name, value in _means(seen).items()}
 
 

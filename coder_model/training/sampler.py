@@ -8,8 +8,10 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -70,6 +72,12 @@ class Batch:
     full: Tensor
     """[B, K] bool, True for blocks masked whole."""
 
+    def to(self, device: torch.device) -> Batch:
+        """Returns the batch on a device."""
+        clean, targets, starts = self.clean.to(device), self.targets.to(device), self.starts.to(device)
+        noised, noised_targets = self.noised.to(device), self.noised_targets.to(device)
+        return Batch(clean, targets, starts, noised, noised_targets, self.block_length, self.full.to(device))
+
     def split(self, rows: int) -> list[Batch]:
         """Returns the batch in parts of at most `rows` rows."""
         tensors = (self.clean, self.targets, self.starts, self.noised, self.noised_targets, self.full)
@@ -87,14 +95,20 @@ class Sampler:
     def __init__(self, shard: Shard, tokenizer: CodeTokenizer, noise: NoiseOptions, seed: int) -> None:
         self._shard, self._tokenizer, self._noise, self._seed = shard, tokenizer, noise, seed
 
-    def batch(self, number: int, rows: int, length: int) -> Batch:
-        """Returns batch `number`: `rows` rows of `length` tokens, the same for the same arguments always."""
-        rng = random.Random(f"{self._seed}/{number}")
-        block_length = rng.choice(self._noise.block_lengths)
-        packed = [self._row(rng, length, block_length) for _ in range(rows)]
+    def batch(self, number: int, rows: range, length: int) -> Batch:
+        """Returns rows of batch `number`, of `length` tokens each.
+
+        A row is a function of the seed, the batch and its place in it: processes that share a batch see the rows that
+        one process would see.
+        """
+        block_length = random.Random(f"{self._seed}/{number}").choice(self._noise.block_lengths)
+        chances = [random.Random(f"{self._seed}/{number}/{row}") for row in rows]
+        packed = [self._row(rng, length, block_length) for rng in chances]
         clean = torch.tensor([row for row, _ in packed])
         starts = torch.tensor([starts for _, starts in packed])
-        return self._noise_blocks(clean, starts, block_length, np.random.default_rng(rng.getrandbits(64)))
+        draws = [self._draw(np.random.default_rng(rng.getrandbits(64)), block_length) for rng in chances]
+        full, rate, chance = (torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))
+        return _noise_blocks(clean, starts, block_length, full, chance < rate[:, :, None])
 
     def example(self, rng: random.Random, length: int) -> Example:
         """Draws a file, weighted by its length, and cuts a hole into a window of it of at most `length` tokens."""
@@ -158,22 +172,27 @@ class Sampler:
         starts += [min(start, last) for start in rng.choices(anywhere, k=n_blocks - len(starts))]
         return tokens[:length], starts
 
-    def _noise_blocks(self, clean: Tensor, starts: Tensor, block_length: int, rng: np.random.Generator) -> Batch:
-        rows, n_blocks = starts.shape
-        slot = torch.arange(block_length)
-        index = (starts[:, :, None] + slot).view(rows, -1)
-        x0 = clean.gather(1, index).view(rows, n_blocks, block_length)
-        # slots after the end of the middle belong to the next document: always masked, never a target
-        outside = ((x0 == EOM).cumsum(2) - (x0 == EOM).int()) > 0
-        full = torch.from_numpy(rng.random((rows, n_blocks)) < self._noise.full_share)
-        rate = torch.from_numpy(rng.uniform(self._noise.min_rate, 1.0, (rows, n_blocks))).masked_fill(full, 1.0)
-        masked = torch.from_numpy(rng.random((rows, n_blocks, block_length))) < rate[:, :, None]
-        masked[:, :, 1] |= ~masked[:, :, 1:].any(2)
-        masked = (masked | outside) & (slot > 0)
-        noised = x0.masked_fill(masked, MASK)
-        wanted = x0.masked_fill(~masked | outside, IGNORE)
-        shifted = torch.cat([wanted[:, :, 1:], torch.full_like(wanted[:, :, :1], IGNORE)], dim=2)
-        following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], PAD)], dim=1)
-        # what follows EOM is another document
-        targets = following.masked_fill((clean == EOM) | (following == PAD), IGNORE)
-        return Batch(clean, targets, starts, noised.view(rows, -1), shifted.view(rows, -1), block_length, full)
+    def _draw(self, rng: np.random.Generator, block_length: int) -> tuple[npt.NDArray[Any], ...]:
+        """Which blocks of a row are masked whole [K], the mask rate of each [K], and each slot's chance [K, L]."""
+        n_blocks = self._noise.slots // block_length
+        full = rng.random(n_blocks) < self._noise.full_share
+        rate = np.where(full, 1.0, rng.uniform(self._noise.min_rate, 1.0, n_blocks))
+        return full, rate, rng.random((n_blocks, block_length))
+
+
+def _noise_blocks(clean: Tensor, starts: Tensor, block_length: int, full: Tensor, masked: Tensor) -> Batch:
+    rows, n_blocks = starts.shape
+    slot = torch.arange(block_length)
+    index = (starts[:, :, None] + slot).view(rows, -1)
+    x0 = clean.gather(1, index).view(rows, n_blocks, block_length)
+    # slots after the end of the middle belong to the next document: always masked, never a target
+    outside = ((x0 == EOM).cumsum(2) - (x0 == EOM).int()) > 0
+    masked[:, :, 1] |= ~masked[:, :, 1:].any(2)
+    masked = (masked | outside) & (slot > 0)
+    noised = x0.masked_fill(masked, MASK)
+    wanted = x0.masked_fill(~masked | outside, IGNORE)
+    shifted = torch.cat([wanted[:, :, 1:], torch.full_like(wanted[:, :, :1], IGNORE)], dim=2)
+    following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], PAD)], dim=1)
+    # what follows EOM is another document
+    targets = following.masked_fill((clean == EOM) | (following == PAD), IGNORE)
+    return Batch(clean, targets, starts, noised.view(rows, -1), shifted.view(rows, -1), block_length, full)

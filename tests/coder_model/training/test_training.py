@@ -3,10 +3,13 @@
 import json
 import random
 import re
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 
 import pytest
 import torch
+from torch.nn.attention.flex_attention import flex_attention
 
 from coder_model import weights
 from coder_model.errors import CorpusError, ModelFileError
@@ -14,7 +17,7 @@ from coder_model.tokenizer import EOM, MASK, PRE, SNIP, SUF, CodeTokenizer
 from coder_model.training import cli
 from coder_model.training.cross_entropy import linear_cross_entropy
 from coder_model.training.loop import TrainOptions, train
-from coder_model.training.objective import joint_loss
+from coder_model.training.objective import flex_joint_attention, joint_attention, joint_loss
 from coder_model.training.optim import Muon, orthogonalise, schedule
 from coder_model.training.sampler import IGNORE, NoiseOptions, Sampler
 from coder_model.training.shards import Shard, prepare, verify
@@ -79,10 +82,10 @@ def test_files_of_a_source_lie_together(corpus):
 
 
 def test_a_batch_is_a_function_of_its_number(sampler):
-    a, b = sampler.batch(5, 2, 64), sampler.batch(5, 2, 64)
+    a, b = sampler.batch(5, range(2), 64), sampler.batch(5, range(2), 64)
     assert torch.equal(a.clean, b.clean)
     assert torch.equal(a.noised, b.noised)
-    assert not torch.equal(a.clean, sampler.batch(6, 2, 64).clean)
+    assert not torch.equal(a.clean, sampler.batch(6, range(2), 64).clean)
 
 
 def test_some_examples_show_pieces_of_neighbouring_files(corpus):
@@ -97,9 +100,37 @@ def test_some_examples_show_pieces_of_neighbouring_files(corpus):
         assert re.match(r"m\d\.py\n", snippet)
 
 
+def test_processes_that_share_a_batch_see_the_rows_of_one(sampler):
+    whole = sampler.batch(5, range(4), 64)
+    parts = [sampler.batch(5, rows, 64) for rows in (range(2), range(2, 4))]
+    for name in ("clean", "targets", "starts", "noised", "noised_targets", "full"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_flex_attention_equals_plain_attention(sampler):
+    batch = sampler.batch(5, range(2), 64)
+    generator = torch.Generator().manual_seed(0)
+    size = batch.clean.shape[1] + batch.noised.shape[1]
+    q, k, v = (torch.randn(2, heads, size, 16, generator=generator) for heads in (4, 2, 2))
+    plain = joint_attention(batch, torch.float32)(0, q, k, v)
+    flex = flex_joint_attention(batch, flex_attention)(0, q, k, v)
+    torch.testing.assert_close(flex, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_batches_made_elsewhere_are_the_same(corpus, tmp_path, model):
+    train(options(corpus, tmp_path / "here", model, steps=3))
+    train(options(corpus, tmp_path / "there", model, steps=3, workers=1))
+    here, there = (
+        json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[-1]) for name in ("here", "there")
+    )
+    assert here["autoregressive"] == there["autoregressive"]
+    assert here["full"] == there["full"]
+
+
 def test_noised_blocks_agree_with_the_clean_text_and_their_targets(sampler):
     for number in range(8):
-        batch = sampler.batch(number, 3, 64)
+        batch = sampler.batch(number, range(3), 64)
         length = batch.block_length
         for row in range(3):
             for k, start in enumerate(batch.starts[row].tolist()):
@@ -162,6 +193,30 @@ def test_a_stopped_run_goes_on_exactly(corpus, tmp_path, model):
         assert torch.equal(parts.state_dict()[name], tensor), name
 
 
+def test_four_processes_equal_one(corpus, tmp_path, model):
+    common = {"length": 64, "final_length": 64, "micro_rows": 1, "bf16": False, "steps": 3, "warm_up": 1, "workers": 0}
+    config = {**asdict(replace(model.config, vocab_size=310))}
+    noise = asdict(NOISE)
+    losses = []
+    for world in (1, 4):
+        values = {**common, "rows": 4 // world, "model": config, "noise": noise}
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
+        command += [
+            "-m",
+            "coder_model.training.cli",
+            "run",
+            "--corpus",
+            str(corpus),
+            "--output",
+            str(tmp_path / str(world)),
+        ]
+        subprocess.run([*command, "--options", json.dumps(values)], check=True, capture_output=True)
+        trained, _ = weights.load(tmp_path / str(world) / "model")
+        losses.append(torch.cat([p.flatten() for p in trained.parameters()]))
+    # bfloat16 weights of sums in another order
+    torch.testing.assert_close(losses[0], losses[1], atol=2e-2, rtol=2e-2)
+
+
 def test_a_checkpoint_of_another_run_is_refused(corpus, tmp_path, model):
     train(options(corpus, tmp_path, model, steps=1))
     with pytest.raises(CorpusError, match="other settings: seed"):
@@ -173,7 +228,7 @@ def test_the_loss_of_a_model_that_knows_nothing_is_that_of_chance(sampler, model
 
     fresh = Transformer(replace(model.config, vocab_size=310))
     fresh.initialise_(0)
-    losses = joint_loss(fresh, sampler.batch(0, 8, 64), 0.5, torch.float32)
+    losses = joint_loss(fresh, sampler.batch(0, range(8), 64), 0.5, torch.float32)
     for value in (losses.autoregressive, losses.full, losses.partial):
         assert value == pytest.approx(torch.tensor(310.0).log().item(), abs=0.5)
 
