@@ -1,7 +1,8 @@
 """Weights on disk: safetensors with exactly the names, shapes and dtypes that the configuration implies.
 
-A model directory holds `config.json`, `tokenizer.json` and `model.safetensors`. No pickle, no code: a checkpoint can
-only be numbers. Weights are stored in bfloat16 and computed with in float32.
+A model directory holds `config.json`, `tokenizer.json`, and `model.safetensors` or its parts. No pickle, no code: a
+checkpoint can only be numbers. Weights are stored in bfloat16, or as int8 with a scale per row (symmetric, absolute
+maximum), and computed with in float32.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from coder_model.errors import ModelFileError
 from coder_model.model import Transformer
 from coder_model.tokenizer import CodeTokenizer
 
-WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+WEIGHTS, CONFIG, TOKENIZER = "model*.safetensors", "config.json", "tokenizer.json"
 STORED_DTYPE = torch.bfloat16
+SCALE = ".scale"
+INT8_MAX = 127
+PART_BYTES = 16 << 20
+"""Small enough for whatever carries them."""
 
 
 def load(directory: Path) -> tuple[Transformer, CodeTokenizer]:
@@ -32,7 +37,7 @@ def load(directory: Path) -> tuple[Transformer, CodeTokenizer]:
     tokenizer = load_tokenizer(directory, config)
     with torch.device("meta"):
         model = Transformer(config)
-    tensors = _read(directory / WEIGHTS, {name: tuple(p.shape) for name, p in model.state_dict().items()})
+    tensors = _read(directory, {name: tuple(p.shape) for name, p in model.state_dict().items()})
     model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False), tokenizer
 
@@ -51,34 +56,82 @@ def load_tokenizer(directory: Path, config: ModelConfig) -> CodeTokenizer:
     return tokenizer
 
 
-def save(model: Transformer, tokenizer: CodeTokenizer, directory: Path) -> None:
-    """Writes a model directory; created when missing."""
+def save(model: Transformer, tokenizer: CodeTokenizer, directory: Path, int8: bool = False) -> None:
+    """Writes a model directory, created when missing, its weights in parts of at most `PART_BYTES`.
+
+    Args:
+        model: the weights.
+        tokenizer: what they were trained with.
+        directory: where; the weights of a model that was there before go.
+        int8: store matrices as int8 with one float32 scale per row, symmetric: a quarter of float32, half of bfloat16.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.to(STORED_DTYPE).contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, directory / WEIGHTS)
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        if int8 and tensor.dim() == 2:
+            scale = tensor.float().abs().amax(dim=1).clamp(min=1e-8) / INT8_MAX
+            tensors[name] = (tensor.float() / scale[:, None]).round().to(torch.int8)
+            tensors[name + SCALE] = scale
+        else:
+            tensors[name] = tensor.to(STORED_DTYPE)
+    parts = _parts({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    for old in directory.glob(WEIGHTS):
+        old.unlink()
+    for number, part in enumerate(parts, 1):
+        file = "model.safetensors" if len(parts) == 1 else f"model-{number:02d}-of-{len(parts):02d}.safetensors"
+        save_file(part, directory / file)
     model.config.save(directory / CONFIG)
     tokenizer.save(directory / TOKENIZER)
 
 
-def _read(path: Path, schema: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors of a file that has exactly the schema's names and shapes, as float32."""
-    if not path.is_file():
-        raise ModelFileError(f"{path} must be the model's weights, found no file")
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
-            for name in sorted(schema.keys() | found.keys()):
-                if schema.get(name) != found.get(name):
-                    raise ModelFileError(
-                        f"{path}: tensor {name} must have shape {schema.get(name, 'none (unknown name)')}, "
-                        f"found {found.get(name, 'nothing')}"
-                    )
-            return {name: _stored(path, name, file.get_tensor(name)) for name in schema}
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path} must be a whole safetensors file: {error}") from error
+def _parts(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The tensors in groups of at most `PART_BYTES`; one that is larger stands alone."""
+    parts: list[dict[str, Tensor]] = [{}]
+    room = PART_BYTES
+    for name, tensor in tensors.items():
+        if tensor.nbytes > room and parts[-1]:
+            parts.append({})
+            room = PART_BYTES
+        parts[-1][name] = tensor
+        room -= tensor.nbytes
+    return parts
 
 
-def _stored(path: Path, name: str, tensor: Tensor) -> Tensor:
-    if tensor.dtype != STORED_DTYPE:
-        raise ModelFileError(f"{path}: tensor {name} must be {STORED_DTYPE}, found {tensor.dtype}")
-    return tensor.float()
+def _read(directory: Path, schema: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors of a model that has exactly the schema's names and shapes, as float32."""
+    files = sorted(directory.glob(WEIGHTS))
+    if not files:
+        raise ModelFileError(f"{directory} must hold the model's weights, found no {WEIGHTS}")
+    stored: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118  no mapping
+                    shape = tuple(file.get_slice(name).get_shape())
+                    _check_shape(path, name, shape, schema)
+                    stored[name] = file.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise ModelFileError(f"{path} must be a whole safetensors file: {error}") from error
+    return {name: _as_float(directory, name, shape, stored) for name, shape in schema.items()}
+
+
+def _check_shape(path: Path, name: str, shape: tuple[int, ...], schema: dict[str, tuple[int, ...]]) -> None:
+    expected = schema.get(name)
+    if name.endswith(SCALE) and name.removesuffix(SCALE) in schema:
+        expected = schema[name.removesuffix(SCALE)][:1]
+    if shape != expected:
+        raise ModelFileError(
+            f"{path}: tensor {name} must have shape {expected or 'none (unknown name)'}, found {shape}"
+        )
+
+
+def _as_float(directory: Path, name: str, shape: tuple[int, ...], stored: dict[str, Tensor]) -> Tensor:
+    tensor, scale = stored.get(name), stored.get(name + SCALE)
+    if tensor is None:
+        raise ModelFileError(f"{directory}: tensor {name} must have shape {shape}, found nothing")
+    if tensor.dtype == STORED_DTYPE and scale is None:
+        return tensor.float()
+    if tensor.dtype == torch.int8 and scale is not None and scale.dtype == torch.float32:
+        return tensor.float() * scale[:, None]
+    kind = f"{tensor.dtype}{' with' if scale is not None else ' without'} a scale"
+    raise ModelFileError(f"{directory}: tensor {name} must be {STORED_DTYPE}, or torch.int8 with a scale, found {kind}")

@@ -15,6 +15,40 @@ def test_saving_and_loading_gives_the_same_numbers(model, model_directory):
         assert torch.equal(loaded.state_dict()[name], tensor.bfloat16().float())
 
 
+def test_int8_is_within_half_a_step_of_each_rows_scale(model, tokenizer, tmp_path):
+    weights.save(model, tokenizer, tmp_path, int8=True)
+    loaded, _ = weights.load(tmp_path)
+    for name, tensor in model.state_dict().items():
+        found = loaded.state_dict()[name]
+        if tensor.dim() == 2:
+            step = tensor.abs().amax(dim=1, keepdim=True) / 127
+            assert bool(((found - tensor).abs() <= step * 0.501).all()), name
+        else:
+            assert torch.equal(found, tensor.bfloat16().float())
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_parts_are_small_and_give_the_whole(model, tokenizer, tmp_path, monkeypatch, int8):
+    weights.save(model, tokenizer, tmp_path / "whole", int8)
+    monkeypatch.setattr(weights, "PART_BYTES", 20_000)
+    weights.save(model, tokenizer, tmp_path / "parts", int8)
+    files = sorted((tmp_path / "parts").glob("model-*.safetensors"))
+    largest = max(tensor.nbytes for file in files for tensor in load_file(file).values())
+    assert len(files) > 1
+    assert all(sum(t.nbytes for t in load_file(file).values()) <= max(20_000, largest) for file in files)
+    whole, parts = (weights.load(tmp_path / name)[0].state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(parts[name], tensor) for name, tensor in whole.items())
+    files[0].unlink()
+    refuse(tmp_path / "parts", "must have shape .*, found nothing")
+
+
+def test_a_new_model_leaves_nothing_of_the_old_one(model, tokenizer, tmp_path, monkeypatch):
+    weights.save(model, tokenizer, tmp_path)
+    monkeypatch.setattr(weights, "PART_BYTES", 20_000)
+    weights.save(model, tokenizer, tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
 @pytest.fixture
 def copy(model_directory, tmp_path):
     for file in model_directory.iterdir():
@@ -29,7 +63,7 @@ def refuse(directory, match):
 
 def test_a_missing_file_is_named(copy):
     (copy / "model.safetensors").unlink()
-    refuse(copy, "model.safetensors must be the model's weights, found no file")
+    refuse(copy, "must hold the model's weights, found no model")
 
 
 def test_a_truncated_file_is_refused(copy):
@@ -59,7 +93,15 @@ def test_a_missing_tensor_is_named(copy):
 def test_a_wrong_dtype_is_refused(copy):
     tensors = {name: t.float() for name, t in load_file(copy / "model.safetensors").items()}
     save_file(tensors, copy / "model.safetensors")
-    refuse(copy, "must be torch.bfloat16, found torch.float32")
+    refuse(copy, "must be torch.bfloat16, or torch.int8 with a scale, found torch.float32")
+
+
+def test_int8_without_its_scale_is_refused(model, tokenizer, tmp_path):
+    weights.save(model, tokenizer, tmp_path, int8=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["embed_tokens.weight.scale"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    refuse(tmp_path, "embed_tokens.weight must be .* found torch.int8 without a scale")
 
 
 def test_a_tokenizer_of_another_model_is_refused(copy):
