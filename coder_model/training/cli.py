@@ -29,6 +29,11 @@ def main(argv: list[str]) -> int:
     prepare.add_argument("--kept-out-hashes", action="append", type=Path, default=[], help="line-pair hashes; repeat")
     prepare.add_argument("--kept-out-texts", action="append", type=Path, default=[], help="JSON lines; repeat")
     prepare.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    pack = commands.add_parser("pack", help="compress a prepared corpus into parts")
+    unpack = commands.add_parser("unpack", help="make a prepared corpus of such parts")
+    for command, source in ((pack, "corpus"), (unpack, "parts")):
+        command.add_argument(source, type=Path)
+        command.add_argument("--output", type=Path, required=True)
     run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
     run.add_argument("--corpus", required=True)
     run.add_argument("--output", required=True)
@@ -37,7 +42,7 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        return _prepare(arguments) if arguments.command == "prepare" else _run(arguments)
+        return _COMMANDS[arguments.command](arguments)
     except (CorpusError, ModelFileError) as error:
         print(f"unmask train: {error}", file=sys.stderr)
         return 2
@@ -69,6 +74,21 @@ def _prepare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _pack(arguments: argparse.Namespace) -> int:
+    from coder_model.training.pack import pack
+
+    for part in pack(arguments.corpus, arguments.output, processes=os.cpu_count() or 1):
+        print(f"{part} {part.stat().st_size / (1 << 20):.1f} MiB")
+    return 0
+
+
+def _unpack(arguments: argparse.Namespace) -> int:
+    from coder_model.training.pack import unpack
+
+    unpack(arguments.parts, arguments.output)
+    return 0
+
+
 def _run(arguments: argparse.Namespace) -> int:
     import torch
     import torch.distributed as dist
@@ -95,6 +115,8 @@ def _run(arguments: argparse.Namespace) -> int:
             dist.destroy_process_group()
     return 0
 
+
+_COMMANDS = {"prepare": _prepare, "pack": _pack, "unpack": _unpack, "run": _run}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -40,6 +40,8 @@ class TrainOptions:
     model: ModelConfig = field(default_factory=ModelConfig)
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     steps: int = 4000
+    minutes: float = math.inf
+    """Stop after so many, with a checkpoint to go on from."""
     rows: int = 16
     """Sequences per step and process."""
     micro_rows: int = 4
@@ -72,6 +74,7 @@ class TrainOptions:
             "validate_every",
             "validation_batches",
             "steps",
+            "minutes",
             "decay_share",
             "device",
             "workers",
@@ -102,7 +105,7 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     checkpoint = output / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, model, optimizers, facts) if checkpoint.exists() else 0
     held_out = Sampler(Shard.open(corpus, "valid"), tokenizer, options.noise, options.seed)
-    saved = time.monotonic()
+    saved = started = time.monotonic()
     for step, made in _batches(options, start, rank):
         batch = made.to(device)
         began = time.monotonic()
@@ -112,16 +115,29 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
                 group["lr"] = lr * factor
         losses = _step(model, optimizers, batch, options, world)
         done = step + 1
+        last = done == options.steps or _is_over(started + options.minutes * 60, device, world)
         if rank == 0:
             record = {"step": done, "tokens": done * options.rows * options.length * world, "lr": factor, **losses}
             record["tokens_per_second"] = round(batch.clean.numel() * world / (time.monotonic() - began))
-            if done % options.validate_every == 0 or done == options.steps:
+            if done % options.validate_every == 0 or last:
                 record |= _validate(model, held_out, options)
             _log(output, record)
-            if time.monotonic() - saved > options.checkpoint_minutes * 60 or done == options.steps:
+            if time.monotonic() - saved > options.checkpoint_minutes * 60 or last:
                 save_checkpoint(checkpoint, done, model, optimizers, facts)
                 weights.save(model, tokenizer, output / "model")
                 saved = time.monotonic()
+        if last:
+            break
+
+
+def _is_over(end: float, device: torch.device, world: int) -> bool:
+    """True when the time is up for any process: all stop after the same step."""
+    if math.isinf(end):
+        return False
+    over = torch.tensor(float(time.monotonic() >= end), device=device)
+    if world > 1:
+        dist.all_reduce(over)
+    return bool(over > 0)
 
 
 def device_of(name: str, rank: int) -> torch.device:

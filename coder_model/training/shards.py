@@ -112,11 +112,10 @@ def prepare(
         for split in ("train", "valid"):
             part = [f for f in files if (f.source in held_out) == (split == "valid")]
             task = progress.add_task(f"tokenising {split}", total=len(part))
-            _write_split(part, output, split, processes, partial(progress.advance, task))
+            texts = _encoded(part, output / "tokenizer.json", processes, partial(progress.advance, task))
+            write_split(output, split, [f"{f.source}/{f.path}" for f in part], texts)
     (output / "sources.json").write_text(json.dumps(vars(report), indent=1, sort_keys=True), "utf-8")
-    parts = sorted(file for file in output.iterdir() if file.is_file() and file.name != MANIFEST)
-    manifest = {file.name: _sha256(file) for file in parts}
-    (output / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+    write_manifest(output)
     return report
 
 
@@ -160,24 +159,38 @@ def _sample(texts: Iterable[str]) -> Iterator[str]:
             return
 
 
-def _write_split(
-    files: list[SourceFile], output: Path, split: str, processes: int, advance: Callable[[], None]
-) -> None:
+def write_split(output: Path, split: str, names: list[str], texts: Iterable[bytes]) -> None:
+    """Writes a split.
+
+    Args:
+        output: directory of the corpus.
+        split: `train` or `valid`.
+        names: `source/path` of each file; read when all texts are written.
+        texts: token ids of each file, uint16.
+    """
     offsets = [0]
-    path = str(output / "tokenizer.json")
-    # spawn, not fork: the tokenizers library has started threads by now
-    context = multiprocessing.get_context("spawn")
-    with (
-        (output / f"{split}.tokens").open("wb") as out,
-        context.Pool(processes, initializer=_load_tokenizer, initargs=(path,)) as pool,
-    ):
-        for ids in pool.imap(_encode, (f.text for f in files), chunksize=64):
+    with (output / f"{split}.tokens").open("wb") as out:
+        for ids in texts:
             out.write(ids)
             offsets.append(offsets[-1] + len(ids) // 2)
-            advance()
     np.save(output / f"{split}.offsets.npy", np.array(offsets, np.int64))
-    names = [f"{f.source}/{f.path}" for f in files]
     (output / f"{split}.names.json").write_text(json.dumps(names), "utf-8")
+
+
+def write_manifest(corpus: Path) -> None:
+    """Writes the sha256 of every file of a corpus."""
+    parts = sorted(file for file in corpus.iterdir() if file.is_file() and file.name != MANIFEST)
+    manifest = {file.name: _sha256(file) for file in parts}
+    (corpus / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+
+
+def _encoded(files: list[SourceFile], tokenizer: Path, processes: int, advance: Callable[[], None]) -> Iterator[bytes]:
+    # spawn, not fork: the tokenizers library has started threads by now
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, initializer=_load_tokenizer, initargs=(str(tokenizer),)) as pool:
+        for ids in pool.imap(_encode, (f.text for f in files), chunksize=64):
+            yield ids
+            advance()
 
 
 _tokenizer: CodeTokenizer | None = None

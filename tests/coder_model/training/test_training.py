@@ -217,6 +217,13 @@ def test_four_processes_equal_one(corpus, tmp_path, model):
     torch.testing.assert_close(losses[0], losses[1], atol=2e-2, rtol=2e-2)
 
 
+def test_a_run_stops_when_its_time_is_up_and_goes_on(corpus, tmp_path, model):
+    train(options(corpus, tmp_path, model, steps=4, minutes=0.0))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
+    train(options(corpus, tmp_path, model, steps=4))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
+
+
 def test_a_checkpoint_of_another_run_is_refused(corpus, tmp_path, model):
     train(options(corpus, tmp_path, model, steps=1))
     with pytest.raises(CorpusError, match="other settings: seed"):
