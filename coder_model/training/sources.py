@@ -18,15 +18,16 @@ from pathlib import Path
 from coder_model.errors import CorpusError
 
 _LICENCE_FILE = re.compile(r"^(LICEN[CS]E|COPYING)[^/]*$", re.IGNORECASE)
-# In this order: a text that names the GPL is not permissive whatever else it says.
+# In this order: Python's own licence speaks of the GPL, and any other text that does is not permissive, whatever else
+# it says.
 _LICENCES = (
+    ("PSF-2.0", ("psf license agreement", "python software foundation license")),
     ("GPL family", ("gnu general public", "gnu lesser", "affero")),
     ("MPL", ("mozilla public license",)),
     ("Apache-2.0", ("apache license",)),
     ("MIT", ("permission is hereby granted, free of charge", "mit license")),
     ("BSD", ("redistribution and use in source and binary forms",)),
     ("ISC", ("permission to use, copy, modify",)),
-    ("PSF-2.0", ("python software foundation license",)),
     ("Unlicense", ("this is free and unencumbered software",)),
 )
 PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD", "ISC", "PSF-2.0", "Unlicense"})

@@ -64,6 +64,7 @@ def test_a_missing_commit_is_named(repository):
         ("Apache License\nVersion 2.0", "Apache-2.0"),
         ("Redistribution and use in source\nand binary forms, with", "BSD"),
         ("GNU GENERAL PUBLIC LICENSE\nPermission is hereby granted, free of charge\n", "GPL family"),
+        ("PSF LICENSE AGREEMENT ... the GNU General Public License", "PSF-2.0"),
         ("Mozilla Public License", "MPL"),
         ("All rights reserved", "unknown"),
     ],
