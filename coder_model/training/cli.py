@@ -1,4 +1,4 @@
-"""`unmask train`: prepare a corpus, train on it, resume."""
+"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, quantise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from coder_model.errors import CorpusError, ModelFileError
 
 
 def main(argv: list[str]) -> int:
-    """Runs `prepare` or `run`; returns the exit code, 2 for bad input with one line on stderr."""
+    """Runs one of the commands; returns the exit code, 2 for bad input with one line on stderr."""
     parser = argparse.ArgumentParser("unmask train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     prepare = commands.add_parser("prepare", help="filter and tokenise directories of projects")
@@ -34,6 +34,9 @@ def main(argv: list[str]) -> int:
     for command, source in ((pack, "corpus"), (unpack, "parts")):
         command.add_argument(source, type=Path)
         command.add_argument("--output", type=Path, required=True)
+    quantise = commands.add_parser("quantise", help="store a model's matrices as int8")
+    quantise.add_argument("model", type=Path)
+    quantise.add_argument("--output", type=Path, required=True)
     run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
     run.add_argument("--corpus", required=True)
     run.add_argument("--output", required=True)
@@ -89,6 +92,14 @@ def _unpack(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _quantise(arguments: argparse.Namespace) -> int:
+    from coder_model import weights
+
+    model, tokenizer = weights.load(arguments.model)
+    weights.save(model, tokenizer, arguments.output, int8=True)
+    return 0
+
+
 def _run(arguments: argparse.Namespace) -> int:
     import torch
     import torch.distributed as dist
@@ -116,7 +127,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"prepare": _prepare, "pack": _pack, "unpack": _unpack, "run": _run}
+_COMMANDS = {"prepare": _prepare, "pack": _pack, "unpack": _unpack, "quantise": _quantise, "run": _run}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

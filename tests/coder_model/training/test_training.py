@@ -240,6 +240,14 @@ def test_the_loss_of_a_model_that_knows_nothing_is_that_of_chance(sampler, model
         assert value == pytest.approx(torch.tensor(310.0).log().item(), abs=0.5)
 
 
+def test_quantise_writes_a_smaller_model(corpus, tmp_path, model):
+    train(options(corpus, tmp_path / "run", model, steps=1))
+    assert cli.main(["quantise", str(tmp_path / "run" / "model"), "--output", str(tmp_path / "int8")]) == 0
+    before, after = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("run/model", "int8"))
+    assert after < 0.8 * before
+    weights.load(tmp_path / "int8")
+
+
 def test_a_vocabulary_that_is_not_the_models_is_refused(corpus, tmp_path, model):
     with pytest.raises(ModelFileError, match="tokenizer.json must have 999 tokens"):
         train(replace(options(corpus, tmp_path, model), model=replace(model.config, vocab_size=999)))
