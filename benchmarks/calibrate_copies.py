@@ -20,7 +20,7 @@ from rich.table import Table
 
 from coder_model import prompt, weights
 from coder_model.copying import MATCH_LENGTHS, CopySource
-from coder_model.denoise import Decoder
+from coder_model.decoder import Decoder
 from coder_model.engine import DEFAULT_MODEL
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.opinion import Vocabulary

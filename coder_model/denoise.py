@@ -9,31 +9,17 @@ Without it, the denoised block is taken as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from coder_kernels.ops import select
-from coder_model.cache import KVCache
-from coder_model.model import Attend, Transformer
+from coder_model.decoder import Canvas, Check, Decoder
+from coder_model.gauge import DenoiseGauge
 from coder_model.opinion import Opinion
 from coder_model.policies import Policy, PolicyOptions, Step
 from coder_model.tokenizer import MASK
-
-Check = Callable[[], None]
-"""Called between passes; raises `Cancelled` or `DeadlineReached` to stop."""
-
-
-COMMIT_TOKENS = 256
-"""Context tokens per commit pass: between two passes a cancel is seen."""
-
-
-AVERAGED, RETRY_AFTER = 4, 64
-"""Denoised drafts that the gauge averages over, and drafts that it skips between two tries."""
-
 
 MAX_PERIOD, MIN_REPEATED = 24, 12
 """A run of at most so many tokens that comes three times, and makes up at least so many tokens, is a loop."""
@@ -61,64 +47,6 @@ class FillOptions:
 
 
 @dataclass(slots=True)
-class Canvas:
-    """The block being denoised, slot 0 decided."""
-
-    tokens: Tensor
-    """[B] int64, MASK where masked."""
-    masked: Tensor
-    """[B] bool."""
-    confidence: Tensor
-    """[B] float32 in (0, 1]; of the likeliest token where masked."""
-    entropy: Tensor
-    """[B] float32, in nats."""
-    candidates: Tensor
-    """[B] int64, the likeliest token of each slot."""
-
-    @classmethod
-    def opening(cls, first: int, probability: float, block_length: int) -> Canvas:
-        """A block of masks after a decided first slot."""
-        tokens = torch.full((block_length,), MASK)
-        tokens[0] = first
-        masked = tokens == MASK
-        confidence = torch.zeros(block_length)
-        confidence[0] = probability
-        return cls(tokens, masked, confidence, torch.zeros(block_length), tokens.clone())
-
-    def reveal_(self, slots: Tensor) -> None:
-        """Writes the candidates into `slots` [B] bool."""
-        self.tokens = torch.where(slots, self.candidates, self.tokens)
-        self.masked = self.masked & ~slots
-
-
-@dataclass(slots=True)
-class DenoiseGauge:
-    """Whether denoising has paid for itself lately.
-
-    A denoised draft costs its denoise passes and a longer verify pass. A model whose drafts verify cuts early is faster
-    without them, so it only tries again now and then; the text is the same either way.
-    """
-
-    min_accepted: float
-    """Tokens that verify must accept of a denoised draft, on average."""
-    mean_accepted: float = math.inf
-    """Running mean; infinite before the first draft."""
-    skipped: int = 0
-
-    def wants_denoising(self) -> bool:
-        """Returns True when the next draft should be denoised."""
-        if self.mean_accepted >= self.min_accepted:
-            return True
-        self.skipped = (self.skipped + 1) % RETRY_AFTER
-        return not self.skipped
-
-    def note(self, accepted: int) -> None:
-        """Takes note of a verified draft."""
-        mean = min(self.mean_accepted, 2 * self.min_accepted)
-        self.mean_accepted = mean + (accepted - mean) / AVERAGED
-
-
-@dataclass(slots=True)
 class Middle:
     """What is decided so far."""
 
@@ -140,72 +68,6 @@ class Progress:
     kind: Literal["denoise", "verify", "remask"]
     canvas: Canvas | None
     """The block after a denoise step; None after a verify pass."""
-
-
-class Decoder:
-    """One sequence's committed tokens with their keys and values, and the passes that go on from there."""
-
-    def __init__(self, model: Transformer, forbidden: Tensor) -> None:
-        self.tokens: list[int] = []
-        """Committed tokens."""
-        self._model = model
-        self._cache = KVCache(model.config)
-        self._forbidden = forbidden
-
-    def read(self, context: list[int], check: Check) -> Tensor:
-        """Makes `context` the committed text, at the cost of what differs from the present one.
-
-        The last token is always read again, because its scores are wanted: returns [V] float32, what follows it.
-        """
-        common = 0
-        for common, (old, new) in enumerate(zip(self.tokens, context[:-1], strict=False)):  # noqa: B007
-            if old != new:
-                break
-        else:
-            common = min(len(self.tokens), len(context) - 1)
-        self.truncate(common)
-        while len(context) - len(self.tokens) > COMMIT_TOKENS:
-            check()
-            start = len(self.tokens)
-            self._commit(context[start : start + COMMIT_TOKENS])
-        check()
-        return self._following(self._commit(context[len(self.tokens) :])[-1:])[0]
-
-    def commit(self, tokens: list[int]) -> Tensor:
-        """Writes the keys and values of `tokens`; returns [len(tokens), V], what follows each of them."""
-        return self._following(self._commit(tokens))
-
-    def truncate(self, length: int) -> None:
-        """Forgets the committed tokens from `length` on."""
-        del self.tokens[length:]
-        self._cache.truncate(length)
-
-    def denoise_(self, canvas: Canvas) -> None:
-        """One bidirectional pass over the block; fills in candidates, confidence and entropy of the masked slots."""
-        length = len(canvas.tokens)
-        hidden = self._pass(canvas.tokens, self._cache.denoise_attention(length))
-        # shifted form: slot j's scores come from slot j - 1; slot 0 was decided before
-        found = select(self._scores(hidden[:-1]))
-        masked = canvas.masked[1:]
-        canvas.candidates[1:] = torch.where(masked, found.token, canvas.tokens[1:])
-        canvas.confidence[1:] = torch.where(masked, found.confidence, canvas.confidence[1:])
-        canvas.entropy[1:] = found.entropy
-
-    def _commit(self, tokens: list[int]) -> Tensor:
-        hidden = self._pass(torch.tensor(tokens), self._cache.commit_attention([len(tokens)]))
-        self.tokens += tokens
-        return hidden
-
-    def _pass(self, tokens: Tensor, attend: Attend) -> Tensor:
-        positions = torch.arange(len(self.tokens), len(self.tokens) + len(tokens))
-        hidden: Tensor = self._model(tokens[None], positions[None], attend)
-        return hidden[0]
-
-    def _scores(self, hidden: Tensor) -> Tensor:
-        return self._model.logits(hidden).float().masked_fill(self._forbidden, float("-inf"))
-
-    def _following(self, hidden: Tensor) -> Tensor:
-        return self._scores(hidden).softmax(dim=1)
 
 
 def fill_middle(

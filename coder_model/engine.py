@@ -13,16 +13,9 @@ import torch
 
 from coder_model import prompt, weights
 from coder_model.copying import CopySource
-from coder_model.denoise import (
-    Canvas,
-    DeadlineReached,
-    Decoder,
-    DenoiseGauge,
-    FillOptions,
-    Middle,
-    Progress,
-    fill_middle,
-)
+from coder_model.decoder import Canvas, Decoder
+from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, fill_middle
+from coder_model.gauge import DenoiseGauge
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions

@@ -7,7 +7,7 @@ from coder_model.masks import commit_mask, denoise_mask, noised_mask
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 5))
-def test_a_clean_token_sees_the_cache_and_what_stands_before_it(cached, n):
+def test_the_commit_mask_equals_brute_force(cached, n):
     keys = max(cached) + n
     mask = commit_mask(torch.tensor(cached), n, keys)
     for b, s in enumerate(cached):
@@ -17,7 +17,7 @@ def test_a_clean_token_sees_the_cache_and_what_stands_before_it(cached, n):
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 5))
-def test_a_slot_sees_its_cache_and_its_whole_block(cached, n):
+def test_the_denoise_mask_equals_brute_force(cached, n):
     keys = max(cached) + n
     mask = denoise_mask(torch.tensor(cached), n, keys)
     for b, s in enumerate(cached):
@@ -27,7 +27,7 @@ def test_a_slot_sees_its_cache_and_its_whole_block(cached, n):
 
 
 @given(st.data())
-def test_a_noised_slot_sees_the_clean_text_before_its_block_and_its_own_block(data):
+def test_the_training_mask_equals_brute_force(data):
     length, block, n_blocks = data.draw(st.integers(4, 12)), data.draw(st.integers(2, 4)), data.draw(st.integers(1, 3))
     starts = data.draw(st.lists(st.integers(0, length - 1), min_size=n_blocks, max_size=n_blocks))
     mask = noised_mask(torch.tensor([starts]), block, length)[0]
