@@ -1,6 +1,6 @@
 """Random edits against a plain reference text, in the three position encodings: the number of differences must be 0.
 
-    .venv/bin/python benchmarks/random_edits.py [--edits 1000000]
+    .venv/bin/python benchmarks/random_edits.py [--edits 1000000] [--out benchmarks/results/random-edits.json]
 
 The same check runs as a property test with fewer edits; the reference is `tests/support/plain_text.py`.
 """
@@ -8,6 +8,7 @@ The same check runs as a property test with fewer edits; the reference is `tests
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from plain_text import offset, replaced
 
+from coder_model.evaluation.run import facts
 from lsp_server.documents import Document, Encoding, Position
 
 ALPHABET = "ab \t\r\n\x0b\x0c\x1c\x85\u2028\u2029é漢😀\ud83d\ude00"
@@ -52,9 +54,14 @@ def main() -> int:
     """Runs the edits, a third in each encoding; returns 1 when anything differed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edits", type=int, default=1_000_000)
-    edits: int = parser.parse_args().edits
-    wrong = {encoding: differences(edits // len(ENCODINGS), encoding) for encoding in ENCODINGS}
-    print(f"{edits} random edits, differences: {wrong}")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    edits_each = -(-arguments.edits // len(ENCODINGS))
+    wrong = {encoding: differences(edits_each, encoding) for encoding in ENCODINGS}
+    print(f"{edits_each * len(ENCODINGS)} random edits, differences: {wrong}")
+    if arguments.out:
+        record = {**facts(), "edits": edits_each * len(ENCODINGS), "differences": wrong}
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return int(any(wrong.values()))
 
 
