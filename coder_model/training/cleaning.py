@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import itertools
 import re
+from collections.abc import Iterator
 
 EXTENSIONS = frozenset(
     "py pyi ts tsx js jsx mjs go rs c h cc cpp cxx hpp hh java lua sh bash md".split()  # noqa: SIM905  one line reads best
@@ -124,3 +127,14 @@ def _example_address(found: re.Match[str]) -> str:
     except ValueError:
         return found.group()
     return "192.0.2.1" if is_public else found.group()
+
+
+def squeezed_lines(text: str, shortest: int) -> list[str]:
+    """Returns the lines of text without any blanks, those of fewer than `shortest` characters left out."""
+    return [line for line in ("".join(line.split()) for line in text.splitlines()) if len(line) >= shortest]
+
+
+def pair_hashes(lines: list[str], size: int) -> Iterator[bytes]:
+    """Yields the blake2b hash, of `size` bytes, of every two successive lines: what tells texts apart, or alike."""
+    for first, second in itertools.pairwise(lines):
+        yield hashlib.blake2b(f"{first}\n{second}".encode("utf-8", "replace"), digest_size=size).digest()

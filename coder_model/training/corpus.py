@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import itertools
 import json
 import multiprocessing
 from collections import Counter
@@ -22,6 +21,8 @@ from coder_model.training.sources import PERMISSIVE, Source
 
 NEAR_DUPLICATE = 0.6
 """A file is dropped when this share of its line pairs has been seen in files kept before it."""
+SHORTEST_LINE, PAIR_BYTES = 9, 6
+"""Characters of a line that counts, and bytes of a pair's hash: tens of millions are held."""
 RULES = 1
 """Version of the cleaning rules: cleaned sources of another version are cleaned again."""
 
@@ -139,14 +140,11 @@ def _clean(job: tuple[Source, Path]) -> Path:
 
 def _duplicate(text: str, seen_files: set[bytes], seen_pairs: set[bytes]) -> str:
     """Why the text is a duplicate, or an empty string; then its lines count as seen."""
-    lines = [line for line in ("".join(line.split()) for line in text.splitlines()) if len(line) > 8]
+    lines = cleaning.squeezed_lines(text, SHORTEST_LINE)
     whole = hashlib.blake2b("\n".join(lines).encode("utf-8", "replace"), digest_size=16).digest()
     if whole in seen_files:
         return "duplicate"
-    pairs = {
-        hashlib.blake2b(f"{a}\n{b}".encode("utf-8", "replace"), digest_size=6).digest()
-        for a, b in itertools.pairwise(lines)
-    }
+    pairs = set(cleaning.pair_hashes(lines, PAIR_BYTES))
     if len(pairs & seen_pairs) > NEAR_DUPLICATE * len(pairs):
         return "near duplicate"
     seen_files.add(whole)

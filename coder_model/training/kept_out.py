@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import itertools
 import json
 import re
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coder_model.errors import CorpusError
+from coder_model.training.cleaning import pair_hashes, squeezed_lines
 
 GRAM = 13
 """Words of a run that two texts hardly share by chance (GPT-3, arXiv:2005.14165, appendix C)."""
@@ -60,17 +60,15 @@ class KeptOut:
 
     def reason(self, text: str) -> str:
         """Returns why a text must be left out, or an empty string."""
-        if self.line_pairs and len(self.line_pairs.intersection(_line_pairs(text))) > MAX_LINE_PAIRS:
+        if (
+            self.line_pairs
+            and len(self.line_pairs.intersection(pair_hashes(squeezed_lines(text, _MIN_LINE), HASH_BYTES)))
+            > MAX_LINE_PAIRS
+        ):
             return "held-out lines"
         if self.grams and len(self.grams.intersection(_grams(text))) > MAX_GRAMS:
             return "held-out words"
         return ""
-
-
-def _line_pairs(text: str) -> Iterator[bytes]:
-    lines = [line for line in ("".join(line.split()) for line in text.splitlines()) if len(line) >= _MIN_LINE]
-    for first, second in itertools.pairwise(lines):
-        yield hashlib.blake2b(f"{first}\n{second}".encode("utf-8", "replace"), digest_size=HASH_BYTES).digest()
 
 
 def _grams(text: str) -> Iterator[int]:
