@@ -55,6 +55,8 @@ class TrainOptions:
     warm_up: int = 60
     decay_share: float = 0.2
     diffusion_weight: float = 0.5
+    language_weights: dict[str, float] = field(default_factory=dict)
+    """How often a token of a language id is drawn; 1 where nothing is said."""
     bf16: bool = True
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
@@ -164,7 +166,8 @@ class _Batches(Dataset[Batch]):
         if self._sampler is None:
             corpus = Path(options.corpus)
             tokenizer = weights.load_tokenizer(corpus, options.model)
-            self._sampler = Sampler(Shard.open(corpus, "train"), tokenizer, options.noise, options.seed)
+            shard = Shard.open(corpus, "train")
+            self._sampler = Sampler(shard, tokenizer, options.noise, options.seed, options.language_weights)
         decay_start = options.steps - int(options.steps * options.decay_share)
         length = options.length if step < decay_start else options.final_length
         n = options.rows * options.length // length

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,8 +93,19 @@ class Batch:
 class Sampler:
     """Draws batches from a shard."""
 
-    def __init__(self, shard: Shard, tokenizer: CodeTokenizer, noise: NoiseOptions, seed: int) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        tokenizer: CodeTokenizer,
+        noise: NoiseOptions,
+        seed: int,
+        language_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        """Draws from `shard`; a token of a language id in `language_weights` comes that many times as often."""
         self._shard, self._tokenizer, self._noise, self._seed = shard, tokenizer, noise, seed
+        weight_of = language_weights or {}
+        weights = [weight_of.get(language_of(name), 1.0) for name in shard.names]
+        self._reach = np.cumsum(np.diff(shard.offsets) * weights)
 
     def batch(self, number: int, rows: range, length: int) -> Batch:
         """Returns rows of batch `number`, of `length` tokens each.
@@ -112,11 +124,11 @@ class Sampler:
 
     def example(self, rng: random.Random, length: int) -> Example:
         """Draws a file, weighted by its length, and cuts a hole into a window of it of at most `length` tokens."""
-        at = rng.randrange(int(self._shard.offsets[-1]))
-        index = int(np.searchsorted(self._shard.offsets, at, side="right")) - 1
+        index = int(np.searchsorted(self._reach, rng.random() * self._reach[-1], side="right"))
         ids = self._shard.file(index)
+        at = rng.randrange(len(ids))
         size = min(len(ids), rng.randint(length // 2, length + length // 2))
-        start = min(max(0, at - int(self._shard.offsets[index]) - rng.randrange(size)), len(ids) - size)
+        start = min(max(0, at - rng.randrange(size)), len(ids) - size)
         text = self._tokenizer.decode(ids[start : start + size].tolist())
         return self._cut(text or "\n", index, start + size == len(ids), rng, length)
 

@@ -100,6 +100,17 @@ def test_some_examples_show_pieces_of_neighbouring_files(corpus):
         assert re.match(r"m\d\.py\n", snippet)
 
 
+def test_a_language_is_drawn_as_often_as_its_weight_says(corpus, tmp_path):
+    tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
+    shard = Shard.open(corpus, "train")
+    mixed = replace(shard, names=[name.replace(".py", ".rs") if "alpha" in name else name for name in shard.names])
+    for weight in (0.0, 3.0):
+        sampler = Sampler(mixed, tokenizer, NOISE, seed=3, language_weights={"rust": weight})
+        drawn = [tokenizer.decode(sampler.example(random.Random(number), 64).tokens[1:8]) for number in range(300)]
+        share = sum(".rs" in start for start in drawn) / sum(".rs" in start or ".py" in start for start in drawn)
+        assert share == pytest.approx(weight / (weight + 1), abs=0.1)
+
+
 def test_processes_that_share_a_batch_see_the_rows_of_one(sampler):
     whole = sampler.batch(5, range(4), 64)
     parts = [sampler.batch(5, rows, 64) for rows in (range(2), range(2, 4))]
