@@ -1,13 +1,15 @@
 """Drafts from the text itself: where the end of the prefix stood before, and how it went on there.
 
-About a quarter of what people type next stands in the document already. The longest match of the text before the hole
-proposes the next token; the longer the match, the more weight the proposal has beside the model's own opinion. As in a
-pointer-sentinel mixture (arXiv:1609.07843), p(x) = (1 - w) p_model(x) + w [x is the proposal].
+About a quarter of what people type next stands in the document already, and some more in the snippets of other files.
+The longest match of the text before the hole proposes the next token; the longer the match, the more weight the
+proposal has beside the model's own opinion. As in a pointer-sentinel mixture (arXiv:1609.07843),
+p(x) = (1 - w) p_model(x) + w [x is the proposal].
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -23,16 +25,23 @@ _END = -1
 class CopySource:
     """Follows the text as it is decided, and proposes what came next where it stood before."""
 
-    def __init__(self, document: list[int], after: list[int]) -> None:
-        """Takes the tokens before the hole and those after it."""
+    def __init__(self, document: list[int], after: list[int], others: Iterable[list[int]] = ()) -> None:
+        """Takes the tokens before the hole, those after it, and those of snippets of other files."""
         self.match = 0
         """Tokens of the present match; 0 without one."""
-        self._tokens = np.array([_END, *document, _END, *after, _END], np.int64)
+        own = [_END, *document, _END, *after, _END]
+        self._n_own = len(own)
+        self._tokens = np.array([*own, *(token for other in others for token in (*other, _END))], np.int64)
         self._hole = len(document) + 1
         self._tail = document[-LONGEST:]
         # a place is copied once: a copy that ends where it began would go round for ever
         self._taken = np.zeros(len(self._tokens), bool)
         self._next = self._search(self._tail)
+
+    @property
+    def from_snippet(self) -> bool:
+        """True while the proposal stands in another file."""
+        return self._next >= self._n_own
 
     @property
     def weight(self) -> float:

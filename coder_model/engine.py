@@ -86,7 +86,7 @@ class Engine:
         self._model, self._tokenizer = model, tokenizer
         self._vocabulary = Vocabulary(tokenizer)
         self._budget = prompt.Budget.of(model.config.context_tokens)
-        self._sessions: OrderedDict[str, Decoder] = OrderedDict()
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._gauge = DenoiseGauge(self.options.min_accepted)
         policy = self.options.policy
         self._fill_options = FillOptions(
@@ -143,29 +143,47 @@ class Engine:
                 raise DeadlineReached
 
         built = prompt.build(request, self._tokenizer, self._budget)
-        copies = CopySource(built.document, built.after) if self.options.copy else None
+        copies = CopySource(built.document, built.after, built.others) if self.options.copy else None
         bounds = Bounds.of(request.prefix, request.suffix, request.hole)
-        opinion = Opinion(self._vocabulary, built.heal, bounds, copies)
+        session = self._session(request.session)
+        expected = session.expected(request.prefix)
+        recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
+        opinion = Opinion(self._vocabulary, built.heal, bounds, copies, recalled)
         middle = Middle(self._budget.middle)
         view = _View(self._tokenizer, built.heal, bounds, began, watch)
         finished = True
         try:
-            decoder = self._session(request.session)
-            p = decoder.read(built.context, check)
-            for progress in fill_middle(decoder, p, opinion, self._fill_options, self._gauge, middle, check):
+            p = session.decoder.read(built.context, check)
+            for progress in fill_middle(session.decoder, p, opinion, self._fill_options, self._gauge, middle, check):
                 yield view.draft(middle, progress)
         except DeadlineReached:
             finished = False
-        yield view.final(middle, finished)
+        final = view.final(middle, finished)
+        session.suggested = request.prefix + final.text
+        yield final
 
-    def _session(self, name: str) -> Decoder:
-        """The document's decoder, its cache as the last request left it."""
-        decoder = self._sessions.pop(name, None) if self.options.reuse else None
-        decoder = decoder or Decoder(self._model, self._vocabulary.forbidden)
-        self._sessions[name] = decoder
+    def _session(self, name: str) -> _Session:
+        """The document's session, as the last request left it."""
+        session = self._sessions.pop(name, None) if self.options.reuse else None
+        session = session or _Session(Decoder(self._model, self._vocabulary.forbidden))
+        self._sessions[name] = session
         while len(self._sessions) > self.options.sessions:
             self._sessions.popitem(last=False)
-        return decoder
+        return session
+
+
+@dataclass(slots=True)
+class _Session:
+    """What is kept of a document between its requests."""
+
+    decoder: Decoder
+    """With the cache of the last request."""
+    suggested: str = ""
+    """The last request's prefix and its suggestion."""
+
+    def expected(self, prefix: str) -> str:
+        """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
+        return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ draft; both get the same answers, which is why a draft changes the speed and nev
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -49,8 +50,15 @@ class Vocabulary:
 class Opinion:
     """Decides the tokens of one middle, from left to right."""
 
-    def __init__(self, vocabulary: Vocabulary, heal: bytes, bounds: Bounds, copies: CopySource | None) -> None:
-        """Takes the bytes to heal, and what ends the middle."""
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        heal: bytes,
+        bounds: Bounds,
+        copies: CopySource | None,
+        recalled: Sequence[int] = (),
+    ) -> None:
+        """Takes the bytes to heal, what ends the middle, and the tokens that were suggested here before."""
         self.finished = False
         """True once the decided tokens fill the hole."""
         self._vocabulary = vocabulary
@@ -58,6 +66,7 @@ class Opinion:
         self._bounds = bounds
         self._text = b""
         self._copies = copies
+        self._recalled = list(recalled)
         self.heal = heal
         """Bytes that the next tokens must still begin with."""
         self._constrain()
@@ -95,10 +104,13 @@ class Opinion:
         self.finished = token == EOM or self._bounds.end(text) is not None
         if self._copies:
             self._copies.advance(token)
+        self._recalled = self._recalled[1:] if self._recalled[:1] == [token] else []
         self._constrain()
 
     def proposals(self, count: int) -> list[int]:
-        """Returns up to `count` tokens that the text itself proposes to go on with."""
+        """Returns up to `count` tokens to go on with: what was suggested here before, else what the text proposes."""
+        if self._recalled:
+            return self._recalled[:count]
         return self._copies.proposals(count) if self._copies else []
 
     def _constrain(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coder_model.tokenizer import END, FILE, PRE, SNIP, SUF, CodeTokenizer
-from coder_model.types import FillRequest, Snippet
+from coder_model.types import FillRequest
 
 MAX_PREFIX_CHARS = 64_000
 """Nothing further back is looked at, neither by the model nor for copies."""
@@ -47,6 +47,8 @@ class Prompt:
     """Token ids of the document before `heal`, not cropped to the budget: where drafts are copied from."""
     after: list[int]
     """Token ids of the suffix, not cropped to the budget: the other place to copy from."""
+    others: list[list[int]]
+    """Token ids of each snippet's text, those that do not fit the budget too: the third place to copy from."""
 
 
 def layout(name: list[int], suffix: list[int], ends: bool, snippets: list[list[int]], prefix: list[int]) -> list[int]:
@@ -79,13 +81,15 @@ def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget) -> Pro
     lines = list(tokenizer.encode_lines(prefix[: len(prefix) - len(piece)]))
     after = tokenizer.encode(suffix)
     near = after[: budget.suffix]
-    snippets = _fit(request.snippets, tokenizer, budget.snippets)
+    named = [tokenizer.encode(f"{file_name(s.path)}\n") for s in request.snippets]
+    others = [tokenizer.encode(newlines(s.text)) for s in request.snippets]
+    snippets = _fit([[*head, *text] for head, text in zip(named, others, strict=True)], budget.snippets)
     name = tokenizer.encode(file_name(request.path))[:16]
     taken = len(layout(name, near, True, snippets, []))
     kept = crop(lines, max(budget.context - budget.middle - taken, ANCHOR))
     ends = len(near) == len(after) and len(request.suffix) <= MAX_SUFFIX_CHARS
     document = [token for line in lines for token in line]
-    return Prompt(layout(name, near, ends, snippets, kept), piece.encode(), document, after)
+    return Prompt(layout(name, near, ends, snippets, kept), piece.encode(), document, after, others)
 
 
 def crop(lines: list[list[int]], budget: int) -> list[int]:
@@ -117,11 +121,10 @@ def file_name(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
-def _fit(snippets: tuple[Snippet, ...], tokenizer: CodeTokenizer, budget: int) -> list[list[int]]:
-    """The first snippets that fit the budget whole."""
+def _fit(snippets: list[list[int]], budget: int) -> list[list[int]]:
+    """The first snippets that fit the budget whole, one token more for each one's mark."""
     fitting: list[list[int]] = []
-    for snippet in snippets:
-        ids = tokenizer.encode(f"{file_name(snippet.path)}\n{newlines(snippet.text)}")
+    for ids in snippets:
         if len(ids) < budget:
             fitting.append(ids)
             budget -= len(ids) + 1

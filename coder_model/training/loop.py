@@ -55,6 +55,7 @@ class TrainOptions:
     warm_up: int = 60
     decay_share: float = 0.2
     diffusion_weight: float = 0.5
+    middle_weight: float = 1.0
     language_weights: dict[str, float] = field(default_factory=dict)
     """How often a token of a language id is drawn; 1 where nothing is said."""
     bf16: bool = True
@@ -196,7 +197,7 @@ def _step(
     dtype = torch.bfloat16 if options.bf16 else torch.float32
     seen: list[Losses] = []
     for part in parts:
-        losses = joint_loss(model, part, options.diffusion_weight, dtype)
+        losses = joint_loss(model, part, options.diffusion_weight, dtype, options.middle_weight)
         (losses.total / len(parts)).backward()  # type: ignore[no-untyped-call]
         seen.append(losses)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -232,7 +233,7 @@ def _validate(model: Transformer, sampler: Sampler, options: TrainOptions) -> di
 def _means(seen: list[Losses]) -> dict[str, float]:
     """The mean of each loss over the parts where it occurs."""
     means = {}
-    for name in ("autoregressive", "full", "partial"):
+    for name in ("autoregressive", "middle", "full", "partial"):
         values = [value for part in seen if not math.isnan(value := getattr(part, name))]
         means[name] = round(sum(values) / max(1, len(values)), 4)
     return means

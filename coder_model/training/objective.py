@@ -28,13 +28,17 @@ class Losses:
     total: Tensor
     """[] float32, differentiable."""
     autoregressive: float
+    middle: float
+    """The autoregressive loss, over the middles alone."""
     full: float
     """Denoising, over blocks masked whole."""
     partial: float
     """Denoising, over the other blocks."""
 
 
-def joint_loss(model: Transformer, batch: Batch, diffusion_weight: float, dtype: torch.dtype) -> Losses:
+def joint_loss(
+    model: Transformer, batch: Batch, diffusion_weight: float, dtype: torch.dtype, middle_weight: float = 1.0
+) -> Losses:
     """Returns 1.0 x autoregressive + `diffusion_weight` x diffusion, each a mean over its targets.
 
     Args:
@@ -42,6 +46,7 @@ def joint_loss(model: Transformer, batch: Batch, diffusion_weight: float, dtype:
         batch: see `Batch`.
         diffusion_weight: lambda in [0, 1].
         dtype: of the matrix products, bfloat16 where the processor has it.
+        middle_weight: how much a token of a middle counts in the autoregressive mean, beside 1 for the others.
     """
     device = batch.clean.device
     length = batch.clean.shape[1]
@@ -59,16 +64,18 @@ def joint_loss(model: Transformer, batch: Batch, diffusion_weight: float, dtype:
         hidden = model(tokens, positions, attend).flatten(0, 1)
     targets = torch.cat([batch.targets, batch.noised_targets], dim=1).flatten()
     kept = targets != IGNORE
-    is_noised = torch.cat(
-        [torch.zeros_like(batch.targets, dtype=torch.bool), torch.ones_like(batch.noised, dtype=torch.bool)], dim=1
-    ).flatten()[kept]
+    no_clean, no_slot = torch.zeros_like(batch.in_middle), torch.zeros_like(batch.noised, dtype=torch.bool)
+    is_noised = torch.cat([no_clean, ~no_slot], dim=1).flatten()[kept]
+    in_middle = torch.cat([batch.in_middle, no_slot], dim=1).flatten()[kept]
     full = batch.full.repeat_interleave(batch.block_length, dim=1)
-    is_full = torch.cat([torch.zeros_like(batch.targets, dtype=torch.bool), full], dim=1).flatten()[kept]
+    is_full = torch.cat([no_clean, full], dim=1).flatten()[kept]
+    clean_weights = torch.where(in_middle, middle_weight, 1.0).masked_fill(is_noised, 0.0)
     weights = torch.where(
-        is_noised, diffusion_weight / is_noised.sum().clamp(min=1), 1.0 / (~is_noised).sum().clamp(min=1)
+        is_noised, diffusion_weight / is_noised.sum().clamp(min=1), clean_weights / clean_weights.sum().clamp(min=1)
     )
     total, each = linear_cross_entropy(hidden[kept], model.embed_tokens.weight, targets[kept], weights, dtype)
-    return Losses(total, _mean(each[~is_noised]), _mean(each[is_full]), _mean(each[is_noised & ~is_full]))
+    partial = is_noised & ~is_full
+    return Losses(total, _mean(each[~is_noised]), _mean(each[in_middle]), _mean(each[is_full]), _mean(each[partial]))
 
 
 def joint_attention(batch: Batch, dtype: torch.dtype) -> Attend:

@@ -63,31 +63,32 @@ class Batch:
     """[B, T] int64."""
     targets: Tensor
     """[B, T] int64, the token that follows each clean token, or IGNORE."""
+    in_middle: Tensor
+    """[B, T] bool, True where the target belongs to a middle."""
     starts: Tensor
     """[B, K] int64, index in `clean` of each block's slot 0."""
     noised: Tensor
     """[B, K * L] int64: slot 0 of each block is clean, the others are clean or MASK."""
     noised_targets: Tensor
     """[B, K * L] int64, the token of the *next* slot where that is masked (shifted form), or IGNORE."""
-    block_length: int
     full: Tensor
     """[B, K] bool, True for blocks masked whole."""
 
+    @property
+    def block_length(self) -> int:
+        """Slots per block, L."""
+        return self.noised.shape[1] // self.starts.shape[1]
+
     def to(self, device: torch.device) -> Batch:
         """Returns the batch on a device."""
-        clean, targets, starts = self.clean.to(device), self.targets.to(device), self.starts.to(device)
-        noised, noised_targets = self.noised.to(device), self.noised_targets.to(device)
-        return Batch(clean, targets, starts, noised, noised_targets, self.block_length, self.full.to(device))
+        return Batch(*(tensor.to(device) for tensor in self._tensors()))
 
     def split(self, rows: int) -> list[Batch]:
         """Returns the batch in parts of at most `rows` rows."""
-        tensors = (self.clean, self.targets, self.starts, self.noised, self.noised_targets, self.full)
-        return [
-            Batch(clean, targets, starts, noised, noised_targets, self.block_length, full)
-            for clean, targets, starts, noised, noised_targets, full in zip(
-                *(torch.split(tensor, rows) for tensor in tensors), strict=True
-            )
-        ]
+        return [Batch(*part) for part in zip(*(torch.split(t, rows) for t in self._tensors()), strict=True)]
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.clean, self.targets, self.in_middle, self.starts, self.noised, self.noised_targets, self.full
 
 
 class Sampler:
@@ -116,11 +117,10 @@ class Sampler:
         block_length = random.Random(f"{self._seed}/{number}").choice(self._noise.block_lengths)
         chances = [random.Random(f"{self._seed}/{number}/{row}") for row in rows]
         packed = [self._row(rng, length, block_length) for rng in chances]
-        clean = torch.tensor([row for row, _ in packed])
-        starts = torch.tensor([starts for _, starts in packed])
+        clean, in_middle, starts = (torch.tensor(part) for part in zip(*packed, strict=True))
         draws = [self._draw(np.random.default_rng(rng.getrandbits(64)), block_length) for rng in chances]
         full, rate, chance = (torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))
-        return _noise_blocks(clean, starts, block_length, full, chance < rate[:, :, None])
+        return _noise_blocks(clean, in_middle, starts, block_length, full, chance < rate[:, :, None])
 
     def example(self, rng: random.Random, length: int) -> Example:
         """Draws a file, weighted by its length, and cuts a hole into a window of it of at most `length` tokens."""
@@ -167,22 +167,29 @@ class Sampler:
                 snippets.append(ids[: room // len(chosen) - 1])
         return snippets
 
-    def _row(self, rng: random.Random, length: int, block_length: int) -> tuple[list[int], list[int]]:
-        """Packs examples into one row and chooses where its blocks start: at the holes first, then anywhere."""
+    def _row(self, rng: random.Random, length: int, block_length: int) -> tuple[list[int], list[bool], list[int]]:
+        """Packs examples into one row and chooses where its blocks start: at the holes first, then anywhere.
+
+        Returns:
+            The tokens, whether the target of each belongs to a middle, and the starts.
+        """
         tokens: list[int] = []
+        in_middle: list[bool] = []
         holes: list[int] = []
         anywhere: list[int] = []
         while len(tokens) < length:
             example = self.example(rng, length)
             base = len(tokens)
             tokens += example.tokens
+            n_middle = len(example.tokens) - example.hole_start
+            in_middle += [False] * (example.hole_start - 1) + [True] * n_middle + [False]
             holes += range(base + example.hole_start, len(tokens) - 1, block_length)
             anywhere += range(base + example.prefix_start, len(tokens) - 1)
         last = length - block_length
         n_blocks = self._noise.slots // block_length
         starts = [start for start in holes if start <= last][:n_blocks]
         starts += [min(start, last) for start in rng.choices(anywhere, k=n_blocks - len(starts))]
-        return tokens[:length], starts
+        return tokens[:length], in_middle[:length], starts
 
     def _draw(self, rng: np.random.Generator, block_length: int) -> tuple[npt.NDArray[Any], ...]:
         """Which blocks of a row are masked whole [K], the mask rate of each [K], and each slot's chance [K, L]."""
@@ -192,7 +199,9 @@ class Sampler:
         return full, rate, rng.random((n_blocks, block_length))
 
 
-def _noise_blocks(clean: Tensor, starts: Tensor, block_length: int, full: Tensor, masked: Tensor) -> Batch:
+def _noise_blocks(
+    clean: Tensor, in_middle: Tensor, starts: Tensor, block_length: int, full: Tensor, masked: Tensor
+) -> Batch:
     rows, n_blocks = starts.shape
     slot = torch.arange(block_length)
     index = (starts[:, :, None] + slot).view(rows, -1)
@@ -207,4 +216,4 @@ def _noise_blocks(clean: Tensor, starts: Tensor, block_length: int, full: Tensor
     following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], PAD)], dim=1)
     # what follows EOM is another document
     targets = following.masked_fill((clean == EOM) | (following == PAD), IGNORE)
-    return Batch(clean, targets, starts, noised.view(rows, -1), shifted.view(rows, -1), block_length, full)
+    return Batch(clean, targets, in_middle, starts, noised.view(rows, -1), shifted.view(rows, -1), full)

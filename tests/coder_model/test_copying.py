@@ -19,6 +19,16 @@ def test_a_copy_stops_at_the_end_of_its_text():
     assert CopySource([1], [1, 2]).proposals(9) == [2]
 
 
+def test_a_snippet_is_copied_from_when_the_text_itself_has_no_longer_match():
+    assert CopySource([5, 1, 7, 2, 1], [], [[9, 2, 1, 8]]).proposals(1) == [8]
+    own = CopySource([5, 1, 7, 5, 1], [], [[5, 1, 8]])
+    assert own.proposals(1) == [7]
+    assert not own.from_snippet
+    other = CopySource([5, 1], [], [[9, 6], [5, 1, 8, 8]])
+    assert other.proposals(9) == [8, 8]
+    assert other.from_snippet
+
+
 def test_without_a_match_there_is_no_proposal():
     copies = CopySource([1, 2, 3], [4, 5])
     assert copies.proposals(3) == []

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from coder_model.engine import Engine, EngineOptions
+from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES
 from coder_model.postprocess import Bounds
-from coder_model.types import Cancelled, FillRequest, InvalidInput
+from coder_model.types import Cancelled, FillRequest, InvalidInput, Snippet
 
 DOCUMENT = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
 PREFIXES = [
@@ -45,7 +46,6 @@ def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer)
     """The reference: run the whole sequence again for every token, take the likeliest one."""
     from coder_model import prompt
     from coder_model.cache import KVCache
-    from coder_model.opinion import Opinion, Vocabulary
 
     request = FillRequest("s", DOCUMENT + "x = total(", "\n", path="a.py", hole="block")
     built = prompt.build(request, tokenizer, prompt.Budget.of(model.config.context_tokens))
@@ -89,12 +89,40 @@ def test_a_kept_cache_changes_nothing(model, tokenizer):
 def test_typing_on_reads_only_what_is_new(model, tokenizer):
     made = engine(model, tokenizer)
     last(made, DOCUMENT + "value = tot")
-    decoder = made._sessions["s"]
+    decoder = made._sessions["s"].decoder
     lengths = []
     passes = decoder._pass
     decoder._pass = lambda tokens, attend: lengths.append(len(tokens)) or passes(tokens, attend)
     last(made, DOCUMENT + "value = tota")
     assert lengths[0] <= 2
+
+
+def test_the_previous_suggestion_is_a_draft(model, tokenizer):
+    made = engine(model, tokenizer, copy=False, min_accepted=99.0)
+    text = last(made, DOCUMENT, hole="block").text
+    for prefix in (DOCUMENT, DOCUMENT + text[:1], DOCUMENT + "="):
+        alone = last(engine(model, tokenizer, copy=False, policy="one_token"), prefix, hole="block")
+        again = last(made, prefix, hole="block")
+        assert again.text == alone.text
+        # a random model's tokens are not those of its text, so some are refused
+        assert again.steps < alone.steps or prefix.endswith("=")
+
+
+def test_what_was_suggested_is_proposed_until_another_token_is_decided(tokenizer):
+    opinion = Opinion(Vocabulary(tokenizer), b"", Bounds.of("", "", "block"), None, [400, 401, 402, 403])
+    opinion.advance(400)
+    assert opinion.proposals(2) == [401, 402]
+    opinion.advance(9 + 400)
+    assert opinion.proposals(2) == []
+
+
+def test_snippets_are_copied_from(model, tokenizer, monkeypatch):
+    from coder_model import copying
+
+    monkeypatch.setattr(copying, "WEIGHTS", tuple(0.999 for _ in copying.WEIGHTS))
+    draft = last(engine(model, tokenizer), "\n\ndef total(it", snippets=(Snippet("b.py", DOCUMENT),))
+    assert draft.text == "ems):"
+    assert draft.steps <= 3
 
 
 def test_drafts_grow_from_the_left_and_the_last_is_final(model, tokenizer):

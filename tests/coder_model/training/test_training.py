@@ -114,7 +114,7 @@ def test_a_language_is_drawn_as_often_as_its_weight_says(corpus, tmp_path):
 def test_processes_that_share_a_batch_see_the_rows_of_one(sampler):
     whole = sampler.batch(5, range(4), 64)
     parts = [sampler.batch(5, rows, 64) for rows in (range(2), range(2, 4))]
-    for name in ("clean", "targets", "starts", "noised", "noised_targets", "full"):
+    for name in ("clean", "targets", "in_middle", "starts", "noised", "noised_targets", "full"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
 
 
@@ -167,6 +167,29 @@ def test_an_example_is_the_sequence_that_serving_builds(sampler):
         assert example.tokens[example.prefix_start - 1] == PRE
         assert SUF in example.tokens[: example.prefix_start]
         assert example.prefix_start <= example.hole_start < len(example.tokens)
+
+
+def test_the_marked_targets_are_those_of_the_middle(sampler):
+    rng = random.Random("3/0/0")
+    batch = sampler.batch(0, range(1), 64)
+    expected: list[bool] = []
+    while len(expected) < 64:
+        example = sampler.example(rng, 64)
+        expected += [example.hole_start <= i + 1 < len(example.tokens) for i in range(len(example.tokens))]
+    assert batch.in_middle[0].tolist() == expected[:64]
+
+
+def test_a_middle_counts_as_much_as_its_weight(sampler, model):
+    from coder_model.model import Transformer
+
+    fresh = Transformer(replace(model.config, vocab_size=310))
+    fresh.initialise_(0)
+    batch = sampler.batch(0, range(4), 64)
+    losses = joint_loss(fresh, batch, 0.0, torch.float32, middle_weight=3.0)
+    counted = batch.targets != IGNORE
+    n_middle, n = int((batch.in_middle & counted).sum()), int(counted.sum())
+    expected = (n * losses.autoregressive + 2 * n_middle * losses.middle) / (n + 2 * n_middle)
+    assert float(losses.total.detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_linear_cross_entropy_equals_torch_with_its_gradients():
