@@ -8,7 +8,6 @@ Without it, the denoised block is taken as it is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from coder_model.decoder import Canvas, Check, Decoder
 from coder_model.gauge import DenoiseGauge
-from coder_model.opinion import Opinion
+from coder_model.opinion import Choice, Opinion
 from coder_model.policies import Policy, PolicyOptions, Step
 from coder_model.tokenizer import MASK
 
@@ -53,8 +52,8 @@ class Middle:
     limit: int
     """Most tokens it may have."""
     tokens: list[int] = field(default_factory=list)
-    log_confidence: float = 0.0
-    """Sum of the logarithms of the probabilities of `tokens`."""
+    choices: list[Choice] = field(default_factory=list)
+    """How `tokens` were decided, and some that were dropped again after them."""
     steps: int = 0
     """Denoise and verify passes."""
     ended: bool = False
@@ -94,8 +93,8 @@ def fill_middle(
         After every pass.
     """
     while True:
-        token, probability = opinion.choose(p)
-        _decide(token, probability, opinion, middle)
+        choice = opinion.choose(p)
+        _decide(choice, opinion, middle)
         if middle.ended:
             return
         draft: list[int] = []
@@ -105,7 +104,7 @@ def fill_middle(
         if denoised and options.verify:
             denoised = gauge.wants_denoising()
         if denoised:
-            canvas = Canvas.opening(token, probability, options.block_length)
+            canvas = Canvas.opening(choice.token, choice.probability, options.block_length)
             yield from _denoise(decoder, canvas, opinion, options, middle, check)
             draft = canvas.tokens[1:].tolist()
             if not options.verify:
@@ -114,7 +113,7 @@ def fill_middle(
                     return
         check()
         start = len(decoder.tokens)
-        rows = decoder.commit([token, *draft])
+        rows = decoder.commit([choice.token, *draft])
         middle.steps += 1
         accepted = _verify(draft, rows, opinion, middle) if options.verify else len(draft)
         decoder.truncate(start + 1 + accepted)
@@ -167,10 +166,10 @@ def _settled(canvas: Canvas, opinion: Opinion) -> bool:
 def _verify(draft: list[int], rows: Tensor, opinion: Opinion, middle: Middle) -> int:
     """Decides along the draft while the opinion agrees with it; returns how many of its tokens were right."""
     for index, proposed in enumerate(draft):
-        token, probability = opinion.choose(rows[index])
-        if token != proposed or middle.ended:
+        choice = opinion.choose(rows[index])
+        if choice.token != proposed or middle.ended:
             return index
-        _decide(token, probability, opinion, middle)
+        _decide(choice, opinion, middle)
     return len(draft)
 
 
@@ -178,7 +177,7 @@ def _take(draft: list[int], confidences: list[float], opinion: Opinion, middle: 
     """Decides the whole draft, up to the end of the middle."""
     for token, confidence in zip(draft, confidences, strict=True):
         if not middle.ended:
-            _decide(token, confidence, opinion, middle)
+            _decide(Choice(token, confidence), opinion, middle)
 
 
 def _drop_repetition_(tokens: list[int]) -> bool:
@@ -192,9 +191,9 @@ def _drop_repetition_(tokens: list[int]) -> bool:
     return False
 
 
-def _decide(token: int, probability: float, opinion: Opinion, middle: Middle) -> None:
-    opinion.advance(token)
-    middle.tokens.append(token)
-    middle.log_confidence += math.log(max(probability, 1e-9))
+def _decide(choice: Choice, opinion: Opinion, middle: Middle) -> None:
+    opinion.advance(choice.token)
+    middle.tokens.append(choice.token)
+    middle.choices.append(choice)
     full = opinion.finished or len(middle.tokens) >= middle.limit
     middle.ended = _drop_repetition_(middle.tokens) or full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions
 from coder_model.postprocess import Bounds
+from coder_model.repair import SyntaxCheck, branches
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput, Slot
 
@@ -54,6 +56,8 @@ class EngineOptions:
     """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
     takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
     remask_below: float = 0.3
+    alternatives: int = 3
+    """Middles tried instead of one that leaves syntax errors."""
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
     sessions: int = 8
@@ -67,6 +71,10 @@ class EngineOptions:
         for name in ("k", "max_steps", "sessions"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+Decode = Callable[[Middle, list[int], bool], Iterator[Progress]]
+"""Fills a middle; takes the tokens to begin with, and whether they are forced or only proposed."""
 
 
 def never() -> bool:
@@ -143,24 +151,47 @@ class Engine:
                 raise DeadlineReached
 
         built = prompt.build(request, self._tokenizer, self._budget)
-        copies = CopySource(built.document, built.after, built.others) if self.options.copy else None
         bounds = Bounds.of(request.prefix, request.suffix, request.hole)
+        view = _View(self._tokenizer, built.heal, bounds, began, watch)
         session = self._session(request.session)
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
-        opinion = Opinion(self._vocabulary, built.heal, bounds, copies, recalled)
+
+        def decode(middle: Middle, start: list[int], forced: bool) -> Iterator[Progress]:
+            copies = CopySource(built.document, built.after, built.others) if self.options.copy else None
+            opinion = Opinion(self._vocabulary, built.heal, bounds, copies, start, forced)
+            p = session.decoder.read(built.context, check)
+            return fill_middle(session.decoder, p, opinion, self._fill_options, self._gauge, middle, check)
+
         middle = Middle(self._budget.middle)
-        view = _View(self._tokenizer, built.heal, bounds, began, watch)
         finished = True
         try:
-            p = session.decoder.read(built.context, check)
-            for progress in fill_middle(session.decoder, p, opinion, self._fill_options, self._gauge, middle, check):
+            for progress in decode(middle, recalled, False):
                 yield view.draft(middle, progress)
         except DeadlineReached:
             finished = False
+        if finished and self.options.alternatives:
+            middle = self._repaired(middle, SyntaxCheck.of(request), view, decode)
         final = view.final(middle, finished)
         session.suggested = request.prefix + final.text
         yield final
+
+    def _repaired(self, middle: Middle, syntax: SyntaxCheck, view: _View, decode: Decode) -> Middle:
+        """The middle, or if it leaves syntax errors the first of the likeliest others that leaves fewest."""
+        best, errors = middle, syntax.errors(view.text(middle.tokens))
+        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives)
+        with contextlib.suppress(DeadlineReached):
+            for start in starts:
+                if not errors:
+                    break
+                other = Middle(self._budget.middle, steps=best.steps)
+                for _ in decode(other, start, True):
+                    pass
+                fewer = syntax.errors(view.text(other.tokens))
+                best.steps = other.steps
+                if fewer < errors:
+                    best, errors = other, fewer
+        return best
 
     def _session(self, name: str) -> _Session:
         """The document's session, as the last request left it."""
@@ -217,7 +248,7 @@ class _View:
         n = len(middle.tokens)
         return Draft(
             text=text,
-            confidence=math.exp(middle.log_confidence / n) if n else 1.0,
+            confidence=math.exp(sum(math.log(max(c.probability, 1e-9)) for c in middle.choices[:n]) / n) if n else 1.0,
             steps=middle.steps,
             tokens=n,
             elapsed_ms=(time.perf_counter() - self.began) * 1000,

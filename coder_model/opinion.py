@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,6 +19,17 @@ from coder_model.tokenizer import EOM, N_SPECIAL, CodeTokenizer
 
 EMPTY_NEEDS = 0.5
 """An empty middle is the answer only when the model is at least this sure of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decided token, and the one that was nearly chosen instead."""
+
+    token: int
+    probability: float
+    rival: int = -1
+    rival_probability: float = 0.0
+    """0 when no other token was possible."""
 
 
 class Vocabulary:
@@ -57,8 +69,12 @@ class Opinion:
         bounds: Bounds,
         copies: CopySource | None,
         recalled: Sequence[int] = (),
+        forced: bool = False,
     ) -> None:
-        """Takes the bytes to heal, what ends the middle, and the tokens that were suggested here before."""
+        """Takes the bytes to heal, what ends the middle, and tokens that were suggested here before.
+
+        With `forced` those tokens are chosen whatever the model says; else they are only proposed.
+        """
         self.finished = False
         """True once the decided tokens fill the hole."""
         self._vocabulary = vocabulary
@@ -67,12 +83,13 @@ class Opinion:
         self._text = b""
         self._copies = copies
         self._recalled = list(recalled)
+        self._forced = forced
         self.heal = heal
         """Bytes that the next tokens must still begin with."""
         self._constrain()
 
-    def choose(self, p: Tensor) -> tuple[int, float]:
-        """Returns the next token and its probability.
+    def choose(self, p: Tensor) -> Choice:
+        """Decides the next token.
 
         Args:
             p: [V] float32, the model's distribution, forbidden tokens at 0.
@@ -85,10 +102,12 @@ class Opinion:
             weight = self._copies.weight if self._copies else 0.0
             p = p * (1 - weight)
             p[proposal[0]] += weight
-        token = int(p.argmax())
-        if not self._text and self.ends(token) and float(p[self._final].sum()) < EMPTY_NEEDS:
-            token = int(p.masked_fill(self._final, 0.0).argmax())
-        return token, float(p[token])
+        if not self._text and not self.heal and float(p[self._final].sum()) < EMPTY_NEEDS:
+            p = p.masked_fill(self._final, 0.0)
+        (first, second), (token, rival) = (part.tolist() for part in p.topk(2))
+        if self._forced and self._recalled:
+            token, first = self._recalled[0], float(p[self._recalled[0]])
+        return Choice(token, first, rival, second)
 
     def ends(self, token: int) -> bool:
         """Returns True when `token` alone ends the middle: EOM, or a line end in a hole of one line."""

@@ -28,11 +28,13 @@ def unmask() -> None:
 
 
 @app.command()
-def lsp() -> None:
+def lsp(
+    model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
+) -> None:
     """Start the language server on stdin and stdout; editors call this."""
     from lsp_server.server import run
 
-    run()
+    run(model)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -31,9 +32,9 @@ PARENT_CHECK_S = 2.0
 MakeBackend = Callable[[Settings], WorkerBackend]
 
 
-def default_backend(settings: Settings) -> WorkerBackend:
-    """Returns the worker with the embedded model."""
-    return WorkerBackend(worker_command({"policy": settings.policy, "reuse": settings.reuse}))
+def worker_backend(settings: Settings, model: Path | None = None) -> WorkerBackend:
+    """Returns a worker with a model directory, the embedded one when none is named."""
+    return WorkerBackend(worker_command({"policy": settings.policy, "reuse": settings.reuse}, model))
 
 
 class UnmaskServer(LanguageServer):
@@ -56,7 +57,7 @@ class UnmaskServer(LanguageServer):
             await self.backend.close()
 
 
-def make_server(make_backend: MakeBackend = default_backend) -> UnmaskServer:
+def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     """Returns a server with its handlers registered."""
     server = UnmaskServer(make_backend)
     completers: list[Completer] = []
@@ -116,12 +117,12 @@ def make_server(make_backend: MakeBackend = default_backend) -> UnmaskServer:
     return server
 
 
-def run(make_backend: MakeBackend = default_backend) -> int:
-    """Serves on stdin and stdout until the client goes away; returns the exit code."""
+def run(model: Path | None = None) -> int:
+    """Serves on stdin and stdout with a model directory until the client goes away; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # pygls logs whole messages, and those hold source text
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    server = make_server(make_backend)
+    server = make_server(partial(worker_backend, model=model))
     with contextlib.suppress(SystemExit, BrokenPipeError, KeyboardInterrupt):
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns

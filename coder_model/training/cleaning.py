@@ -16,7 +16,7 @@ MAX_LINE = 1_000
 MAX_MEAN_LINE = 100
 
 _SKIPPED_FOLDERS = re.compile(
-    r"(^|/)(\.git|node_modules|vendor|_vendor|third_?party|extern(al)?|deps|dist|build|__pycache__|testdata|test_data"
+    r"(^|/)(\.git|\.venv|venv|site-packages|\.tox|node_modules|vendor|_vendor|third_?party|extern(al)?|deps|dist|build|__pycache__|testdata|test_data"
     r"|fixtures|__snapshots__|locales?|i18n)/",
     re.IGNORECASE,
 )

@@ -1,4 +1,7 @@
-"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, quantise."""
+"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, quantise.
+
+`unmask train --init MODEL --corpus PATH` trains on from a model on somebody's own code.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ from coder_model.errors import CorpusError, ModelFileError
 def main(argv: list[str]) -> int:
     """Runs one of the commands; returns the exit code, 2 for bad input with one line on stderr."""
     parser = argparse.ArgumentParser("unmask train", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser.add_argument("--init", type=Path, help="model to go on from; the embedded one when absent")
+    parser.add_argument("--corpus", type=Path, help="your own code: a directory or a bare repository")
+    parser.add_argument("--output", type=Path, help="model directory; among the user's models when absent")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training; scoring comes on top")
+    commands = parser.add_subparsers(dest="command")
     prepare = commands.add_parser("prepare", help="filter and tokenise directories of projects")
     prepare.add_argument("roots", nargs="*", type=Path, help="directories of projects")
     prepare.add_argument("--list", type=Path, help="JSON lines: name, licence, commit, language of each project")
@@ -38,17 +45,38 @@ def main(argv: list[str]) -> int:
     quantise.add_argument("model", type=Path)
     quantise.add_argument("--output", type=Path, required=True)
     run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
-    run.add_argument("--corpus", required=True)
+    run.add_argument("--corpus", required=True, help="directory that `prepare` wrote")
     run.add_argument("--output", required=True)
     run.add_argument(
         "--options", type=json.loads, default={}, help="JSON of TrainOptions; `model` and `noise` of theirs"
     )
     arguments = parser.parse_args(argv)
+    if not arguments.command and not arguments.corpus:
+        parser.error("a command or --corpus is needed")
     try:
         return _COMMANDS[arguments.command](arguments)
     except (CorpusError, ModelFileError) as error:
         print(f"unmask train: {error}", file=sys.stderr)
         return 2
+
+
+def _adapt(arguments: argparse.Namespace) -> int:
+    from coder_model.threads import limit_threads
+
+    limit_threads()
+    from platformdirs import user_data_path
+
+    from coder_model.engine import DEFAULT_MODEL
+    from coder_model.training.adapt import adapt
+
+    corpus = arguments.corpus.resolve()
+    output = arguments.output or user_data_path("unmask", appauthor=False) / "models" / corpus.name
+    gain = adapt(arguments.init or DEFAULT_MODEL, corpus, output, arguments.minutes)
+    if not gain.helped:
+        print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
+        return 1
+    print(f"{gain}\nwritten to {output}; use it with: unmask lsp --model {output}")
+    return 0
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
@@ -127,7 +155,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"prepare": _prepare, "pack": _pack, "unpack": _unpack, "quantise": _quantise, "run": _run}
+_COMMANDS = {None: _adapt, "prepare": _prepare, "pack": _pack, "unpack": _unpack, "quantise": _quantise, "run": _run}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from coder_model.errors import CorpusError
 from coder_model.model import Transformer
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
-from coder_model.training.optim import optimizers_for, schedule
+from coder_model.training.optim import optimizers_for, scale_rates_, schedule
 from coder_model.training.sampler import Batch, NoiseOptions, Sampler
 from coder_model.training.shards import Shard, verify
 
@@ -103,7 +103,6 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     model.initialise_(options.seed)
     model.to(device)
     optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)
-    base_lrs = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     facts = options.facts(world)
     checkpoint = output / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, model, optimizers, facts) if checkpoint.exists() else 0
@@ -113,10 +112,8 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
         batch = made.to(device)
         began = time.monotonic()
         factor = schedule(step, options.steps, options.warm_up, options.decay_share)
-        for optimizer, lrs in zip(optimizers, base_lrs, strict=True):
-            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
-                group["lr"] = lr * factor
-        losses = _step(model, optimizers, batch, options, world)
+        scale_rates_(optimizers, factor)
+        losses = train_step(model, optimizers, batch, options, world)
         done = step + 1
         last = done == options.steps or _is_over(started + options.minutes * 60, device, world)
         if rank == 0:
@@ -188,8 +185,8 @@ def _batches(options: TrainOptions, start: int, rank: int) -> Iterator[tuple[int
     yield from zip(steps, loader, strict=True)
 
 
-def _step(
-    model: Transformer, optimizers: list[torch.optim.Optimizer], batch: Batch, options: TrainOptions, world: int
+def train_step(
+    model: Transformer, optimizers: list[torch.optim.Optimizer], batch: Batch, options: TrainOptions, world: int = 1
 ) -> dict[str, float]:
     """One optimizer step over the batch in micro-batches; returns the mean losses of this process."""
     micro = max(1, options.micro_rows * options.length // batch.clean.shape[1])

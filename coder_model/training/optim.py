@@ -60,6 +60,13 @@ def optimizers_for(model: nn.Module, matrix_lr: float, other_lr: float) -> list[
     return [Muon(matrices, matrix_lr), torch.optim.AdamW(others, other_lr, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
+def scale_rates_(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Sets every learning rate to `factor` times what it was made with."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
 def schedule(step: int, total: int, warm_up: int, decay_share: float) -> float:
     """The factor on every learning rate: linear warm-up, constant, linear decay to zero over the last share.
 

@@ -1,0 +1,61 @@
+"""Does a middle leave the document with syntax errors, and which other middle is the likeliest not to.
+
+Greedy decoding cannot take a token back. Where its middle breaks the document, the engine decodes again from the places
+where another token was nearly chosen, and takes the first middle that leaves fewer errors.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from coder_model.opinion import Choice
+from coder_model.syntax import error_count, language_of, parse
+from coder_model.types import FillRequest
+
+WINDOW_CHARS = 8_000
+"""Text parsed on each side of the hole: milliseconds, however long the document is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxCheck:
+    """Counts the syntax errors of the text around a hole with middles put into it."""
+
+    before: str
+    after: str
+    language: str
+    floor: int
+    """Errors that are there without the cursor's line: not the middle's fault."""
+
+    @classmethod
+    def of(cls, request: FillRequest) -> SyntaxCheck:
+        """Parses the surroundings of a hole."""
+        before, after = request.prefix[-WINDOW_CHARS:], request.suffix[:WINDOW_CHARS]
+        if len(before) < len(request.prefix):
+            # a window that begins inside a block would be broken from its start
+            before = "\n" + before.partition("\n")[2]
+        language = request.language or language_of(request.path)
+        without_line = before.rpartition("\n")[0] + "\n" + after.partition("\n")[2]
+        return cls(before, after, language, _errors(without_line, language))
+
+    def errors(self, middle: str) -> int:
+        """Returns the error and missing nodes above the floor, 0 for a language without a grammar."""
+        return max(0, _errors(self.before + middle + self.after, self.language) - self.floor)
+
+
+def _errors(text: str, language: str) -> int:
+    tree = parse(text, language)
+    return error_count(tree) if tree else 0
+
+
+def branches(choices: list[Choice], count: int) -> list[list[int]]:
+    """Returns the starts of the `count` likeliest other middles: the tokens chosen up to a rival, and that rival."""
+    reached = 0.0
+    found = []
+    for index, choice in enumerate(choices):
+        if choice.rival_probability > 0:
+            found.append((reached + math.log(choice.rival_probability), index))
+        reached += math.log(max(choice.probability, 1e-9))
+    found.sort(reverse=True)
+    tokens = [choice.token for choice in choices]
+    return [[*tokens[:index], choices[index].rival] for _, index in found[:count]]

@@ -1,0 +1,198 @@
+"""Fine-tuning on somebody's own code: on from a model, for some minutes, kept only when files it did not see gain.
+
+A tenth of the files is held out. Holes in them are filled before and after, by the engine with its copies, as an editor
+would; the difference is what a user would notice.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from coder_model import weights
+from coder_model.engine import Engine
+from coder_model.errors import CorpusError
+from coder_model.evaluation.cases import Case
+from coder_model.evaluation.metrics import mean
+from coder_model.evaluation.run import Outcome, by_engine, difference, run
+from coder_model.model import Transformer
+from coder_model.syntax import language_of
+from coder_model.tokenizer import CodeTokenizer
+from coder_model.training import cleaning
+from coder_model.training.holes import sample_hole
+from coder_model.training.loop import TrainOptions, train_step
+from coder_model.training.objective import joint_loss
+from coder_model.training.optim import optimizers_for, scale_rates_
+from coder_model.training.sampler import Sampler
+from coder_model.training.shards import Shard, write_split
+from coder_model.training.sources import Source
+
+HELD_OUT_SHARE, MAX_CASES, HOLES_PER_FILE = 0.1, 300, 12
+SHORTEST_REFERENCE = 3
+"""Characters that a held-out hole must hold to say anything."""
+MAX_EPOCHS = 8.0
+"""Past so many rounds over a small repository the held-out loss rises again."""
+LOSS_BATCHES = 16
+TUNING = TrainOptions("", "", rows=8, matrix_lr=0.004, other_lr=0.0008, warm_up=8)
+"""Lower rates than in the first training; the clock decides when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What the held-out files say, before and after."""
+
+    cases: int
+    exact_before: float
+    """Percent."""
+    exact_after: float
+    interval: float
+    """Half-width of the 95 % interval of the difference, in points."""
+    loss_before: float
+    """Nats per token of a middle, without copies."""
+    loss_after: float
+    tokens: int
+    """Clean tokens trained on, repeats counted."""
+
+    @property
+    def helped(self) -> bool:
+        """True when exact match rose, and the model's own opinion with it."""
+        return self.exact_after > self.exact_before and self.loss_after < self.loss_before
+
+    def __str__(self) -> str:
+        return (
+            f"exact match on {self.cases} held-out holes {self.exact_before:.1f} -> {self.exact_after:.1f} % "
+            f"({self.exact_after - self.exact_before:+.1f} ± {self.interval:.1f} points), "
+            f"loss {self.loss_before:.3f} -> {self.loss_after:.3f} nats, {self.tokens:,} tokens"
+        )
+
+
+def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: TrainOptions = TUNING) -> Gain:
+    """Trains on from `init` on the files of `corpus`, and writes `output` if that helped.
+
+    Args:
+        init: model directory to start from; stays as it is.
+        corpus: directory or bare repository of source files, whatever their licence: it is the user's own text.
+        output: model directory, replaced when it is there; int8.
+        minutes: of training; scoring comes on top.
+        options: learning rates, rows and length; its steps and schedule are not used, the clock decides.
+
+    Raises:
+        CorpusError: when `corpus` holds too little to hold a part of it out.
+        ModelFileError: when `init` is no model.
+    """
+    model, tokenizer = weights.load(init)
+    files = _files(corpus)
+    with tempfile.TemporaryDirectory() as folder, _progress() as progress:
+        held_out, kept = _split(files)
+        for split, part in (("train", kept), ("valid", held_out)):
+            ids = (np.array(tokenizer.encode(text), np.uint16).tobytes() for _, text in part)
+            write_split(Path(folder), split, [f"{corpus.name}/{path}" for path, _ in part], ids)
+        cases = _cases(held_out)
+        if not cases:
+            raise CorpusError(f"{corpus} must hold several source files with something to complete, found too little")
+        valid = Sampler(Shard.open(Path(folder), "valid"), tokenizer, options.noise, options.seed)
+        before, loss_before = _score(model, tokenizer, cases, progress, "scoring before"), _loss(model, valid, options)
+        sampler = Sampler(Shard.open(Path(folder), "train"), tokenizer, options.noise, options.seed)
+        tokens = _train(model, sampler, minutes, int(Shard.open(Path(folder), "train").offsets[-1]), options, progress)
+        weights.save(model, tokenizer, Path(folder) / "model", int8=True)
+        model, _ = weights.load(Path(folder) / "model")
+        after, loss_after = _score(model, tokenizer, cases, progress, "scoring after"), _loss(model, valid, options)
+        _, interval = difference(after, before)
+        gain = Gain(len(cases), _exact(before), _exact(after), interval, loss_before, loss_after, tokens)
+        if gain.helped:
+            shutil.rmtree(output, ignore_errors=True)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(Path(folder) / "model", output)
+    return gain
+
+
+def _files(corpus: Path) -> list[tuple[str, str]]:
+    """Path and text of the files worth learning from, each text once."""
+    if not corpus.is_dir():
+        raise CorpusError(f"corpus directory must exist, got {corpus}")
+    found: dict[str, str] = {}
+    for path, data in Source(corpus.name, corpus).files(cleaning.wanted):
+        text, reason = cleaning.usable(path, data)
+        if not reason:
+            found.setdefault(text, path)
+    if len(found) < 2:
+        raise CorpusError(f"{corpus} must hold at least 2 source files, found {len(found)}")
+    return [(path, text) for text, path in found.items()]
+
+
+def _split(files: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The files held out, and the others, in order."""
+    n = max(1, round(HELD_OUT_SHARE * len(files)))
+    chosen = set(random.Random(0).sample(range(len(files)), n))
+    held_out = [file for i, file in enumerate(files) if i in chosen]
+    return held_out, [file for i, file in enumerate(files) if i not in chosen]
+
+
+def _cases(files: list[tuple[str, str]]) -> list[Case]:
+    """Holes of at most one line in the held-out files."""
+    cases = []
+    for path, text in files:
+        rng = random.Random(path)
+        language = language_of(path)
+        for number in range(HOLES_PER_FILE):
+            hole = sample_hole(text, language, rng)
+            reference = text[hole.start : hole.end]
+            if "\n" not in reference and len(reference.strip()) >= SHORTEST_REFERENCE:
+                name = f"{path}:{number}"
+                cases.append(Case(name, language, text[: hole.start], text[hole.end :], reference, kind=hole.kind))
+    random.Random(0).shuffle(cases)
+    return cases[:MAX_CASES]
+
+
+def _train(
+    model: Transformer, sampler: Sampler, minutes: float, corpus_tokens: int, options: TrainOptions, progress: Progress
+) -> int:
+    """Trains until the time or the rounds are over, the learning rates falling to zero; returns the tokens seen."""
+    model.requires_grad_(True).train()
+    optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)
+    task = progress.add_task("training", total=1.0)
+    per_step = options.rows * options.length
+    began, step, done = time.monotonic(), 0, 0.0
+    while done < 1.0:
+        scale_rates_(optimizers, min(1.0 - done, (step + 1) / options.warm_up))
+        train_step(model, optimizers, sampler.batch(step, range(options.rows), options.length), options)
+        step += 1
+        done = max((time.monotonic() - began) / (minutes * 60), step * per_step / (MAX_EPOCHS * corpus_tokens))
+        progress.update(task, completed=min(1.0, done))
+    model.eval().requires_grad_(False)
+    return step * per_step
+
+
+@torch.no_grad()
+def _loss(model: Transformer, sampler: Sampler, options: TrainOptions) -> float:
+    batches = (sampler.batch(number, range(options.micro_rows), options.length) for number in range(LOSS_BATCHES))
+    return mean([joint_loss(model, batch, 0.0, torch.float32).middle for batch in batches])
+
+
+def _score(
+    model: Transformer, tokenizer: CodeTokenizer, cases: list[Case], progress: Progress, title: str
+) -> list[Outcome]:
+    task = progress.add_task(title, total=len(cases))
+    return run(cases, by_engine(Engine(model, tokenizer)), lambda: progress.advance(task))
+
+
+def _exact(outcomes: list[Outcome]) -> float:
+    return 100 * mean([outcome.score.exact for outcome in outcomes])
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        yield progress
