@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
+from coder_kernels.ops import attention
 from coder_model.config import ModelConfig
-from coder_model.masks import commit_mask, denoise_mask
+from coder_model.masks import additive, commit_mask, denoise_mask
 from coder_model.model import Attend
 
 
@@ -29,12 +30,13 @@ class KVCache:
         assert 0 <= length <= self.lengths[row]
         self.lengths[row] = length
 
-    def commit_attention(self, counts: list[int]) -> Attend:
+    def commit_attention(self, counts: list[int], dtype: torch.dtype = torch.float32) -> Attend:
         """Causal attention over the cache and the new tokens; writes the new keys and values.
 
         Args:
             counts: new tokens per row; a pass over T tokens has `max(counts) == T`, shorter rows are padded right.
                 `lengths` rises by `counts` at once, so a pass must follow.
+            dtype: bfloat16 for the products of a long pass, as plain products; the cache keeps its own.
 
         Returns:
             The `attend` function of the pass.
@@ -44,9 +46,11 @@ class KVCache:
         end = max(start) + length
         self._reserve(end)
         self.lengths = [s + n for s, n in zip(start, counts, strict=True)]
-        mask = None
+        mask = bias = None
         causal = len(start) == 1 and start[0] == 0
-        if not causal and not (len(start) == 1 and length == 1):
+        if dtype != torch.float32:
+            bias = additive(commit_mask(torch.tensor(start), length, end)[:, None], dtype)
+        elif not causal and not (len(start) == 1 and length == 1):
             mask = commit_mask(torch.tensor(start), length, end)[:, None]
 
         def attend(layer_idx: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -54,6 +58,8 @@ class KVCache:
             for row, (s, n) in enumerate(zip(start, counts, strict=True)):
                 keys[row, :, s : s + n] = k[row, :, :n]
                 values[row, :, s : s + n] = v[row, :, :n]
+            if bias is not None:
+                return attention(q.to(dtype), keys[:, :, :end].to(dtype), values[:, :, :end].to(dtype), bias)
             return _sdpa(q, keys[:, :, :end], values[:, :, :end], mask, causal)
 
         return attend

@@ -18,6 +18,8 @@ Check = Callable[[], None]
 
 COMMIT_TOKENS = 256
 """Context tokens per commit pass: between two passes a cancel is seen."""
+PREFILL_TOKENS = 64
+"""A commit pass over so many tokens may run in a lower precision: it reads context, and no draft is so long."""
 
 
 @dataclass(slots=True)
@@ -54,12 +56,14 @@ class Canvas:
 class Decoder:
     """One sequence's committed tokens with their keys and values, and the passes that go on from there."""
 
-    def __init__(self, model: Transformer, forbidden: Tensor) -> None:
+    def __init__(self, model: Transformer, forbidden: Tensor, prefill_dtype: torch.dtype = torch.float32) -> None:
+        """Takes the weights, [V] bool of tokens that no middle may hold, and the dtype of long commit passes."""
         self.tokens: list[int] = []
         """Committed tokens."""
         self._model = model
         self._cache = KVCache(model.config)
         self._forbidden = forbidden
+        self._prefill_dtype = prefill_dtype
 
     def read(self, context: list[int], check: Check) -> Tensor:
         """Makes `context` the committed text, at the cost of what differs from the present one.
@@ -101,7 +105,9 @@ class Decoder:
         canvas.entropy[1:] = found.entropy
 
     def _commit(self, tokens: list[int]) -> Tensor:
-        hidden = self._pass(torch.tensor(tokens), self._cache.commit_attention([len(tokens)]))
+        dtype = self._prefill_dtype if len(tokens) >= PREFILL_TOKENS else torch.float32
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            hidden = self._pass(torch.tensor(tokens), self._cache.commit_attention([len(tokens)], dtype))
         self.tokens += tokens
         return hidden
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from coder_kernels.ops import prefill_dtype
 from coder_model import prompt, weights
 from coder_model.copying import CopySource
 from coder_model.decoder import Canvas, Decoder
@@ -27,6 +28,11 @@ from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput, Slot
 
 DEFAULT_MODEL = Path(__file__).parent / "default"
 ONE_TOKEN = "one_token"
+PRECISIONS: dict[str, Callable[[], torch.dtype]] = {
+    "auto": prefill_dtype,
+    "float32": lambda: torch.float32,
+    "bfloat16": lambda: torch.bfloat16,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class EngineOptions:
     remask_below: float = 0.3
     alternatives: int = 3
     """Middles tried instead of one that leaves syntax errors."""
+    precision: str = "auto"
+    """Of the passes that read a long context: `float32`, `bfloat16`, or `auto`, the faster one on this processor."""
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
     sessions: int = 8
@@ -66,6 +74,8 @@ class EngineOptions:
     def __post_init__(self) -> None:
         if self.policy not in (*POLICIES, ONE_TOKEN):
             raise InvalidInput(f"policy must be one of {', '.join((*POLICIES, ONE_TOKEN))}, got {self.policy!r}")
+        if self.precision not in PRECISIONS:
+            raise InvalidInput(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.block_length and self.block_length < 2:
             raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
         for name in ("k", "max_steps", "sessions"):
@@ -95,6 +105,7 @@ class Engine:
         self._vocabulary = Vocabulary(tokenizer)
         self._budget = prompt.Budget.of(model.config.context_tokens)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._prefill_dtype = PRECISIONS[self.options.precision]()
         self._gauge = DenoiseGauge(self.options.min_accepted)
         policy = self.options.policy
         self._fill_options = FillOptions(
@@ -196,7 +207,7 @@ class Engine:
     def _session(self, name: str) -> _Session:
         """The document's session, as the last request left it."""
         session = self._sessions.pop(name, None) if self.options.reuse else None
-        session = session or _Session(Decoder(self._model, self._vocabulary.forbidden))
+        session = session or _Session(Decoder(self._model, self._vocabulary.forbidden, self._prefill_dtype))
         self._sessions[name] = session
         while len(self._sessions) > self.options.sessions:
             self._sessions.popitem(last=False)

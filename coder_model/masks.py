@@ -58,3 +58,8 @@ def noised_mask(starts: Tensor, block_length: int, n_clean: int) -> Tensor:
     block = torch.arange(n_blocks, device=starts.device).repeat_interleave(block_length)
     own = (block[:, None] == block).expand(starts.shape[0], -1, -1)
     return torch.cat([clean, own], dim=2)
+
+
+def additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns a mask as a bias on the scores: 0 where `seen` is True, -inf elsewhere; same shape."""
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))

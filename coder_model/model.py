@@ -28,8 +28,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns x [..., width], normalised and scaled."""
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        """Returns x [..., width], normalised and scaled, in float32."""
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps)
 
 
 def rotary_tables(config: ModelConfig, positions: Tensor) -> tuple[Tensor, Tensor]:

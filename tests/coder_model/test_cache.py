@@ -43,6 +43,20 @@ def test_cached_equals_uncached(model, parts):
     torch.testing.assert_close(torch.cat(pieces, 1), whole, **CLOSE)
 
 
+@pytest.mark.parametrize("parts", [[12], [5, 7]])
+def test_a_pass_in_bfloat16_is_near_the_one_in_float32(model, parts):
+    tokens = tokens_of(12)
+    exact = commit(model, KVCache(model.config), tokens)
+    cache = KVCache(model.config)
+    pieces = []
+    for part in tokens.split(parts, dim=1):
+        at = positions(cache.lengths[0], part.shape[1])
+        with torch.autocast("cpu", torch.bfloat16):
+            pieces.append(model(part, at, cache.commit_attention([part.shape[1]], torch.bfloat16)))
+    found = torch.cat(pieces, 1)
+    assert float((found - exact).norm() / exact.norm()) < 0.03
+
+
 def test_a_truncated_cache_equals_one_that_never_held_more(model):
     tokens = tokens_of(300)
     cache = KVCache(model.config)

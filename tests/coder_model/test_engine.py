@@ -23,7 +23,7 @@ PREFIXES = [
 
 
 def engine(model, tokenizer, **options):
-    return Engine(model, tokenizer, "tiny", EngineOptions(**options))
+    return Engine(model, tokenizer, "tiny", EngineOptions(**{"precision": "float32", **options}))
 
 
 def last(made, prefix, suffix="\n", **more):
@@ -182,7 +182,9 @@ def test_old_sessions_make_room(model, tokenizer):
     assert list(made._sessions) == ["b", "c"]
 
 
-@pytest.mark.parametrize("options", [{"policy": "best"}, {"max_steps": 0}, {"block_length": 1}, {"k": 0}])
+@pytest.mark.parametrize(
+    "options", [{"policy": "best"}, {"max_steps": 0}, {"block_length": 1}, {"k": 0}, {"precision": "int3"}]
+)
 def test_a_wrong_option_is_named(options):
     with pytest.raises(InvalidInput, match=next(iter(options))):
         EngineOptions(**options)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from coder_kernels.ops import select
+from coder_kernels.ops import attention, prefill_dtype, select
 
 
 def reference(row):
@@ -37,3 +37,21 @@ def test_a_tie_has_no_margin():
 def test_a_wrong_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"logits must be \[M, V\]"):
         select(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(("heads", "groups", "queries", "keys"), [(4, 2, 5, 9), (3, 3, 1, 1), (6, 1, 7, 7)])
+def test_attention_equals_torchs_own(heads, groups, queries, keys):
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(2, heads, queries, 16, generator=generator)
+    k, v = (torch.randn(2, groups, keys, 16, generator=generator) for _ in range(2))
+    seen = torch.rand(2, 1, queries, keys, generator=generator) < 0.5
+    seen[..., 0] = True
+    bias = torch.zeros(seen.shape).masked_fill(~seen, -math.inf)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, enable_gqa=True)
+    torch.testing.assert_close(attention(q, k, v, bias), expected, atol=1e-5, rtol=1e-5)
+    shared = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen[:1], enable_gqa=True)
+    torch.testing.assert_close(attention(q, k, v, bias[0, 0]), shared, atol=1e-5, rtol=1e-5)
+
+
+def test_the_prefill_dtype_is_one_that_a_pass_can_take():
+    assert prefill_dtype() in (torch.float32, torch.bfloat16)
