@@ -44,7 +44,7 @@ class KVCache:
         start = list(self.lengths)
         length = max(counts)
         end = max(start) + length
-        self._reserve(end)
+        self.reserve(end)
         self.lengths = [s + n for s, n in zip(start, counts, strict=True)]
         mask = bias = None
         causal = len(start) == 1 and start[0] == 0
@@ -78,7 +78,8 @@ class KVCache:
 
         return attend
 
-    def _reserve(self, tokens: int) -> None:
+    def reserve(self, tokens: int) -> None:
+        """Makes room for so many tokens per row."""
         capacity = self.keys.shape[3]
         if tokens <= capacity:
             return

@@ -77,6 +77,7 @@ class Decoder:
         else:
             common = min(len(self.tokens), len(context) - 1)
         self.truncate(common)
+        self._cache.reserve(len(context) + PREFILL_TOKENS)
         while len(context) - len(self.tokens) > COMMIT_TOKENS:
             check()
             start = len(self.tokens)

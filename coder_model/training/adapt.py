@@ -77,7 +77,7 @@ class Gain:
         )
 
 
-def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: TrainOptions = TUNING) -> Gain:
+def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: TrainOptions | None = None) -> Gain:
     """Trains on from `init` on the files of `corpus`, and writes `output` if that helped.
 
     Args:
@@ -85,12 +85,13 @@ def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: Train
         corpus: directory or bare repository of source files, whatever their licence: it is the user's own text.
         output: model directory, replaced when it is there; int8.
         minutes: of training; scoring comes on top.
-        options: learning rates, rows and length; its steps and schedule are not used, the clock decides.
+        options: learning rates, rows and length, `TUNING` when absent; its steps are not used, the clock decides.
 
     Raises:
         CorpusError: when `corpus` holds too little to hold a part of it out.
         ModelFileError: when `init` is no model.
     """
+    options = options or TUNING
     model, tokenizer = weights.load(init)
     files = _files(corpus)
     with tempfile.TemporaryDirectory() as folder, _progress() as progress:

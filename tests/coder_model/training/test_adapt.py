@@ -1,0 +1,80 @@
+from dataclasses import replace
+
+import pytest
+
+from coder_model import weights
+from coder_model.errors import CorpusError
+from coder_model.training import adapt as adapt_module
+from coder_model.training import cli
+from coder_model.training.adapt import Gain, adapt
+
+FUNCTION = '''
+
+def {name}_total(values, limit=None):
+    """Returns the total of {name} values."""
+    result = 0
+    for value in values:
+        result += value.{name}_amount
+    return result if limit is None else min(result, limit)
+'''
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    names = [f"{a}{b}" for a in ("red", "blue", "green", "dark", "light") for b in ("box", "tree", "car")]
+    for i, name in enumerate(names):
+        text = "import math\n" + "".join(FUNCTION.format(name=f"{name}{suffix}") for suffix in ("", "_old", "_new"))
+        (folder / f"m{i}.py").write_text(text)
+    return folder
+
+
+def replaced(**values):
+    return replace(adapt_module.TUNING, **values)
+
+
+def files_of(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_training_on_a_repository_helps_on_its_held_out_files(model_directory, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt_module, "MAX_EPOCHS", 40.0)
+    before = files_of(model_directory)
+    gain = adapt(model_directory, corpus, tmp_path / "out", 1.0, replaced(rows=4, length=128, bf16=False))
+    assert gain.loss_after < gain.loss_before - 1
+    assert gain.exact_after > gain.exact_before
+    assert gain.helped
+    weights.load(tmp_path / "out")
+    assert files_of(model_directory) == before
+
+
+def test_what_does_not_help_is_not_kept(model_directory, corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(adapt_module, "TUNING", replaced(rows=1, length=64, matrix_lr=0.0, other_lr=0.0))
+    output = tmp_path / "out"
+    arguments = ["--init", str(model_directory), "--corpus", str(corpus), "--output", str(output), "--minutes", "0.01"]
+    assert cli.main(arguments) == 1
+    assert "not kept, it does not help: exact match on" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_held_out_files_are_not_trained_on(corpus):
+    held_out, kept = adapt_module._split(adapt_module._files(corpus))
+    assert held_out
+    assert not {path for path, _ in held_out} & {path for path, _ in kept}
+    assert len(held_out) + len(kept) == 15
+
+
+def test_a_repository_with_too_little_is_refused(model_directory, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["--init", str(model_directory), "--corpus", str(tmp_path / "empty")]) == 2
+    assert "must hold at least 2 source files, found 0" in capsys.readouterr().err
+    with pytest.raises(CorpusError, match="corpus directory must exist"):
+        adapt(model_directory, tmp_path / "gone", tmp_path / "out", 1.0)
+
+
+def test_the_gain_is_told_in_one_line():
+    gain = Gain(80, 20.0, 25.0, 3.1, 3.0, 2.5, 1_000)
+    points = "exact match on 80 held-out holes 20.0 -> 25.0 % (+5.0 ± 3.1 points)"
+    assert str(gain) == f"{points}, loss 3.000 -> 2.500 nats, 1,000 tokens"
+    assert gain.helped
