@@ -44,7 +44,7 @@ SHORTEST_REFERENCE = 3
 MAX_EPOCHS = 8.0
 """Past so many rounds over a small repository the held-out loss rises again."""
 LOSS_BATCHES = 16
-TUNING = TrainOptions("", "", rows=8, matrix_lr=0.004, other_lr=0.0008, warm_up=8)
+TUNING = TrainOptions("", "", rows=8, middle_weight=4.0, matrix_lr=0.004, other_lr=0.0008, warm_up=8)
 """Lower rates than in the first training; the clock decides when it ends."""
 
 

@@ -12,17 +12,24 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from coder_model.errors import CorpusError
 from coder_model.model import Transformer
 
 
 def save_checkpoint(
-    path: Path, step: int, model: Transformer, optimizers: list[torch.optim.Optimizer], facts: dict[str, Any]
+    path: Path,
+    step: int,
+    model: Transformer,
+    average: nn.Module | None,
+    optimizers: list[torch.optim.Optimizer],
+    facts: dict[str, Any],
 ) -> None:
-    """Writes model, optimizer state and `facts` to `path` (one safetensors file), replacing it in one move."""
+    """Writes model, its running mean, optimizer state and `facts` to `path` (safetensors), replacing it in one move."""
     tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": p for name, p in average.state_dict().items()}
     names = {id(p): name for name, p in model.named_parameters()}
     for optimizer in optimizers:
         for parameter, state in optimizer.state.items():
@@ -35,9 +42,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, model: Transformer, optimizers: list[torch.optim.Optimizer], facts: dict[str, Any]
+    path: Path,
+    model: Transformer,
+    average: nn.Module | None,
+    optimizers: list[torch.optim.Optimizer],
+    facts: dict[str, Any],
 ) -> int:
     """Restores a run and returns the number of steps done.
+
+    A running mean that the run did not keep before begins at its weights.
 
     Raises:
         CorpusError: when the checkpoint was written by a run with other facts (sizes, data, seed).
@@ -52,6 +65,9 @@ def load_checkpoint(
         raise CorpusError(f"{path} belongs to a run with other settings: {', '.join(changed)}")
     tensors = load_file(path)
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    if average is not None:
+        kept = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+        average.load_state_dict(kept or {f"module.{k}": v for k, v in model.state_dict().items()}, strict=bool(kept))
     parameters = dict(model.named_parameters())
     owner = {id(p): o for o in optimizers for group in o.param_groups for p in group["params"]}
     for key, value in tensors.items():

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from coder_model import weights
@@ -54,6 +55,8 @@ class TrainOptions:
     other_lr: float = 0.004
     warm_up: int = 60
     decay_share: float = 0.2
+    average: float = 0.0
+    """Weight of the past in a running mean of the weights, which is validated and exported; 0: no mean is kept."""
     diffusion_weight: float = 0.5
     middle_weight: float = 1.0
     language_weights: dict[str, float] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class TrainOptions:
             "device",
             "workers",
             "micro_rows",
+            "average",
         )
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
@@ -103,9 +107,13 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     model.initialise_(options.seed)
     model.to(device)
     optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)
+    average = None
+    if options.average:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(options.average))  # type: ignore[no-untyped-call]
+    exported = cast(Transformer, average.module) if average else model
     facts = options.facts(world)
     checkpoint = output / "checkpoint.safetensors"
-    start = load_checkpoint(checkpoint, model, optimizers, facts) if checkpoint.exists() else 0
+    start = load_checkpoint(checkpoint, model, average, optimizers, facts) if checkpoint.exists() else 0
     held_out = Sampler(Shard.open(corpus, "valid"), tokenizer, options.noise, options.seed)
     saved = started = time.monotonic()
     for step, made in _batches(options, start, rank):
@@ -114,17 +122,19 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
         factor = schedule(step, options.steps, options.warm_up, options.decay_share)
         scale_rates_(optimizers, factor)
         losses = train_step(model, optimizers, batch, options, world)
+        if average:
+            average.update_parameters(model)
         done = step + 1
         last = done == options.steps or _is_over(started + options.minutes * 60, device, world)
         if rank == 0:
             record = {"step": done, "tokens": done * options.rows * options.length * world, "lr": factor, **losses}
             record["tokens_per_second"] = round(batch.clean.numel() * world / (time.monotonic() - began))
             if done % options.validate_every == 0 or last:
-                record |= _validate(model, held_out, options)
+                record |= _validate(exported, held_out, options)
             _log(output, record)
             if time.monotonic() - saved > options.checkpoint_minutes * 60 or last:
-                save_checkpoint(checkpoint, done, model, optimizers, facts)
-                weights.save(model, tokenizer, output / "model")
+                save_checkpoint(checkpoint, done, model, average, optimizers, facts)
+                weights.save(exported, tokenizer, output / "model")
                 saved = time.monotonic()
         if last:
             break

@@ -217,14 +217,37 @@ def test_a_run_learns(corpus, tmp_path, model):
     assert log[-1]["valid_autoregressive"] < log[0]["autoregressive"]
 
 
-def test_a_stopped_run_goes_on_exactly(corpus, tmp_path, model):
-    train(options(corpus, tmp_path / "whole", model, steps=6, decay_share=0.01))
-    train(options(corpus, tmp_path / "parts", model, steps=3, decay_share=0.01))
-    train(options(corpus, tmp_path / "parts", model, steps=6, decay_share=0.01))
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_a_stopped_run_goes_on_exactly(corpus, tmp_path, model, average):
+    more = {"decay_share": 0.01, "average": average}
+    train(options(corpus, tmp_path / "whole", model, steps=6, **more))
+    train(options(corpus, tmp_path / "parts", model, steps=3, **more))
+    train(options(corpus, tmp_path / "parts", model, steps=6, **more))
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "parts")]
+    losses = [[json.loads(line)["autoregressive"] for line in log] for log in logs]
+    assert losses[0] == losses[1]
     whole, _ = weights.load(tmp_path / "whole" / "model")
     parts, _ = weights.load(tmp_path / "parts" / "model")
     for name, tensor in whole.state_dict().items():
         assert torch.equal(parts.state_dict()[name], tensor), name
+
+
+def test_the_running_mean_is_that_of_the_weights(corpus, tmp_path, model):
+    kept = []
+    for steps in (1, 2):
+        train(options(corpus, tmp_path / str(steps), model, steps=steps, decay_share=0.01))
+        kept.append(weights.load(tmp_path / str(steps) / "model")[0].state_dict())
+    train(options(corpus, tmp_path / "mean", model, steps=2, decay_share=0.01, average=0.25))
+    mean, _ = weights.load(tmp_path / "mean" / "model")
+    for name, tensor in mean.state_dict().items():
+        expected = 0.25 * kept[0][name] + 0.75 * kept[1][name]
+        torch.testing.assert_close(tensor, expected, atol=1e-2, rtol=1e-2)
+
+
+def test_a_mean_may_begin_in_a_run_that_had_none(corpus, tmp_path, model):
+    train(options(corpus, tmp_path, model, steps=2))
+    train(options(corpus, tmp_path, model, steps=4, average=0.9))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
 
 
 def test_four_processes_equal_one(corpus, tmp_path, model):
