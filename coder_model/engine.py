@@ -7,7 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -161,9 +161,10 @@ class Engine:
             if time.perf_counter() >= deadline:
                 raise DeadlineReached
 
-        built = prompt.build(request, self._tokenizer, self._budget)
-        bounds = Bounds.of(request.prefix, request.suffix, request.hole)
-        view = _View(self._tokenizer, built.heal, bounds, began, watch)
+        seen, ending = _line_of_its_own(request)
+        built = prompt.build(seen, self._tokenizer, self._budget)
+        bounds = Bounds.of(seen.prefix, seen.suffix, seen.hole)
+        view = _View(self._tokenizer, built.heal, bounds, ending, began, watch)
         session = self._session(request.session)
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
@@ -235,6 +236,8 @@ class _View:
     tokenizer: CodeTokenizer
     heal: bytes
     bounds: Bounds
+    ending: str
+    """Follows a text that is not empty."""
     began: float
     watch: bool
 
@@ -253,7 +256,8 @@ class _View:
         """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""
         data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
         text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
-        return self.bounds.trim(text)
+        trimmed = self.bounds.trim(text)
+        return trimmed and trimmed + self.ending
 
     def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
         n = len(middle.tokens)
@@ -269,6 +273,17 @@ class _View:
     def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
         rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)
         return tuple(Slot("" if m else self.tokenizer.decode([t]), c, m) for t, c, m in rows)
+
+
+def _line_of_its_own(request: FillRequest) -> tuple[FillRequest, str]:
+    """The request as the model sees it, and what ends its middle.
+
+    At the very start of a line that holds text, the middle is a new line before it.
+    """
+    starts_line = not request.prefix or request.prefix.endswith("\n")
+    if starts_line and request.suffix.partition("\n")[0].strip():
+        return replace(request, suffix="\n" + request.suffix), "\n"
+    return request, ""
 
 
 def _leftmost_run(canvas: Canvas) -> list[int]:

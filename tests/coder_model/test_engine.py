@@ -175,6 +175,13 @@ def test_a_copied_run_takes_one_step(tokenizer, model):
     assert draft.steps <= 2
 
 
+def test_at_the_start_of_a_line_with_text_the_middle_is_a_line_of_its_own(model, tokenizer):
+    made = engine(model, tokenizer)
+    before_text = last(made, DOCUMENT, "    return 1\n").text
+    assert before_text == last(made, DOCUMENT, "\n    return 1\n").text + "\n"
+    assert not last(made, DOCUMENT + "    ", "return 1\n").text.endswith("\n")
+
+
 def test_old_sessions_make_room(model, tokenizer):
     made = engine(model, tokenizer, sessions=2)
     for name in "abc":
