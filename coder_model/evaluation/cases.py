@@ -10,6 +10,9 @@ One JSON object a line, in `.jsonl` or `.jsonl.gz`:
     mode        "single" or "multi" (optional; "single" when the reference has no line end)
     kind        where the cursor stands (optional)
     tags        any facts, for example {"copyable": true} (optional)
+    test        Python code that follows the document and fails unless it is right (optional)
+
+The files of HumanEval-Infilling (https://github.com/openai/human-eval-infilling) are read as they are.
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ class Case:
     mode: str = "single"
     kind: str = ""
     tags: dict[str, Any] = field(default_factory=dict)
+    test: str = ""
 
     @property
     def file_name(self) -> str:
@@ -84,10 +88,33 @@ def _read_file(file: Path) -> Iterator[Case]:
 def _case(line: str, place: str) -> Case:
     try:
         row = json.loads(line)
+        row = _from_human_eval(row) if "canonical_solution" in row else row
         texts = {name: row[name] for name in ("prefix", "suffix", "reference")}
         mode = row.get("mode") or ("multi" if "\n" in texts["reference"].strip("\n") else "single")
         return Case(
-            str(row["id"]), row["lang"], **texts, mode=mode, kind=row.get("kind", ""), tags=row.get("tags") or {}
+            str(row["id"]),
+            row["lang"],
+            **texts,
+            mode=mode,
+            kind=row.get("kind", ""),
+            tags=row.get("tags") or {},
+            test=row.get("test") or "",
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidInput(f"{place} must be a case with id, lang, prefix, suffix and reference: {error!r}") from error
+
+
+def _from_human_eval(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of HumanEval-Infilling as a case; a reference of whole lines leaves its last line end to the suffix."""
+    reference, suffix = row["canonical_solution"], row["suffix"]
+    if reference.endswith("\n"):
+        reference, suffix = reference[:-1], "\n" + suffix
+    test = f"\n{row['test']}\ncheck({row['entry_point']})\n"
+    return {
+        "id": row["task_id"],
+        "lang": "python",
+        "prefix": row["prompt"],
+        "suffix": suffix,
+        "reference": reference,
+        "test": test,
+    }

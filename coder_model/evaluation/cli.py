@@ -78,7 +78,8 @@ def _run_all(cases: list[Case], deciders: dict[str, Decide]) -> dict[str, list[O
 
 
 def _print(results: dict[str, list[Outcome]], by: list[str]) -> None:
-    heads = ("n", "exact", "line", "sim.", "t/step", "steps", "p50 ms", "p95 ms")
+    tested = any(o.case.test for outcomes in results.values() for o in outcomes)
+    heads = ("n", "exact", "line", "sim.", "parse", *(["pass@1"] if tested else []), "t/step", "steps", "p50", "p95 ms")
     table = Table(Column(no_wrap=True), *heads, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name, outcomes in results.items():
         for group, members in groups(outcomes, by).items():

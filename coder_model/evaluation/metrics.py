@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from coder_model.evaluation.cases import Case
+from coder_model.evaluation.sandbox import passes
+from coder_model.syntax import error_count, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,10 @@ class Score:
     """1.0 when the first lines that hold anything are equal."""
     similarity: float
     """2 LCS / (lengths), in [0, 1]."""
+    parses: float
+    """1.0 when the document has no more syntax errors than with the reference."""
+    passed: float | None = None
+    """1.0 when the case's test passes; None for a case without one."""
 
 
 def score(case: Case, completion: str) -> Score:
@@ -30,7 +36,15 @@ def score(case: Case, completion: str) -> Score:
         float(reference == got),
         float(_first_line(reference) == _first_line(got)),
         similarity(reference, got),
+        float(errors_with(case, completion) <= errors_with(case, case.reference)),
+        float(passes(case.prefix + completion + case.suffix + case.test)) if case.test else None,
     )
+
+
+def errors_with(case: Case, completion: str) -> int:
+    """Returns the syntax errors of the document with a completion; 0 for a language without a grammar."""
+    tree = parse(case.prefix + completion + case.suffix, case.lang)
+    return error_count(tree) if tree else 0
 
 
 def similarity(a: str, b: str) -> float:

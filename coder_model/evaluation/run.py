@@ -36,31 +36,41 @@ class Outcome:
     score: Score
     steps: int
     tokens: int
+    confidence: float
     elapsed_ms: float
 
 
-Decide = Callable[[Case], tuple[str, int, int]]
-"""A case's completion, its steps and tokens."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A completion, and what it took."""
+
+    text: str = ""
+    steps: int = 0
+    tokens: int = 0
+    confidence: float = 0.0
+
+
+Decide = Callable[[Case], Decision]
 
 
 def by_engine(engine: Filler) -> Decide:
     """Returns a decider that asks an engine, each case as a document of its own."""
 
-    def decide(case: Case) -> tuple[str, int, int]:
+    def decide(case: Case) -> Decision:
         hole: HoleMode = "block" if case.mode == "multi" else "line"
         try:
             request = FillRequest(case.id, case.prefix, case.suffix, path=case.file_name, language=case.lang, hole=hole)
         except InvalidInput:
-            return "", 0, 0
+            return Decision()
         *_, last = engine.fill(request)
-        return last.text, last.steps, last.tokens
+        return Decision(last.text, last.steps, last.tokens, last.confidence)
 
     return decide
 
 
-def by_copy(case: Case) -> tuple[str, int, int]:
+def by_copy(case: Case) -> Decision:
     """Decides by the copy baseline."""
-    return baselines.copy(case.prefix, case.suffix), 0, 0
+    return Decision(baselines.copy(case.prefix, case.suffix))
 
 
 def run(cases: list[Case], decide: Decide, progress: Callable[[], None] = lambda: None) -> list[Outcome]:
@@ -68,9 +78,11 @@ def run(cases: list[Case], decide: Decide, progress: Callable[[], None] = lambda
     outcomes = []
     for case in cases:
         began = time.perf_counter()
-        text, steps, tokens = decide(case)
+        found = decide(case)
         elapsed_ms = (time.perf_counter() - began) * 1000
-        outcomes.append(Outcome(case, text, score(case, text), steps, tokens, elapsed_ms))
+        outcomes.append(
+            Outcome(case, found.text, score(case, found.text), found.steps, found.tokens, found.confidence, elapsed_ms)
+        )
         progress()
     return outcomes
 
@@ -91,11 +103,14 @@ def summary(outcomes: list[Outcome]) -> dict[str, float]:
     """Returns the figures of a group: percentages, tokens per step, steps per case, milliseconds."""
     steps = sum(o.steps for o in outcomes)
     times = [o.elapsed_ms for o in outcomes]
+    passed = [o.score.passed for o in outcomes if o.score.passed is not None]
     return {
         "n": len(outcomes),
         "exact": 100 * mean([o.score.exact for o in outcomes]),
         "first_line": 100 * mean([o.score.first_line for o in outcomes]),
         "similarity": 100 * mean([o.score.similarity for o in outcomes]),
+        "parses": 100 * mean([o.score.parses for o in outcomes]),
+        **({"passed": 100 * mean(passed)} if passed else {}),
         "tokens_per_step": sum(o.tokens for o in outcomes) / steps if steps else 0.0,
         "steps": steps / len(outcomes),
         "p50_ms": percentile(times, 50),
@@ -133,7 +148,14 @@ def write(path: Path, results: dict[str, list[Outcome]], by: list[str], about: d
         },
         "cases": {
             name: [
-                {"id": o.case.id, "text": o.text, "steps": o.steps, "tokens": o.tokens, **asdict(o.score)}
+                {
+                    "id": o.case.id,
+                    "text": o.text,
+                    "steps": o.steps,
+                    "tokens": o.tokens,
+                    "confidence": round(o.confidence, 4),
+                    **asdict(o.score),
+                }
                 for o in outcomes
             ]
             for name, outcomes in results.items()

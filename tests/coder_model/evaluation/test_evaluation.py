@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_model.evaluation import baselines, cli
+from coder_model.evaluation import baselines, cli, sandbox
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.metrics import paired_difference, percentile, score, similarity
 from coder_model.evaluation.run import by_copy, by_engine, difference, groups, run, summary, write
@@ -117,6 +117,42 @@ def test_results_are_split_by_fields_and_tags(tmp_path):
     written = json.loads((tmp_path / "new" / "r.json").read_text())
     assert written["figures"]["copy"]["all"]["n"] == 3
     assert written["torch"]
+
+
+def test_a_document_parses_when_it_has_no_more_errors_than_with_the_reference():
+    assert score(case("f(1)"), "f(2)").parses == 1
+    assert score(case("f(1)"), "f(2").parses == 0
+    assert score(case("f(1", suffix="\n"), "g(2").parses == 1
+    assert score(Case("1", "cobol", "", "", "x"), "((").parses == 1
+
+
+def test_human_eval_infilling_is_read_as_it_is(tmp_path):
+    row = {"task_id": "T/0", "prompt": "def f(a):\n", "suffix": "    return b\n", "canonical_solution": "    b = a\n"}
+    row |= {"entry_point": "f", "test": "def check(g):\n    assert g(3) == 3"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    (found,) = read_cases(tmp_path / "a.jsonl")
+    assert (found.reference, found.suffix, found.mode) == ("    b = a", "\n    return b\n", "single")
+    outcomes = [
+        score(found, text).passed for text in ("    b = a", "    b = 3", "    b = 4", "    b = (", "    exit()")
+    ]
+    assert outcomes == [1, 1, 0, 0, 0]
+    figures = summary(run([found], by_engine(FakeEngine("    b = a"))))
+    assert figures["passed"] == 100
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True:\n    pass",
+        "x = bytearray(2 << 30)",
+        "open('f', 'wb').write(b'0' * (2 << 20))",
+        "import os; os._exit(0)",
+    ],
+)
+def test_a_program_that_oversteps_its_limits_does_not_pass(program, monkeypatch):
+    monkeypatch.setattr(sandbox, "TIMEOUT_S", 1)
+    assert sandbox.passes("x = 1")
+    assert not sandbox.passes(program)
 
 
 def test_a_paired_difference_has_an_interval():
