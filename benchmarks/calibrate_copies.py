@@ -1,4 +1,4 @@
-"""How much a copied proposal should count, by the length of its match: the weights in `coder_model/copying.py`.
+"""How much a copied proposal should count, by its match's length and place: the weights in `coder_model/copying.py`.
 
     .venv/bin/python benchmarks/calibrate_copies.py CASES [--model DIR]
 
@@ -32,17 +32,20 @@ Trial = tuple[float, float]
 
 
 @torch.inference_mode()
-def trials(case: Case, decoder: Decoder, tokenizer: CodeTokenizer, budget: prompt.Budget) -> list[tuple[int, Trial]]:
-    """Returns the match length and the trial of every token of a reference that a copy had a proposal for."""
-    built = prompt.build(FillRequest("s", case.prefix, case.suffix, path=case.file_name), tokenizer, budget)
+def trials(
+    case: Case, decoder: Decoder, tokenizer: CodeTokenizer, budget: prompt.Budget
+) -> list[tuple[tuple[bool, int], Trial]]:
+    """Returns origin, match length and trial of every token of a reference that a copy had a proposal for."""
+    request = FillRequest("s", case.prefix, case.suffix, path=case.file_name, snippets=case.snippets)
+    built = prompt.build(request, tokenizer, budget)
     middle = tokenizer.encode(built.heal.decode() + case.reference)[: budget.middle]
     first = decoder.read(built.context, lambda: None)
     rows = torch.cat([first[None], decoder.commit(middle)])
-    copies = CopySource(built.document, built.after)
+    copies = CopySource(built.document, built.after, built.others)
     found = []
     for token, p in zip(middle, rows, strict=False):
         if proposal := copies.proposals(1):
-            found.append((copies.match, (float(p[token]), float(proposal[0] == token))))
+            found.append(((copies.from_snippet, copies.match), (float(p[token]), float(proposal[0] == token))))
         copies.advance(token)
     return found
 
@@ -64,14 +67,15 @@ def main() -> None:
     model, tokenizer = weights.load(arguments.model)
     decoder = Decoder(model, Vocabulary(tokenizer).forbidden)
     budget = prompt.Budget.of(model.config.context_tokens)
-    by_length: dict[int, list[Trial]] = defaultdict(list)
+    by_place: dict[tuple[bool, int], list[Trial]] = defaultdict(list)
     for case in read_cases(arguments.cases):
-        for length, trial in trials(case, decoder, tokenizer, budget):
-            by_length[bisect_right(MATCH_LENGTHS, length) - 1].append(trial)
-    table = Table("match from", "tokens", "proposal right", "weight")
-    for index, seen in sorted(by_length.items()):
+        for (from_snippet, length), trial in trials(case, decoder, tokenizer, budget):
+            by_place[from_snippet, bisect_right(MATCH_LENGTHS, length) - 1].append(trial)
+    table = Table("place", "match from", "tokens", "proposal right", "weight")
+    for (from_snippet, index), seen in sorted(by_place.items()):
         right = sum(r for _, r in seen) / len(seen)
-        table.add_row(str(MATCH_LENGTHS[index]), str(len(seen)), f"{right:.2f}", f"{best_weight(seen):.2f}")
+        place = "snippet" if from_snippet else "document"
+        table.add_row(place, str(MATCH_LENGTHS[index]), str(len(seen)), f"{right:.2f}", f"{best_weight(seen):.2f}")
     Console().print(table)
 
 

@@ -205,6 +205,11 @@ class Engine:
                     best, errors = other, fewer
         return best
 
+    def forget_suggestions(self) -> None:
+        """Drops what was suggested so far; the caches stay."""
+        for session in self._sessions.values():
+            session.suggested = ""
+
     def _session(self, name: str) -> _Session:
         """The document's session, as the last request left it."""
         session = self._sessions.pop(name, None) if self.options.reuse else None

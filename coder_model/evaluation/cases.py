@@ -10,6 +10,7 @@ One JSON object a line, in `.jsonl` or `.jsonl.gz`:
     mode        "single" or "multi" (optional; "single" when the reference has no line end)
     kind        where the cursor stands (optional)
     tags        any facts, for example {"copyable": true} (optional)
+    snippets    pieces of other files, [{"path": ..., "text": ...}] (optional)
     test        Python code that follows the document and fails unless it is right (optional)
 
 The files of HumanEval-Infilling (https://github.com/openai/human-eval-infilling) are read as they are.
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coder_model.types import InvalidInput
+from coder_model.types import InvalidInput, Snippet
 
 OWN_CASES = Path(__file__).parent / "data"
 _EXTENSION = {
@@ -51,6 +52,7 @@ class Case:
     mode: str = "single"
     kind: str = ""
     tags: dict[str, Any] = field(default_factory=dict)
+    snippets: tuple[Snippet, ...] = ()
     test: str = ""
 
     @property
@@ -98,6 +100,7 @@ def _case(line: str, place: str) -> Case:
             mode=mode,
             kind=row.get("kind", ""),
             tags=row.get("tags") or {},
+            snippets=tuple(Snippet(s["path"], s["text"]) for s in row.get("snippets") or ()),
             test=row.get("test") or "",
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -59,7 +59,9 @@ def by_engine(engine: Filler) -> Decide:
     def decide(case: Case) -> Decision:
         hole: HoleMode = "block" if case.mode == "multi" else "line"
         try:
-            request = FillRequest(case.id, case.prefix, case.suffix, path=case.file_name, language=case.lang, hole=hole)
+            request = FillRequest(
+                case.id, case.prefix, case.suffix, case.file_name, case.lang, hole, snippets=case.snippets
+            )
         except InvalidInput:
             return Decision()
         *_, last = engine.fill(request)
