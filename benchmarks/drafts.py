@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/drafts.py CASES [--out benchmarks/results/drafts.json]
 
-CASES hold snippets (`benchmarks/held_out_cases.py`). Typing: the first suggestion's characters are typed one by one, and
-each key asks again, with the last suggestion as a draft and with it forgotten.
+CASES hold snippets (`benchmarks/held_out_cases.py`). Typing: the first suggestion's characters are typed one by one,
+and each key asks again, with the last suggestion as a draft and with it forgotten.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from coder_model.threads import limit_threads
 
@@ -27,14 +28,14 @@ def main() -> None:
     arguments = parser.parse_args()
     limit_threads()
     from coder_model.engine import Engine, EngineOptions
-    from coder_model.evaluation.cases import read_cases
+    from coder_model.evaluation.cases import Case, read_cases
     from coder_model.evaluation.metrics import mean, percentile
     from coder_model.evaluation.run import by_engine, difference, facts, run, summary
     from coder_model.types import FillRequest
 
     cases = read_cases(arguments.cases)
     bare = [replace(case, snippets=()) for case in cases]
-    runs = {
+    runs: dict[str, tuple[list[Case], dict[str, Any]]] = {
         "model alone": (bare, {"copy": False}),
         "copies from the document": (bare, {}),
         "model alone, snippets shown": (cases, {"copy": False}),
