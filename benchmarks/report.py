@@ -251,8 +251,8 @@ def memorisation() -> str:
     """Verbatim runs."""
     record = load("memorisation.json")
     return (
-        f"Of {record['prompts']} prompts from the training text, {record['verbatim']} were gone on with 50 or more tokens "
-        f"as the file does; the longest run was {record['longest']} tokens, the mean {record['mean']:.1f}.\n"
+        f"Of {record['prompts']} prompts from the training text, {record['verbatim']} were gone on with 50 or more "
+        f"tokens as the file does; the longest run was {record['longest']} tokens, the mean {record['mean']:.1f}.\n"
     )
 
 
