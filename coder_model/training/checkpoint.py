@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from coder_model.errors import CorpusError
 from coder_model.model import Transformer
+from coder_model.training.sharding import placed, whole
 
 
 def save_checkpoint(
@@ -25,16 +26,22 @@ def save_checkpoint(
     average: nn.Module | None,
     optimizers: list[torch.optim.Optimizer],
     facts: dict[str, Any],
+    write: bool = True,
 ) -> None:
-    """Writes model, its running mean, optimizer state and `facts` to `path` (safetensors), replacing it in one move."""
-    tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in model.state_dict().items()}
+    """Writes model, its running mean, optimizer state and `facts` to `path` (safetensors), replacing it in one move.
+
+    Every process of a sharded run must call this, one of them with `write`.
+    """
+    tensors: dict[str, Tensor] = {f"model.{name}": whole(p) for name, p in model.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{name}": p for name, p in average.state_dict().items()}
     names = {id(p): name for name, p in model.named_parameters()}
     for optimizer in optimizers:
         for parameter, state in optimizer.state.items():
             for key, value in state.items():
-                tensors[f"optimizer.{key}.{names[id(parameter)]}"] = torch.as_tensor(value)
+                tensors[f"optimizer.{key}.{names[id(parameter)]}"] = whole(torch.as_tensor(value))
+    if not write:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"step": str(step), "facts": json.dumps(facts)})
@@ -64,7 +71,8 @@ def load_checkpoint(
         changed = sorted(key for key in stored.keys() | facts.keys() if stored.get(key) != facts.get(key))
         raise CorpusError(f"{path} belongs to a run with other settings: {', '.join(changed)}")
     tensors = load_file(path)
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    present = model.state_dict()
+    model.load_state_dict({name: placed(tensors[f"model.{name}"], like) for name, like in present.items()})
     if average is not None:
         kept = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
         average.load_state_dict(kept or {f"module.{k}": v for k, v in model.state_dict().items()}, strict=bool(kept))
@@ -74,5 +82,6 @@ def load_checkpoint(
         if key.startswith("optimizer."):
             _, field, name = key.split(".", 2)
             parameter = parameters[name]
-            owner[id(parameter)].state[parameter][field] = value
+            whole_shape = value.shape == parameter.shape
+            owner[id(parameter)].state[parameter][field] = placed(value, parameter) if whole_shape else value
     return int(metadata["step"])

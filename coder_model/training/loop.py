@@ -24,6 +24,7 @@ from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, scale_rates_, schedule
 from coder_model.training.sampler import Batch, NoiseOptions, Sampler
+from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
 
 VALIDATION_ROWS = 4
@@ -55,6 +56,8 @@ class TrainOptions:
     other_lr: float = 0.004
     warm_up: int = 60
     decay_share: float = 0.2
+    shard: bool = False
+    """Spread the weights over the processes instead of holding them whole in each: for models that do not fit."""
     average: float = 0.0
     """Weight of the past in a running mean of the weights, which is validated and exported; 0: no mean is kept."""
     diffusion_weight: float = 0.5
@@ -86,6 +89,7 @@ class TrainOptions:
             "workers",
             "micro_rows",
             "average",
+            "shard",
         )
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
@@ -96,7 +100,7 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     With `world` > 1 the caller has set up torch.distributed; every rank calls this function.
 
     Raises:
-        CorpusError: when the corpus is not prepared, or the checkpoint belongs to another run.
+        CorpusError: when the corpus is not prepared, the checkpoint is of another run, or options exclude each other.
         ModelFileError: when the corpus' tokenizer is broken or has another vocabulary.
     """
     corpus, output = Path(options.corpus), Path(options.output)
@@ -106,6 +110,10 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     model = Transformer(options.model)
     model.initialise_(options.seed)
     model.to(device)
+    if options.shard:
+        if options.average:
+            raise CorpusError("options shard and average exclude each other: a mean needs whole weights")
+        shard_(model, device, world)
     optimizers = optimizers_for(model, options.matrix_lr, options.other_lr)
     average = None
     if options.average:
@@ -125,29 +133,31 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
         if average:
             average.update_parameters(model)
         done = step + 1
-        last = done == options.steps or _is_over(started + options.minutes * 60, device, world)
+        now = time.monotonic()
+        last = done == options.steps or _agreed(now >= started + options.minutes * 60, device, world)
+        record = {"step": done, "tokens": done * options.rows * options.length * world, "lr": factor, **losses}
+        record["tokens_per_second"] = round(batch.clean.numel() * world / (now - began))
+        if done % options.validate_every == 0 or last:
+            record |= _validate(exported, held_out, options)
         if rank == 0:
-            record = {"step": done, "tokens": done * options.rows * options.length * world, "lr": factor, **losses}
-            record["tokens_per_second"] = round(batch.clean.numel() * world / (time.monotonic() - began))
-            if done % options.validate_every == 0 or last:
-                record |= _validate(exported, held_out, options)
             _log(output, record)
-            if time.monotonic() - saved > options.checkpoint_minutes * 60 or last:
-                save_checkpoint(checkpoint, done, model, average, optimizers, facts)
-                weights.save(exported, tokenizer, output / "model")
-                saved = time.monotonic()
+        if last or _agreed(now - saved > options.checkpoint_minutes * 60, device, world):
+            save_checkpoint(checkpoint, done, model, average, optimizers, facts, write=rank == 0)
+            finished = whole_model(exported)
+            if rank == 0:
+                weights.save(finished, tokenizer, output / "model")
+            saved = now
         if last:
             break
 
 
-def _is_over(end: float, device: torch.device, world: int) -> bool:
-    """True when the time is up for any process: all stop after the same step."""
-    if math.isinf(end):
-        return False
-    over = torch.tensor(float(time.monotonic() >= end), device=device)
-    if world > 1:
-        dist.all_reduce(over)
-    return bool(over > 0)
+def _agreed(wish: bool, device: torch.device, world: int) -> bool:
+    """True in every process when it is in one: their clocks differ, what they do must not."""
+    if world == 1:
+        return wish
+    wishes = torch.tensor(float(wish), device=device)
+    dist.all_reduce(wishes)
+    return bool(wishes > 0)
 
 
 def device_of(name: str, rank: int) -> torch.device:
@@ -208,13 +218,13 @@ def train_step(
         (losses.total / len(parts)).backward()  # type: ignore[no-untyped-call]
         seen.append(losses)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    if world > 1:
+    if world > 1 and not options.shard:
         _average_(gradients, world)
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
-    return {**_means(seen), "gradient_norm": round(float(norm), 4)}
+    return {**_means(seen), "gradient_norm": round(float(whole(norm)), 4)}
 
 
 def _average_(gradients: list[Tensor], world: int) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coder_model.training.sharding import placed, whole
+
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
@@ -34,10 +36,10 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[parameter]
                 buffer = state.setdefault("momentum_buffer", torch.zeros_like(parameter))
                 buffer.lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonalise(parameter.grad.lerp(buffer, group["momentum"]))
+                update = orthogonalise(whole(parameter.grad.lerp(buffer, group["momentum"])))
                 scale = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-group["lr"] * scale)
+                parameter.add_(placed(update, parameter), alpha=-group["lr"] * scale)
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
