@@ -78,7 +78,8 @@ class Opinion:
         self.finished = False
         """True once the decided tokens fill the hole."""
         self._vocabulary = vocabulary
-        self._final = vocabulary.ends_line if bounds.hole == "line" else vocabulary.is_eom
+        self._is_line = bounds.hole == "line"
+        self._final = vocabulary.ends_line if self._is_line else vocabulary.is_eom
         self._bounds = bounds
         self._text = b""
         self._copies = copies
@@ -102,8 +103,8 @@ class Opinion:
             weight = self._copies.weight if self._copies else 0.0
             p = p * (1 - weight)
             p[proposal[0]] += weight
-        if not self._text and not self.heal and float(p[self._final].sum()) < EMPTY_NEEDS:
-            p = p.masked_fill(self._final, 0.0)
+        if not self._text and float(p[self._ending].sum()) < EMPTY_NEEDS:
+            p = p.masked_fill(self._ending, 0.0)
         (first, second), (token, rival) = (part.tolist() for part in p.topk(2))
         if self._forced and self._recalled:
             token, first = self._recalled[0], float(p[self._recalled[0]])
@@ -134,7 +135,12 @@ class Opinion:
 
     def _constrain(self) -> None:
         self._allowed = self._vocabulary.healing(self.heal) if self.heal else set()
+        self._ending = self._final
         if self._allowed:
+            # a line end is the end of a line hole only behind the text to heal
+            behind = [i for i in self._allowed if self._vocabulary.bytes[i][len(self.heal) :].startswith(b"\n")]
+            self._ending = torch.zeros_like(self._vocabulary.forbidden)
+            self._ending[behind if self._is_line else []] = True
             self._allowed_mask = torch.zeros_like(self._vocabulary.forbidden)
             self._allowed_mask[list(self._allowed)] = True
             if self._copies:
