@@ -17,7 +17,7 @@ from coder_model.copying import CopySource
 from coder_model.postprocess import Bounds
 from coder_model.tokenizer import EOM, N_SPECIAL, CodeTokenizer
 
-EMPTY_NEEDS = 0.5
+EMPTY_NEEDS = 0.9
 """An empty middle is the answer only when the model is at least this sure of it."""
 
 
