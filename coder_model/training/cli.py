@@ -1,4 +1,4 @@
-"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, quantise.
+"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, average, quantise.
 
 `unmask train --init MODEL --corpus PATH` trains on from a model on somebody's own code.
 """
@@ -44,6 +44,9 @@ def main(argv: list[str]) -> int:
     quantise = commands.add_parser("quantise", help="store a model's matrices as int8")
     quantise.add_argument("model", type=Path)
     quantise.add_argument("--output", type=Path, required=True)
+    average = commands.add_parser("average", help="the mean of models that went on from the same weights")
+    average.add_argument("models", nargs="+", type=Path)
+    average.add_argument("--output", type=Path, required=True)
     run = commands.add_parser("run", help="train, or go on with a run; under torchrun one process per core")
     run.add_argument("--corpus", required=True, help="directory that `prepare` wrote")
     run.add_argument("--output", required=True)
@@ -128,6 +131,20 @@ def _quantise(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _average(arguments: argparse.Namespace) -> int:
+    from coder_model import weights
+
+    loaded = [weights.load(path) for path in arguments.models]
+    model, tokenizer = loaded[0]
+    for path, (other, _) in zip(arguments.models, loaded, strict=True):
+        if other.config != model.config:
+            raise ModelFileError(f"{path} must have the shape of {arguments.models[0]}, found another")
+    states = [other.state_dict() for other, _ in loaded]
+    model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    weights.save(model, tokenizer, arguments.output)
+    return 0
+
+
 def _run(arguments: argparse.Namespace) -> int:
     import torch
     import torch.distributed as dist
@@ -155,7 +172,15 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {None: _adapt, "prepare": _prepare, "pack": _pack, "unpack": _unpack, "quantise": _quantise, "run": _run}
+_COMMANDS = {
+    None: _adapt,
+    "prepare": _prepare,
+    "pack": _pack,
+    "unpack": _unpack,
+    "quantise": _quantise,
+    "average": _average,
+    "run": _run,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -314,6 +315,22 @@ def test_quantise_writes_a_smaller_model(corpus, tmp_path, model):
     before, after = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("run/model", "int8"))
     assert after < 0.8 * before
     weights.load(tmp_path / "int8")
+
+
+def test_average_writes_the_mean_of_models(corpus, tmp_path, model):
+    for seed in (1, 2):
+        train(options(corpus, tmp_path / str(seed), model, steps=1, seed=seed))
+    models = [str(tmp_path / str(seed) / "model") for seed in (1, 2)]
+    assert cli.main(["average", *models, "--output", str(tmp_path / "mean")]) == 0
+    one, two, mean = (weights.load(Path(path))[0].state_dict() for path in (*models, str(tmp_path / "mean")))
+    for name, tensor in mean.items():
+        torch.testing.assert_close(tensor, (one[name] + two[name]) / 2, atol=1e-2, rtol=1e-2)
+
+
+def test_models_of_different_shapes_have_no_mean(corpus, tmp_path, model, model_directory, capsys):
+    train(options(corpus, tmp_path, model, steps=1))
+    assert cli.main(["average", str(tmp_path / "model"), str(model_directory), "--output", str(tmp_path / "mean")]) == 2
+    assert "must have the shape of" in capsys.readouterr().err
 
 
 def test_a_vocabulary_that_is_not_the_models_is_refused(corpus, tmp_path, model):
