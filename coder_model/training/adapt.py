@@ -7,7 +7,6 @@ would; the difference is what a user would notice.
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -83,14 +82,18 @@ def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: Train
     Args:
         init: model directory to start from; stays as it is.
         corpus: directory or bare repository of source files, whatever their licence: it is the user's own text.
-        output: model directory, replaced when it is there; int8.
+        output: model directory, int8; the weights of a model that is there go.
         minutes: of training; scoring comes on top.
         options: learning rates, rows and length, `TUNING` when absent; its steps are not used, the clock decides.
 
     Raises:
-        CorpusError: when `corpus` holds too little to hold a part of it out.
+        CorpusError: when `corpus` holds too little to hold a part of it out, `output` is `init`, or `minutes` is 0.
         ModelFileError: when `init` is no model.
     """
+    if output.resolve() == init.resolve():
+        raise CorpusError(f"output must be another directory than init, got {output} for both")
+    if not minutes > 0:
+        raise CorpusError(f"minutes must be positive, got {minutes}")
     options = options or TUNING
     model, tokenizer = weights.load(init)
     files = _files(corpus)
@@ -111,10 +114,8 @@ def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: Train
         after, loss_after = _score(model, tokenizer, cases, progress, "scoring after"), _loss(model, valid, options)
         _, interval = difference(after, before)
         gain = Gain(len(cases), _exact(before), _exact(after), interval, loss_before, loss_after, tokens)
-        if gain.helped:
-            shutil.rmtree(output, ignore_errors=True)
-            output.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(Path(folder) / "model", output)
+    if gain.helped:
+        weights.save(model, tokenizer, output, int8=True)
     return gain
 
 

@@ -73,6 +73,22 @@ def test_a_repository_with_too_little_is_refused(model_directory, tmp_path, caps
         adapt(model_directory, tmp_path / "gone", tmp_path / "out", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "output", "message"), [(0.0, "out", "minutes must be positive"), (1.0, "", "another")]
+)
+def test_what_makes_no_sense_is_named(model_directory, corpus, tmp_path, minutes, output, message):
+    with pytest.raises(CorpusError, match=message):
+        adapt(model_directory, corpus, tmp_path / output if output else model_directory, minutes)
+
+
+def test_nothing_else_in_the_output_is_touched(model_directory, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt_module.Gain, "helped", True)
+    (tmp_path / "notes.txt").write_text("mine")
+    adapt(model_directory, corpus, tmp_path, 0.001, replaced(rows=1, length=64))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    weights.load(tmp_path)
+
+
 def test_the_gain_is_told_in_one_line():
     gain = Gain(80, 20.0, 25.0, 3.1, 3.0, 2.5, 1_000)
     points = "exact match on 80 held-out holes 20.0 -> 25.0 % (+5.0 ± 3.1 points)"
