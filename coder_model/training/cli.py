@@ -166,6 +166,9 @@ def _run(arguments: argparse.Namespace) -> int:
         dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
         train(options, rank, world)
+        if world > 1:
+            # nobody leaves while another still writes
+            dist.barrier()
     finally:
         if world > 1:
             dist.destroy_process_group()
