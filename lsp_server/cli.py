@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn, Optional
 
@@ -32,9 +33,9 @@ def lsp(
     model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
 ) -> None:
     """Start the language server on stdin and stdout; editors call this."""
-    from lsp_server.server import run
+    from lsp_server.server import run, worker_backend
 
-    run(model)
+    run(partial(worker_backend, model=model))
 
 
 @app.command()

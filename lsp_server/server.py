@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -117,12 +116,12 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     return server
 
 
-def run(model: Path | None = None) -> int:
-    """Serves on stdin and stdout with a model directory until the client goes away; returns the exit code."""
+def run(make_backend: MakeBackend = worker_backend) -> int:
+    """Serves on stdin and stdout until the client goes away; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # pygls logs whole messages, and those hold source text
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    server = make_server(partial(worker_backend, model=model))
+    server = make_server(make_backend)
     with contextlib.suppress(SystemExit, BrokenPipeError, KeyboardInterrupt):
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns
