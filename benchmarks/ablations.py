@@ -287,11 +287,14 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     jobs = [(arguments.corpus, number, arguments.steps) for number in range(len(variants()))]
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        rows = list(track(pool.imap(_train, jobs), total=len(jobs), console=Console(stderr=True)))
     tokens = arguments.steps * ROWS * LENGTH
-    record = {**facts(), "tokens": tokens, "parameters": "1.8 M, 4 layers x 128", "rows": rows}
-    arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    rows: list[dict[str, object]] = []
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        for row in track(pool.imap(_train, jobs), total=len(jobs), console=Console(stderr=True)):
+            rows.append(row)
+            # after each: a run that is stopped leaves what it has
+            record = {**facts(), "tokens": tokens, "parameters": "1.8 M, 4 layers x 128", "rows": rows}
+            arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     table = Table(*rows[0].keys())
     for row in rows:
         table.add_row(*map(str, row.values()))

@@ -276,7 +276,7 @@ def report() -> str:
         ("Drafts", drafts()),
         ("Fine-tuning on one repository", fine_tuning()),
         ("Memorisation", memorisation()),
-        ("Ablations", ablations()),
+        *([("Ablations", ablations())] if (RESULTS / "ablations.json").exists() else []),
         ("Learning curves", curves()),
     ]  # fmt: skip
     return "# The embedded model, measured\n" + "".join(f"\n## {t}\n\n{s}" if t else f"\n{s}" for t, s in sections)
