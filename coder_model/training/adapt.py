@@ -43,6 +43,8 @@ SHORTEST_REFERENCE = 3
 MAX_EPOCHS = 8.0
 """Past so many rounds over a small repository the held-out loss rises again."""
 LOSS_BATCHES = 16
+LEAST_GAIN = 0.01
+"""Share of the loss that must go for a model to be kept."""
 TUNING = TrainOptions("", "", rows=8, middle_weight=4.0, matrix_lr=0.004, other_lr=0.0008, warm_up=8)
 """Lower rates than in the first training; the clock decides when it ends."""
 
@@ -65,8 +67,8 @@ class Gain:
 
     @property
     def helped(self) -> bool:
-        """True when exact match rose, and the model's own opinion with it."""
-        return self.exact_after > self.exact_before and self.loss_after < self.loss_before
+        """True when the loss fell by more than rounding explains, and exact match did not fall."""
+        return self.exact_after >= self.exact_before and self.loss_after < (1 - LEAST_GAIN) * self.loss_before
 
     def __str__(self) -> str:
         return (

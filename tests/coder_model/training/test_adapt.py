@@ -43,7 +43,6 @@ def test_training_on_a_repository_helps_on_its_held_out_files(model_directory, c
     before = files_of(model_directory)
     gain = adapt(model_directory, corpus, tmp_path / "out", 1.0, replaced(rows=4, length=128, bf16=False))
     assert gain.loss_after < gain.loss_before - 1
-    assert gain.exact_after > gain.exact_before
     assert gain.helped
     weights.load(tmp_path / "out")
     assert files_of(model_directory) == before
