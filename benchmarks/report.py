@@ -176,7 +176,7 @@ def curves() -> str:
     return "![learning curves](figures/training.svg)\n"
 
 
-def draw_curves(rows: list[dict[str, Any]], name: str, folder: Path = FIGURES) -> None:
+def draw_curves(rows: list[dict[str, Any]], name: str, folder: Path | None = None) -> None:
     """Losses and throughput against tokens; records without validation give the throughput only."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     phases = list(dict.fromkeys(row.get("phase", "") for row in rows))
@@ -192,8 +192,9 @@ def draw_curves(rows: list[dict[str, Any]], name: str, folder: Path = FIGURES) -
     save(figure, name, folder)
 
 
-def save(figure: Any, name: str, folder: Path = FIGURES) -> None:
+def save(figure: Any, name: str, folder: Path | None = None) -> None:
     """Writes an SVG, the same bytes for the same figures."""
+    folder = folder or FIGURES
     folder.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
