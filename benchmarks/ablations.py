@@ -14,6 +14,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,7 @@ from coder_model.training.shards import Shard, write_split
 SMALL = ModelConfig(d_model=128, n_layers=4, n_heads=2, n_kv_heads=1, d_ff=352)
 ROWS, LENGTH, VALID_BATCHES = 16, 256, 24
 LANGUAGES = {"python": 20.0}
-SURE = 0.9
-RETOLD_FILES = 3_000
+SURE, RETOLD_FILES = 0.9, 3_000
 
 Loss = Callable[[Transformer, Batch, float], Tensor]
 """(model, batch, share of the run that is done) -> loss."""
@@ -81,8 +81,7 @@ def distilled(weight: float) -> Loss:
 def slot_logits(model: Transformer, batch: Batch, with_teacher: bool = False) -> tuple[Tensor, ...]:
     """Logits [N, V] and targets [N] of the slots that carry loss; with_teacher adds the clean tokens' logits there."""
     length = batch.clean.shape[1]
-    slot = batch.starts[:, :, None] + torch.arange(batch.block_length)
-    slot = slot.flatten(1)
+    slot = (batch.starts[:, :, None] + torch.arange(batch.block_length)).flatten(1)
     positions = torch.cat([torch.arange(length).expand_as(batch.clean), slot], 1)
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model(torch.cat([batch.clean, batch.noised], 1), positions, joint_attention(batch, torch.bfloat16))
@@ -186,7 +185,7 @@ def variants() -> list[Variant]:
     ]
 
 
-def train(corpus: Path, number: int, steps: int) -> dict[str, object]:
+def train(corpus: Path, steps: int, number: int) -> dict[str, object]:
     """Trains one variant and returns its validation figures."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -274,10 +273,6 @@ def validate(model: Transformer, corpus: Path, variant: Variant) -> dict[str, fl
     return figures
 
 
-def _train(job: tuple[Path, int, int]) -> dict[str, object]:
-    return train(*job)
-
-
 def main() -> None:
     """Trains the variants and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -286,14 +281,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablations.json"))
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    jobs = [(arguments.corpus, number, arguments.steps) for number in range(len(variants()))]
-    tokens = arguments.steps * ROWS * LENGTH
+    numbers = range(len(variants()))
+    one = partial(train, arguments.corpus, arguments.steps)
     rows: list[dict[str, object]] = []
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for row in track(pool.imap(_train, jobs), total=len(jobs), console=Console(stderr=True)):
+        for row in track(pool.imap(one, numbers), total=len(numbers), console=Console(stderr=True)):
             rows.append(row)
             # after each: a run that is stopped leaves what it has
-            record = {**facts(), "tokens": tokens, "parameters": "1.8 M, 4 layers x 128", "rows": rows}
+            record = {
+                **facts(),
+                "tokens": arguments.steps * ROWS * LENGTH,
+                "parameters": "1.8 M, 4 layers x 128",
+                "rows": rows,
+            }
             arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     table = Table(*rows[0].keys())
     for row in rows:

@@ -84,13 +84,12 @@ def comparison() -> str:
 def split(key: str, title: str) -> str:
     """Exact match of the shipped model by one field."""
     figures = load("eval-dev.json")["figures"]
-    baseline = figures["copy baseline"]
     rows = [
         [
             name.partition("=")[2],
             str(group["n"]),
             percent(group, "exact", "similarity"),
-            percent(baseline[name], "exact"),
+            percent(figures["copy baseline"][name], "exact"),
         ]
         for name, group in figures["model"].items()
         if name.startswith(f"{key}=")

@@ -8,44 +8,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from coder_model.opinion import Choice
-from coder_model.syntax import error_count, language_of, parse
+from coder_model.syntax import errors_in, language_of
 from coder_model.types import FillRequest
 
 WINDOW_CHARS = 8_000
 """Text parsed on each side of the hole: milliseconds, however long the document is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SyntaxCheck:
     """Counts the syntax errors of the text around a hole with middles put into it."""
 
     before: str
     after: str
     language: str
-    floor: int
-    """Errors that are there without the cursor's line: not the middle's fault."""
 
     @classmethod
     def of(cls, request: FillRequest) -> SyntaxCheck:
-        """Parses the surroundings of a hole."""
+        """Takes the surroundings of a hole."""
         before, after = request.prefix[-WINDOW_CHARS:], request.suffix[:WINDOW_CHARS]
         if len(before) < len(request.prefix):
             # a window that begins inside a block would be broken from its start
             before = "\n" + before.partition("\n")[2]
-        language = request.language or language_of(request.path)
-        without_line = before.rpartition("\n")[0] + "\n" + after.partition("\n")[2]
-        return cls(before, after, language, _errors(without_line, language))
+        return cls(before, after, request.language or language_of(request.path))
+
+    @cached_property
+    def floor(self) -> int:
+        """Errors that are there without the cursor's line: not the middle's fault; most middles never ask."""
+        without_line = self.before.rpartition("\n")[0] + "\n" + self.after.partition("\n")[2]
+        return errors_in(without_line, self.language)
 
     def errors(self, middle: str) -> int:
         """Returns the error and missing nodes above the floor, 0 for a language without a grammar."""
-        return max(0, _errors(self.before + middle + self.after, self.language) - self.floor)
-
-
-def _errors(text: str, language: str) -> int:
-    tree = parse(text, language)
-    return error_count(tree) if tree else 0
+        found = errors_in(self.before + middle + self.after, self.language)
+        return max(0, found - self.floor) if found else 0
 
 
 def branches(choices: list[Choice], count: int) -> list[list[int]]:

@@ -51,8 +51,13 @@ def parse(text: str, language: str) -> Tree | None:
     return parser.parse(text.encode("utf-8", "replace")) if parser else None
 
 
-def error_count(tree: Tree) -> int:
-    """Returns how many error and missing nodes the tree holds."""
+def errors_in(text: str, language: str) -> int:
+    """Returns how many error and missing nodes the tree of a text holds, 0 for a language without a grammar."""
+    tree = parse(text, language)
+    return _error_count(tree) if tree else 0
+
+
+def _error_count(tree: Tree) -> int:
     count, stack = 0, [tree.root_node]
     while stack:
         node: Node = stack.pop()

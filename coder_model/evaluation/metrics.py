@@ -10,7 +10,7 @@ import numpy as np
 
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.sandbox import passes
-from coder_model.syntax import error_count, parse
+from coder_model.syntax import errors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,9 @@ def score(case: Case, completion: str) -> Score:
         float(reference == got),
         float(_first_line(reference) == _first_line(got)),
         similarity(reference, got),
-        float(errors_with(case, completion) <= errors_with(case, case.reference)),
+        float(_errors_with(case, completion) <= _errors_with(case, case.reference)),
         float(passes(case.prefix + completion + case.suffix + case.test)) if case.test else None,
     )
-
-
-def errors_with(case: Case, completion: str) -> int:
-    """Returns the syntax errors of the document with a completion; 0 for a language without a grammar."""
-    tree = parse(case.prefix + completion + case.suffix, case.lang)
-    return error_count(tree) if tree else 0
 
 
 def similarity(a: str, b: str) -> float:
@@ -75,6 +69,10 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, fl
     if len(differences) < 2:
         return float(differences.mean()) if len(differences) else math.nan, math.nan
     return float(differences.mean()), float(1.96 * differences.std(ddof=1) / math.sqrt(len(differences)))
+
+
+def _errors_with(case: Case, completion: str) -> int:
+    return errors_in(case.prefix + completion + case.suffix, case.lang)
 
 
 def _first_line(text: str) -> str:
