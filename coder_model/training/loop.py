@@ -65,6 +65,9 @@ class TrainOptions:
     language_weights: dict[str, float] = field(default_factory=dict)
     """How often a token of a language id is drawn; 1 where nothing is said."""
     bf16: bool = True
+    compiler: str = ""
+    """Backend of `torch.compile` for the model's pass, such as `inductor` on a GPU. None: as it is, which on a CPU is
+    5 % slower and begins half a minute earlier."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
     workers: int = 0
@@ -86,6 +89,7 @@ class TrainOptions:
             "minutes",
             "decay_share",
             "device",
+            "compiler",
             "workers",
             "micro_rows",
             "average",
@@ -119,6 +123,8 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     if options.average:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(options.average))  # type: ignore[no-untyped-call]
     exported = cast(Transformer, average.module) if average else model
+    if options.compiler:
+        compile_(model, options.compiler)
     facts = options.facts(world)
     checkpoint = output / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, model, average, optimizers, facts) if checkpoint.exists() else 0
@@ -170,6 +176,18 @@ def device_of(name: str, rank: int) -> torch.device:
     if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_gpu):
         raise CorpusError(f"device must be auto, cpu or cuda (with a GPU), got {name!r}")
     return torch.device("cuda", rank % torch.cuda.device_count()) if has_gpu and name != "cpu" else torch.device("cpu")
+
+
+def compile_(model: Transformer, backend: str) -> None:
+    """Lets a backend of `torch.compile` run the model's pass.
+
+    Raises:
+        CorpusError: when there is no such backend.
+    """
+    backends = torch.compiler.list_backends(())
+    if backend not in backends:
+        raise CorpusError(f"compiler must be one of {', '.join(backends)}, got {backend!r}")
+    model.compile(backend=backend, dynamic=False)
 
 
 class _Batches(Dataset[Batch]):

@@ -233,6 +233,20 @@ def test_a_stopped_run_goes_on_exactly(corpus, tmp_path, model, average):
         assert torch.equal(parts.state_dict()[name], tensor), name
 
 
+def test_a_compiled_run_equals_a_plain_one(corpus, tmp_path, model):
+    """With a backend that traces and differentiates as on a GPU but makes no machine code: that takes a compiler."""
+    for name, compiler in (("plain", ""), ("compiled", "aot_eager")):
+        train(options(corpus, tmp_path / name, model, steps=4, compiler=compiler))
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("plain", "compiled")]
+    plain, compiled = ([json.loads(line)["autoregressive"] for line in log] for log in logs)
+    assert compiled == pytest.approx(plain, abs=1e-3)
+
+
+def test_an_unknown_compiler_is_refused(corpus, tmp_path, model):
+    with pytest.raises(CorpusError, match=r"compiler must be one of .*inductor.*, got 'gcc'"):
+        train(options(corpus, tmp_path, model, compiler="gcc"))
+
+
 def test_the_running_mean_is_that_of_the_weights(corpus, tmp_path, model):
     kept = []
     for steps in (1, 2):
