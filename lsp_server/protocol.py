@@ -31,6 +31,14 @@ _LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
 class Protocol(LanguageServerProtocol):
     """pygls' protocol without its document store."""
 
+    ended = False
+    """True once the client has said `exit`."""
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *_: Any) -> Any:
+        """Lets `serve_stdio` return; pygls raises SystemExit in the loop, which cancels everything in no order."""
+        self.ended = True
+
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> Any:
         """Passes the notification on, and keeps no copy."""
@@ -93,7 +101,7 @@ async def serve_stdio(protocol: Protocol, stdin: BinaryIO, stdout: BinaryIO) -> 
         loop.call_soon_threadsafe(bodies.put_nowait, None)
 
     threading.Thread(target=read, daemon=True, name="stdin").start()
-    while (body := await bodies.get()) is not None:
+    while not protocol.ended and (body := await bodies.get()) is not None:
         protocol.receive(body)
 
 

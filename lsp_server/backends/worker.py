@@ -48,6 +48,7 @@ class WorkerBackend:
         self._state: State = "starting"
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._starting: asyncio.Task[asyncio.subprocess.Process] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Queue[_Answer]] = {}
         self._ids = itertools.count(1)
@@ -108,7 +109,8 @@ class WorkerBackend:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        if self._process and self._process.returncode is None:
+        if self._starting:
+            self._process = await self._starting
             self._kill()
             await self._process.wait()
 
@@ -127,13 +129,16 @@ class WorkerBackend:
 
     async def _run_once(self) -> None:
         """One life of the worker, from its start to its death."""
-        self._process = await asyncio.create_subprocess_exec(
+        starting = asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=Path(sys.executable).parent,
             start_new_session=True,
         )
+        # asyncio may wait for ever for a process whose creation is cancelled (Python 3.11)
+        self._starting = asyncio.create_task(starting)
+        self._process = await asyncio.shield(self._starting)
         assert self._process.stdout
         try:
             while True:
