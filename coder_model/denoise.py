@@ -8,6 +8,7 @@ Without it, the denoised block is taken as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -58,6 +59,11 @@ class Middle:
     """Denoise and verify passes."""
     ended: bool = False
     """True when nothing follows: the hole is full, or the limit is reached, or it went in circles."""
+
+    @property
+    def log_probability(self) -> float:
+        """Of all tokens together, in nats."""
+        return sum(math.log(max(choice.probability, 1e-9)) for choice in self.choices[: len(self.tokens)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import torch
 from coder_kernels.ops import prefill_dtype
 from coder_model import prompt, weights
 from coder_model.copying import CopySource
-from coder_model.decoder import Canvas, Decoder
+from coder_model.decoder import Decoder
 from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, fill_middle
 from coder_model.gauge import DenoiseGauge
 from coder_model.model import Transformer
@@ -24,7 +24,8 @@ from coder_model.policies import POLICIES, PolicyOptions
 from coder_model.postprocess import Bounds
 from coder_model.repair import SyntaxCheck, branches
 from coder_model.tokenizer import CodeTokenizer
-from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput, Slot
+from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
+from coder_model.view import View
 
 DEFAULT_MODEL = Path(__file__).parent / "default"
 ONE_TOKEN = "one_token"
@@ -164,7 +165,7 @@ class Engine:
         seen, ending = _line_of_its_own(request)
         built = prompt.build(seen, self._tokenizer, self._budget)
         bounds = Bounds.of(seen.prefix, seen.suffix, seen.hole)
-        view = _View(self._tokenizer, built.heal, bounds, ending, began, watch)
+        view = View(self._tokenizer, built.heal, bounds, ending, began, watch)
         session = self._session(request.session)
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
@@ -175,20 +176,22 @@ class Engine:
             p = session.decoder.read(built.context, check)
             return fill_middle(session.decoder, p, opinion, self._fill_options, self._gauge, middle, check)
 
-        middle = Middle(self._budget.middle)
+        middles = [middle := Middle(self._budget.middle)]
         finished = True
         try:
             for progress in decode(middle, recalled, False):
                 yield view.draft(middle, progress)
         except DeadlineReached:
             finished = False
-        if finished and self.options.alternatives:
-            middle = self._repaired(middle, SyntaxCheck.of(request), view, decode)
-        final = view.final(middle, finished)
+        if finished and request.count > 1:
+            middles = self._ranked(middle, request.count, SyntaxCheck.of(request), view, decode)
+        elif finished and self.options.alternatives:
+            middles = [self._repaired(middle, SyntaxCheck.of(request), view, decode)]
+        final = view.final(middles, finished=finished)
         session.suggested = request.prefix + final.text
         yield final
 
-    def _repaired(self, middle: Middle, syntax: SyntaxCheck, view: _View, decode: Decode) -> Middle:
+    def _repaired(self, middle: Middle, syntax: SyntaxCheck, view: View, decode: Decode) -> Middle:
         """The middle, or if it leaves syntax errors the first of the likeliest others that leaves fewest."""
         best, errors = middle, syntax.errors(view.text(middle.tokens))
         starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives)
@@ -204,6 +207,18 @@ class Engine:
                 if fewer < errors:
                     best, errors = other, fewer
         return best
+
+    def _ranked(self, middle: Middle, count: int, syntax: SyntaxCheck, view: View, decode: Decode) -> list[Middle]:
+        """The best `count` of a middle and the likeliest others, of different texts: few syntax errors, then likely."""
+        found = {view.text(middle.tokens): middle}
+        with contextlib.suppress(DeadlineReached):
+            for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
+                other = Middle(self._budget.middle)
+                for _ in decode(other, start, True):
+                    pass
+                found.setdefault(view.text(other.tokens), other)
+        order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
+        return [found[text] for text in order[:count]]
 
     def forget_suggestions(self) -> None:
         """Drops what was suggested so far; the caches stay."""
@@ -234,52 +249,6 @@ class _Session:
         return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """Turns the loop's state into drafts."""
-
-    tokenizer: CodeTokenizer
-    heal: bytes
-    bounds: Bounds
-    ending: str
-    """Follows a text that is not empty."""
-    began: float
-    watch: bool
-
-    def draft(self, middle: Middle, progress: Progress) -> Draft:
-        tokens = list(middle.tokens)
-        slots: tuple[Slot, ...] = ()
-        if progress.canvas is not None:
-            tokens += _leftmost_run(progress.canvas)
-            slots = self._slots(progress.canvas) if self.watch else ()
-        return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
-
-    def final(self, middle: Middle, finished: bool) -> Draft:
-        return self._of(middle, self.text(middle.tokens), final=True, finished=finished, kind="final", slots=())
-
-    def text(self, tokens: list[int]) -> str:
-        """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""
-        data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
-        text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
-        trimmed = self.bounds.trim(text)
-        return trimmed and trimmed + self.ending
-
-    def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
-        n = len(middle.tokens)
-        return Draft(
-            text=text,
-            confidence=math.exp(sum(math.log(max(c.probability, 1e-9)) for c in middle.choices[:n]) / n) if n else 1.0,
-            steps=middle.steps,
-            tokens=n,
-            elapsed_ms=(time.perf_counter() - self.began) * 1000,
-            **rest,  # type: ignore[arg-type]
-        )
-
-    def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
-        rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)
-        return tuple(Slot("" if m else self.tokenizer.decode([t]), c, m) for t, c, m in rows)
-
-
 def _line_of_its_own(request: FillRequest) -> tuple[FillRequest, str]:
     """The request as the model sees it, and what ends its middle.
 
@@ -289,13 +258,3 @@ def _line_of_its_own(request: FillRequest) -> tuple[FillRequest, str]:
     if starts_line and request.suffix.partition("\n")[0].strip():
         return replace(request, suffix="\n" + request.suffix), "\n"
     return request, ""
-
-
-def _leftmost_run(canvas: Canvas) -> list[int]:
-    """The revealed tokens after slot 0 (which is decided already) and before the first mask."""
-    run: list[int] = []
-    for token, masked in zip(canvas.tokens[1:].tolist(), canvas.masked[1:].tolist(), strict=True):
-        if masked:
-            break
-        run.append(token)
-    return run

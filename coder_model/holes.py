@@ -10,7 +10,7 @@ import re
 from tree_sitter import Node
 
 from coder_model.syntax import parse
-from coder_model.types import HoleMode
+from coder_model.types import HoleMode, Reach
 
 WINDOW_BEFORE, WINDOW_AFTER = 16_000, 4_000
 """Code points that are parsed on either side of the cursor."""
@@ -31,7 +31,7 @@ _BLOCKS = {
 _WORD = re.compile(r"\w")
 
 
-def hole_at(prefix: str, suffix: str, language: str) -> HoleMode | None:
+def hole_at(prefix: str, suffix: str, language: str, reach: Reach = "auto") -> HoleMode | None:
     """Returns how much to fill at the cursor, or None where nothing should be offered.
 
     None inside a word. `block` where the cursor stands in a block that holds nothing yet but comments and a docstring,
@@ -41,17 +41,22 @@ def hole_at(prefix: str, suffix: str, language: str) -> HoleMode | None:
         prefix: text before the cursor; the last `WINDOW_BEFORE` code points count.
         suffix: text after the cursor; the first `WINDOW_AFTER` code points count.
         language: LSP language id.
+        reach: `single` allows no block; `multi` allows one wherever only closing brackets follow on the line.
     """
     if _WORD.match(suffix):
         return None
+    if reach == "single":
+        return "line"
     before = prefix[-WINDOW_BEFORE:]
     if _between_brackets(before, suffix[:WINDOW_AFTER]):
+        return "block"
+    if suffix.split("\n", 1)[0].strip(" \t\r})"):
+        return "line"
+    if reach == "multi":
         return "block"
     if language not in _BLOCKS:
         return "line"
     line = before.rsplit("\n", 1)[-1]
-    if suffix.split("\n", 1)[0].strip(" \t\r})"):
-        return "line"
     statement = _STATEMENT.get(language, _NAME)
     if not line.strip():
         return "block" if _fills_empty_block(before, statement, suffix, language) else "line"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 HoleMode = Literal["line", "block"]
+Reach = Literal["auto", "single", "multi"]
+"""How much a person wants: what the cursor's place suggests, never more than a line, or a block wherever it fits."""
 
 
 class Cancelled(Exception):
@@ -33,7 +35,7 @@ class FillRequest:
     """Fill the hole between `prefix` and `suffix` of one document.
 
     Raises:
-        InvalidInput: when a text holds a lone surrogate, or `deadline_ms` is not positive.
+        InvalidInput: when a text holds a lone surrogate, or `deadline_ms` or `count` is not positive.
     """
 
     session: str
@@ -47,6 +49,10 @@ class FillRequest:
     hole: HoleMode = "line"
     """`line` ends before the first line end; `block` may hold several lines."""
     snippets: tuple[Snippet, ...] = ()
+    count: int = 1
+    """Distinct middles wanted, the best first; the others come with the final draft."""
+    speculative: bool = False
+    """Nobody waits for the answer yet: every other request goes first."""
     deadline_ms: float | None = None
     """Milliseconds from the moment the engine takes the request; then the leftmost finished run is the answer."""
 
@@ -55,6 +61,8 @@ class FillRequest:
             text: str = getattr(self, name)
             if not is_encodable(text):
                 raise InvalidInput(f"{name} must be valid Unicode text, found a lone surrogate")
+        if self.count < 1:
+            raise InvalidInput(f"count must be positive, got {self.count}")
         if self.deadline_ms is not None and not self.deadline_ms > 0:
             raise InvalidInput(f"deadline_ms must be positive, got {self.deadline_ms}")
 
@@ -89,6 +97,8 @@ class Draft:
     kind: Literal["denoise", "verify", "remask", "final"] = "final"
     slots: tuple[Slot, ...] = ()
     """The canvas; empty unless the caller asked to watch."""
+    others: tuple[Draft, ...] = ()
+    """On the final draft: the next best middles, none of the same text, at most `count` - 1."""
 
 
 def is_encodable(text: str) -> bool:

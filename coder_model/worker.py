@@ -53,7 +53,8 @@ class Mailbox:
             session = fill.request.session
             dropped = [old.id for old in self._waiting if old.request.session == session]
             self._waiting = deque(old for old in self._waiting if old.request.session != session)
-            if self._running and self._running.request.session == session:
+            running = self._running.request if self._running else None
+            if running and (running.session == session or (running.speculative and not fill.request.speculative)):
                 self._unwanted = True
             self._waiting.append(fill)
             self._changed.notify()
@@ -69,12 +70,13 @@ class Mailbox:
             return dropped
 
     def take(self) -> Fill:
-        """Waits for the next fill and makes it the running one."""
+        """Waits for the next fill and makes it the running one; speculative ones come last."""
         with self._changed:
             self._running = None
             while not self._waiting:
                 self._changed.wait()
-            self._running, self._unwanted = self._waiting.popleft(), False
+            self._running, self._unwanted = min(self._waiting, key=lambda fill: fill.request.speculative), False
+            self._waiting.remove(self._running)
             return self._running
 
     def unwanted(self) -> bool:

@@ -1,17 +1,24 @@
-"""One inline completion's life: newest wins, the backend's drafts, and whether the answer still fits the text."""
+"""One inline completion's life: what is remembered, newest wins, the backend's answer, and whether it still fits."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coder_model.holes import WINDOW_AFTER, WINDOW_BEFORE, hole_at
-from coder_model.types import Cancelled, Draft, FillRequest
+from coder_model.types import Cancelled, Draft, FillRequest, Reach
 from lsp_server.backends import Backend, BackendUnavailable
 from lsp_server.documents import Document, Documents, Position, without_surrogates
+from lsp_server.quiet import PRESETS, may_ask, may_show
+from lsp_server.recent import Recent, typed_since
+from lsp_server.settings import Settings
 
 PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of the document that go to the model on either side of the cursor."""
+MAX_TYPED = 40
+"""Code points that may be typed while an answer is on its way, for it still to be awaited."""
+ALTERNATIVES = 3
+"""Suggestions for a request that the user made by hand."""
 
 
 class ContentModified(Exception):
@@ -26,18 +33,76 @@ class Suggestion:
     row: int
     column: int
     """Code point of the cursor in its line."""
-    draft: Draft
+    made: int
+    """Number of the suggestion that this is, or is the rest of."""
+    draft: Draft | None = None
+    """What the model said; None when it was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A cursor in one state of a document."""
+
+    document: Document
+    version: int
+    row: int
+    column: int
+    prefix: str
+    suffix: str
+    invoked: bool
+    speculative: bool = False
+    """True when nobody stands there yet."""
+
+    @property
+    def rest_of_line(self) -> str:
+        return self.suffix.partition("\n")[0]
+
+    @property
+    def line_before(self) -> str:
+        return self.prefix.rpartition("\n")[2]
+
+
+class _Run:
+    """One fill on its way, and the requests that wait for it."""
+
+    def __init__(self, place: _Place, task: asyncio.Task[list[Suggestion]]) -> None:
+        self._place, self._task = place, task
+        self._waiting = 0
+
+    def may_serve(self, place: _Place) -> bool:
+        """True when what it finds may go on at a later cursor."""
+        if self._task.done() or place.invoked != self._place.invoked or place.suffix != self._place.suffix:
+            return False
+        return typed_since(self._place.prefix, place.prefix, MAX_TYPED) is not None
+
+    async def suggestions(self) -> list[Suggestion]:
+        """Waits for the answer."""
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._waiting -= 1
+            self.drop_if_unwanted()
+
+    def drop_if_unwanted(self) -> None:
+        """Frees the model when nobody waits any more."""
+        if not self._waiting:
+            self._task.cancel()
 
 
 class Completer:
     """Answers completion requests, one at a time per document."""
 
-    def __init__(self, documents: Documents, backend: Backend) -> None:
+    def __init__(self, documents: Documents, backend: Backend, settings: Settings) -> None:
+        self.settings = settings
         self._documents, self._backend = documents, backend
-        self._running: dict[str, asyncio.Task[object]] = {}
+        self._recent = Recent()
+        self._newest: dict[str, asyncio.Task[object]] = {}
+        self._runs: dict[str, _Run] = {}
+        self._shown: dict[str, tuple[_Place, list[Suggestion]]] = {}
 
-    async def complete(self, uri: str, position: Position, deadline_ms: float | None) -> Suggestion | None:
-        """Returns the ghost text at a position, or None for silence.
+    async def complete(self, uri: str, position: Position, *, invoked: bool) -> list[Suggestion]:
+        """Returns the ghost texts for a position, the best first; none is silence.
 
         Raises:
             asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
@@ -45,22 +110,69 @@ class Completer:
         """
         task = asyncio.current_task()
         assert task
-        if older := self._running.get(uri):
+        if older := self._newest.get(uri):
             older.cancel()
-        self._running[uri] = task
+        self._newest[uri] = task
         try:
             document = self._documents.get(uri)
-            return await self._answer(document, position, deadline_ms) if document else None
+            if document is None or not self.settings.languages.get(document.language, True):
+                return []
+            place = _place(document, position, invoked)
+            found = await self._answer(place)
+            self._shown[uri] = place, found
+            return found
         finally:
-            if self._running.get(uri) is task:
-                del self._running[uri]
+            if self._newest.get(uri) is task:
+                del self._newest[uri]
 
-    async def _answer(self, document: Document, position: Position, deadline_ms: float | None) -> Suggestion | None:
-        version = document.version
-        row, column = document.place(position)
-        request = fill_request(document, position, deadline_ms)
+    def accepted(self, made: int) -> None:
+        """Takes note that the user accepted a suggestion, and looks ahead to what comes after it."""
+        for place, shown in self._shown.values():
+            text = next((suggestion.text for suggestion in shown if suggestion.made == made), "")
+            if text and PRESETS[self.settings.preset].automatic:
+                self._begin(replace(place, prefix=place.prefix + text, invoked=False, speculative=True))
+                return
+
+    def forget(self, uri: str) -> None:
+        """Drops what was suggested in a document."""
+        self._recent.forget(uri)
+        self._shown.pop(uri, None)
+        if run := self._runs.pop(uri, None):
+            run.drop_if_unwanted()
+
+    async def _answer(self, place: _Place) -> list[Suggestion]:
+        uri = place.document.uri
+        if found := self._remembered(place):
+            return found
+        if not place.invoked and not may_ask(self.settings.preset, place.rest_of_line, place.document.deletions):
+            return []
+        running = self._runs.get(uri)
+        if running and running.may_serve(place):
+            await running.suggestions()
+            found = self._remembered(place)
+        found = found or await self._begin(place).suggestions()
+        if self._documents.get(uri) is not place.document or place.document.version != place.version:
+            raise ContentModified
+        return found
+
+    def _remembered(self, place: _Place) -> list[Suggestion]:
+        left = None if place.invoked else self._recent.find(place.document.uri, place.prefix, place.suffix)
+        return [Suggestion(left.text, place.row, place.column, left.made)] if left else []
+
+    def _begin(self, place: _Place) -> _Run:
+        """Asks the model; what it was doing for this document ends."""
+        uri = place.document.uri
+        if older := self._runs.pop(uri, None):
+            older.drop_if_unwanted()
+        run = self._runs[uri] = _Run(place, asyncio.create_task(self._ask(place)))
+        return run
+
+    async def _ask(self, place: _Place) -> list[Suggestion]:
+        settings = self.settings
+        deadline_ms = settings.deadline_invoked_ms if place.invoked else settings.deadline_ms
+        request = fill_request(place, settings.reach, deadline_ms)
         if request is None:
-            return None
+            return []
         last = None
         try:
             # a model that is about to be there is worth the wait that the request has to give, and no more
@@ -69,29 +181,45 @@ class Completer:
             async for draft in self._backend.fill(request):
                 last = draft
         except (BackendUnavailable, TimeoutError):
-            return None
+            return []
         except Cancelled as superseded:
+            if place.speculative:
+                return []
             raise asyncio.CancelledError from superseded
-        if self._documents.get(document.uri) is not document or document.version != version:
-            raise ContentModified
-        if last is None or not last.text.strip():
-            return None
-        return Suggestion(last.text.replace("\n", line_end(document)), row, column, last)
+        shown = [last, *last.others] if last else []
+        return [self._suggestion(place, draft) for draft in shown if self._is_worth_it(place, draft)]
+
+    def _suggestion(self, place: _Place, draft: Draft) -> Suggestion:
+        text = draft.text.replace("\n", line_end(place.document))
+        made = self._recent.add(place.document.uri, place.prefix, place.suffix, text)
+        return Suggestion(text, place.row, place.column, made, draft)
+
+    def _is_worth_it(self, place: _Place, draft: Draft) -> bool:
+        return bool(draft.text.strip()) and (place.invoked or may_show(self.settings.preset, draft))
 
 
-def fill_request(document: Document, position: Position, deadline_ms: float | None) -> FillRequest | None:
-    """Returns what to ask the model at a position, or None where nothing should be offered."""
+def _place(document: Document, position: Position, invoked: bool) -> _Place:
+    row, column = document.place(position)
     prefix, suffix = (without_surrogates(text) for text in document.around(position, PREFIX_CHARS, SUFFIX_CHARS))
-    hole = hole_at(prefix[-WINDOW_BEFORE:], suffix[:WINDOW_AFTER], document.language)
+    return _Place(document, document.version, row, column, prefix, suffix, invoked)
+
+
+def fill_request(place: _Place, reach: Reach, deadline_ms: float | None) -> FillRequest | None:
+    """Returns what to ask the model at a place, or None where nothing should be offered."""
+    document = place.document
+    wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else reach
+    hole = hole_at(place.prefix[-WINDOW_BEFORE:], place.suffix[:WINDOW_AFTER], document.language, wanted)
     if hole is None:
         return None
     return FillRequest(
         session=document.uri,
-        prefix=prefix,
-        suffix=suffix,
+        prefix=place.prefix,
+        suffix=place.suffix,
         path=without_surrogates(document.uri),
         language=document.language,
         hole=hole,
+        count=ALTERNATIVES if place.invoked else 1,
+        speculative=place.speculative,
         deadline_ms=deadline_ms,
     )
 

@@ -38,6 +38,8 @@ class Document:
     encoding: Encoding
     lines: list[str] = field(default_factory=lambda: [""])
     """Each with its line end; the last one has none and may be empty."""
+    deletions: int = 0
+    """Pure deletions inside a line in a row that led to this text."""
 
     @property
     def text(self) -> str:
@@ -46,11 +48,13 @@ class Document:
 
     def replace_all(self, text: str) -> None:
         """Takes a new text."""
+        self.deletions = 0
         self.lines = split_lines(join_surrogates(text))
 
     def replace(self, start: Position, end: Position, text: str) -> None:
         """Replaces a range; positions beyond a line or the document count as its end, a reversed range is turned."""
         (first, left), (last, right) = sorted((self.place(start), self.place(end)))
+        self.deletions = self.deletions + 1 if not text and first == last and left < right else 0
         changed = self.lines[first][:left] + text + self.lines[last][right:]
         if left == 0 and first > 0 and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
             first -= 1

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -66,7 +66,7 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         server.settings = read_settings(params.initialization_options)
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
         server.backend = server.make_backend(server.settings)
-        completers.append(Completer(server.documents, server.backend))
+        completers.append(Completer(server.documents, server.backend, server.settings))
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
@@ -94,24 +94,30 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         server.documents.close(params.text_document.uri)
+        completers[0].forget(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
         invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-        deadline_ms = server.settings.deadline_invoked_ms if invoked else server.settings.deadline_ms
+        uri = params.text_document.uri
         try:
-            suggestion = await completers[0].complete(params.text_document.uri, _position(params.position), deadline_ms)
+            suggestions = await completers[0].complete(uri, _position(params.position), invoked=invoked)
         except ContentModified:
             code = types.LSPErrorCodes.ContentModified.value
             raise JsonRpcException("the document changed", code) from None
         except Exception as error:
             logger.error("inline completion failed: %s", _place(error))
-            suggestion = None
-        return types.InlineCompletionList(items=[_item(server.documents, params, suggestion)] if suggestion else [])
+            suggestions = []
+        return types.InlineCompletionList(
+            items=[_item(server.documents, uri, suggestion) for suggestion in suggestions]
+        )
 
     @server.command(ACCEPTED)
-    def accepted(*_: object) -> None:
-        """Runs in the client's name after it accepted an item; statistics will hang here."""
+    def accepted(facts: Any = None, *_: Any) -> None:
+        """Runs in the client's name after it accepted an item."""
+        made = facts.get("id") if isinstance(facts, dict) else None
+        if isinstance(made, int):
+            completers[0].accepted(made)
 
     return server
 
@@ -122,7 +128,7 @@ def run(make_backend: MakeBackend = worker_backend) -> int:
     # pygls logs whole messages, and those hold source text
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     server = make_server(make_backend)
-    with contextlib.suppress(SystemExit, BrokenPipeError, KeyboardInterrupt):
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns
     sys.stderr.flush()
@@ -161,16 +167,15 @@ def _position(position: types.Position) -> Position:
     return Position(position.line, position.character)
 
 
-def _item(
-    documents: Documents, params: types.InlineCompletionParams, suggestion: Suggestion
-) -> types.InlineCompletionItem:
+def _item(documents: Documents, uri: str, suggestion: Suggestion) -> types.InlineCompletionItem:
     """The item for a suggestion: an empty range at the cursor, always explicit, as clients differ without one."""
-    document = documents.get(params.text_document.uri)
+    document = documents.get(uri)
     assert document
     at = document.position(suggestion.row, suggestion.column)
     cursor = types.Position(at.line, at.character)
-    draft = suggestion.draft
-    facts = {"steps": draft.steps, "tokens": draft.tokens, "elapsedMs": round(draft.elapsed_ms, 1)}
+    facts: dict[str, object] = {"id": suggestion.made}
+    if draft := suggestion.draft:
+        facts |= {"steps": draft.steps, "tokens": draft.tokens, "elapsedMs": round(draft.elapsed_ms, 1)}
     return types.InlineCompletionItem(
         insert_text=suggestion.text,
         range=types.Range(cursor, cursor),

@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+from coder_model.types import Reach
+from lsp_server.quiet import PresetName
+
 logger = logging.getLogger(__name__)
 
 
@@ -20,6 +23,12 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Milliseconds after which the leftmost finished run is the answer to an automatic request."""
     deadline_invoked_ms: float | None = 5000.0
     """The same for a request that the user made by hand."""
+    preset: PresetName = "balanced"
+    """How much is offered without being asked for: `eager`, `balanced`, `quiet` or `manual`."""
+    reach: Reach = "auto"
+    """How far a suggestion may go: `single` lines, `multi` wherever it fits, or `auto`."""
+    languages: dict[str, bool] = {}
+    """Language ids that are switched off (false); all others are on."""
     policy: str = "threshold"
     """Unmask policy: `threshold`, `entropy_bound`, `top_k`, `cosine`, or `one_token`."""
     reuse: bool = True

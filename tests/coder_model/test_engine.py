@@ -10,6 +10,7 @@ from coder_model.engine import DEFAULT_MODEL, Engine, EngineOptions
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES
 from coder_model.postprocess import Bounds
+from coder_model.syntax import errors_in
 from coder_model.types import Cancelled, FillRequest, InvalidInput, Snippet
 
 DOCUMENT = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
@@ -115,6 +116,17 @@ def test_the_previous_suggestion_is_a_draft():
     first, again = last(made, prefix, hole="block"), last(made, prefix, hole="block")
     assert again.text == first.text
     assert again.steps < first.steps
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_several_middles_differ_and_the_likeliest_that_parses_is_first(model, tokenizer, prefix):
+    draft = last(engine(model, tokenizer), prefix, count=3)
+    texts = [draft.text, *(other.text for other in draft.others)]
+    assert len(set(texts)) == len(texts) <= 3
+    errors = [errors_in(prefix + text + "\n", "python") for text in texts]
+    assert errors == sorted(errors)
+    same = [d.confidence**d.tokens for d, e in zip([draft, *draft.others], errors, strict=True) if e == errors[0]]
+    assert same == sorted(same, reverse=True)
 
 
 def test_what_was_suggested_is_proposed_until_another_token_is_decided(tokenizer):

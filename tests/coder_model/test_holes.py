@@ -49,6 +49,22 @@ def test_everything_else_takes_a_line(text):
     check(text, "line")
 
 
+@pytest.mark.parametrize(
+    ("reach", "text", "expect"),
+    [
+        ("single", "def f():\n    |\n", "line"),
+        ("single", "x = f(\n    |\n)\n", "line"),
+        ("multi", "x = |\n", "block"),
+        ("multi", "f(|)\n", "block"),
+        ("multi", "f(|, 1)\n", "line"),
+        ("multi", "f(a|b)\n", None),
+    ],
+)
+def test_a_person_may_want_less_or_more(reach, text, expect):
+    prefix, suffix = text.split("|")
+    assert hole_at(prefix, suffix, "python", reach) == expect
+
+
 def test_inside_a_word_nothing_is_offered():
     check("pri|nt(x)\n", None)
     check("x = valu|e_of\n", None)

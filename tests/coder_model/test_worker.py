@@ -127,6 +127,19 @@ def test_a_mailbox_keeps_the_order_of_sessions():
     assert mailbox.unwanted()
 
 
+def test_what_nobody_waits_for_comes_last_and_gives_way():
+    mailbox = Mailbox()
+    ahead = FillRequest("a", "x", "", speculative=True)
+    mailbox.put(Fill(1, ahead))
+    mailbox.put(Fill(2, request("b")))
+    assert mailbox.take().id == 2
+    assert mailbox.take().id == 1
+    mailbox.put(Fill(3, FillRequest("c", "x", "", speculative=True)))
+    assert not mailbox.unwanted()
+    mailbox.put(Fill(4, request("d")))
+    assert mailbox.unwanted()
+
+
 def test_a_frame_that_is_not_ours_is_refused():
     with pytest.raises(ValueError, match="frame must be at most"):
         messages.frame_length(b"\xff\xff\xff\xff")

@@ -45,7 +45,9 @@ def test_ghost_text_comes_with_an_empty_range_at_the_cursor(shared):
     assert item["insertText"] == "<y = |line|~>"
     at = {"line": 1, "character": 4}
     assert item["range"] == {"start": at, "end": at}
-    assert item["command"]["arguments"] == [{"steps": 2, "tokens": 3, "elapsedMs": 1.0}]
+    (facts,) = item["command"]["arguments"]
+    assert isinstance(facts.pop("id"), int)
+    assert facts == {"steps": 2, "tokens": 3, "elapsedMs": 1.0}
 
 
 def test_an_empty_body_takes_several_lines_with_the_documents_line_ends(shared):
@@ -55,6 +57,105 @@ def test_an_empty_body_takes_several_lines_with_the_documents_line_ends(shared):
 
 def test_inside_a_word_there_is_silence(shared):
     assert ask(shared, "print(x)\n", 0, 3) == []
+
+
+def facts(item):
+    return item["command"]["arguments"][0]
+
+
+def typed(client, version, line, character, text):
+    client.change(URI, version, {"range": span(line, character, line, character), "text": text})
+
+
+def test_typing_along_a_suggestion_shows_the_rest_without_the_model(shared):
+    (item,) = ask(shared, "a = \n", 0, 4)
+    typed(shared, 2, 0, 4, item["insertText"][:3])
+    (rest,) = shared.items(URI, 0, 7)
+    assert item["insertText"] == item["insertText"][:3] + rest["insertText"]
+    assert "steps" not in facts(rest)
+    assert facts(rest)["id"] == facts(item)["id"]
+    # backspace, and it is back
+    shared.change(URI, 3, {"range": span(0, 6, 0, 7), "text": ""})
+    (more,) = shared.items(URI, 0, 6)
+    assert more["insertText"] == item["insertText"][2:]
+
+
+def test_typing_something_else_asks_the_model(shared):
+    ask(shared, "b = \n", 0, 4)
+    typed(shared, 2, 0, 4, "1")
+    (item,) = shared.items(URI, 0, 5)
+    assert item["insertText"].startswith("<b = 1|")
+    assert "steps" in facts(item)
+
+
+def test_a_request_by_hand_gets_three_distinct_answers(shared):
+    items = ask(shared, "c = \n", 0, 4, trigger=1)
+    assert len({item["insertText"] for item in items}) == 3
+    assert len(ask(shared, "c = \n", 0, 4)) == 1
+
+
+def test_what_the_model_doubts_is_shown_only_by_hand(shared):
+    assert ask(shared, "unsure = \n", 0, 9) == []
+    assert ask(shared, "unsure = \n", 0, 9, trigger=1)
+
+
+def test_after_a_single_deletion_there_is_silence(shared):
+    shared.open(URI, "valuee = \n")
+    shared.change(URI, 2, {"range": span(0, 8, 0, 9), "text": ""})
+    assert shared.items(URI, 0, 8) == []
+    assert shared.items(URI, 0, 8, trigger=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "automatic", "by_hand"),
+    [
+        ({"preset": "manual"}, 0, 3),
+        ({"preset": "quiet"}, 0, 3),
+        ({"preset": "eager"}, 1, 3),
+        ({"languages": {"python": False}}, 0, 0),
+        ({"languages": {"rust": False}}, 1, 3),
+    ],
+)
+def test_settings_say_how_much_is_offered(options, automatic, by_hand):
+    client = LspClient(SERVER, options=options)
+    try:
+        assert len(ask(client, "x = ", 0, 4)) == automatic
+        assert len(ask(client, "y = ", 0, 4, trigger=1)) == by_hand
+    finally:
+        client.close()
+
+
+def test_one_line_only_where_one_wants_no_more():
+    client = LspClient(SERVER, options={"reach": "single"})
+    try:
+        (item,) = ask(client, "def f():\n    \n", 1, 4)
+        assert "|line|" in item["insertText"]
+        assert "|block|" in ask(client, "def f():\n    \n", 1, 4, trigger=1)[0]["insertText"]
+    finally:
+        client.close()
+
+
+def test_after_acceptance_the_next_answer_is_looked_for_before_it_is_asked(tmp_path):
+    fills = tmp_path / "fills"
+    client = LspClient(SERVER, environment={**os.environ, "UNMASK_TEST_FILLS": str(fills)})
+    try:
+        (item,) = ask(client, "d = \n", 0, 4)
+        end = 4 + len(item["insertText"])
+        typed(client, 2, 0, 4, item["insertText"])
+        command = item["command"]
+        client.request("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+        assert wait_until(lambda: fills.read_text().count("\n") == 2)
+        assert fills.read_text().splitlines()[1].startswith("True d = <")
+        assert client.items(URI, 0, end)
+        assert fills.read_text().count("\n") == 2
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("arguments", [[None], [{"id": "x"}], [{"id": 99999}], [3, 4]])
+def test_an_acceptance_that_means_nothing_does_no_harm(shared, arguments):
+    shared.request("workspace/executeCommand", {"command": "unmask.accepted", "arguments": arguments})
+    assert ask(shared, "x = ", 0, 4)
 
 
 def test_blank_text_is_silence(shared):
@@ -167,6 +268,25 @@ def test_a_cancelled_request_is_answered_as_such(client):
     with pytest.raises(RequestFailed) as failed:
         client.finish(started, timeout=2)
     assert failed.value.code == CANCELLED
+
+
+def test_typing_on_while_the_model_works_asks_it_once(tmp_path):
+    fills = tmp_path / "fills"
+    client = LspClient(SERVER, environment={**os.environ, "UNMASK_TEST_FILLS": str(fills)})
+    try:
+        client.items(URI, 0, 0)
+        client.open(URI, "slow = \n")
+        first = client.ask(URI, 0, 7)
+        time.sleep(0.2)
+        typed(client, 2, 0, 7, "<s")
+        (item,) = client.finish(client.ask(URI, 0, 9))["items"]
+        assert item["insertText"].startswith("low = |")
+        with pytest.raises(RequestFailed) as failed:
+            client.finish(first)
+        assert failed.value.code == CANCELLED
+        assert fills.read_text() == "False slow = \n"
+    finally:
+        client.close()
 
 
 def test_the_newest_request_of_a_document_wins(client):

@@ -1,11 +1,18 @@
-"""A worker with an engine of ten lines: echoes the end of the prefix; `slow` sleeps, `crash` dies, `wrong` raises."""
+"""A worker with an engine of some lines: echoes the end of the prefix.
+
+In the cursor's line `slow` sleeps, `crash` dies, `wrong` raises, `silent` finds blanks, and `unsure` doubts.
+"""
 
 import os
 import sys
 import time
+from pathlib import Path
 
 from coder_model.types import Cancelled, Draft
 from coder_model.worker import serve
+
+FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
+"""Gets one line for every fill that was answered: is it speculative, and the cursor's line."""
 
 
 class FakeEngine:
@@ -31,7 +38,14 @@ class FakeEngine:
             text = " \t"
         if request.hole == "block":
             text += "\nmore"
-        yield Draft(text, final=True, confidence=0.5, steps=2, tokens=3, elapsed_ms=1.0)
+        with FILLS.open("a") as file:
+            file.write(f"{request.speculative} {line}\n")
+        confidence = 0.1 if "unsure" in line else 0.5
+        others = tuple(
+            Draft(f"{text}{i}", final=True, confidence=0.5, steps=2, tokens=3, elapsed_ms=1.0)
+            for i in range(1, request.count)
+        )
+        yield Draft(text, final=True, confidence=confidence, steps=2, tokens=3, elapsed_ms=1.0, others=others)
 
 
 def make():

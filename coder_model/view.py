@@ -1,0 +1,75 @@
+"""What a fill looks like from outside: the loop's state as drafts."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+from coder_model.decoder import Canvas
+from coder_model.denoise import Middle, Progress
+from coder_model.postprocess import Bounds
+from coder_model.tokenizer import CodeTokenizer
+from coder_model.types import Draft, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Turns the loop's state into drafts."""
+
+    tokenizer: CodeTokenizer
+    heal: bytes
+    bounds: Bounds
+    ending: str
+    """Follows a text that is not empty."""
+    began: float
+    watch: bool
+
+    def draft(self, middle: Middle, progress: Progress) -> Draft:
+        """The state after a step."""
+        tokens = list(middle.tokens)
+        slots: tuple[Slot, ...] = ()
+        if progress.canvas is not None:
+            tokens += _leftmost_run(progress.canvas)
+            slots = self._slots(progress.canvas) if self.watch else ()
+        return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
+
+    def final(self, middles: list[Middle], *, finished: bool) -> Draft:
+        """The answer: the first of the middles, with the others beside it."""
+        first, *rest = (
+            self._of(middle, self.text(middle.tokens), final=True, finished=finished, kind="final")
+            for middle in middles
+        )
+        return replace(first, others=tuple(rest))
+
+    def text(self, tokens: list[int]) -> str:
+        """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""
+        data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
+        text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
+        trimmed = self.bounds.trim(text)
+        return trimmed and trimmed + self.ending
+
+    def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
+        n = len(middle.tokens)
+        return Draft(
+            text=text,
+            confidence=math.exp(middle.log_probability / n) if n else 1.0,
+            steps=middle.steps,
+            tokens=n,
+            elapsed_ms=(time.perf_counter() - self.began) * 1000,
+            **rest,  # type: ignore[arg-type]
+        )
+
+    def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
+        rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)
+        return tuple(Slot("" if m else self.tokenizer.decode([t]), c, m) for t, c, m in rows)
+
+
+def _leftmost_run(canvas: Canvas) -> list[int]:
+    """The revealed tokens after slot 0 (which is decided already) and before the first mask."""
+    run: list[int] = []
+    for token, masked in zip(canvas.tokens[1:].tolist(), canvas.masked[1:].tolist(), strict=True):
+        if masked:
+            break
+        run.append(token)
+    return run

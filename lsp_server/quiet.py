@@ -1,0 +1,57 @@
+"""When to say nothing: what a preset allows, before the model is asked and after it has answered."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from coder_model.types import Draft
+
+PresetName = Literal["eager", "balanced", "quiet", "manual"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How much is offered without being asked for."""
+
+    automatic: bool = True
+    """False: only what the user invokes."""
+    least_probability: float = 0.0
+    """Of the whole suggestion, by the model's own account: what is less likely to be right is not shown."""
+    before_text: bool = False
+    """Also where the cursor's line goes on with more than closing brackets and punctuation."""
+    after_deletion: bool = False
+    """Also after one or two deletions, which mostly mend a slip."""
+
+
+PRESETS: dict[PresetName, Preset] = {
+    "eager": Preset(before_text=True, after_deletion=True),
+    "balanced": Preset(least_probability=0.02),
+    "quiet": Preset(least_probability=0.2),
+    "manual": Preset(automatic=False),
+}
+MANY_DELETIONS = 3
+"""So many in a row are a change of mind, not a slip."""
+_ONLY_CLOSERS = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*$")
+
+
+def may_ask(name: PresetName, rest_of_line: str, deletions: int) -> bool:
+    """Returns whether an automatic request goes on.
+
+    Args:
+        name: of the preset.
+        rest_of_line: text between the cursor and the end of its line.
+        deletions: single-character deletions in a row that led to this text.
+    """
+    preset = PRESETS[name]
+    if not preset.automatic:
+        return False
+    if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
+        return False
+    return preset.before_text or bool(_ONLY_CLOSERS.match(rest_of_line))
+
+
+def may_show(name: PresetName, draft: Draft) -> bool:
+    """Returns whether what an automatic request found is shown."""
+    return draft.confidence**draft.tokens >= PRESETS[name].least_probability
