@@ -115,7 +115,7 @@ class Completer:
         self._newest[uri] = task
         try:
             document = self._documents.get(uri)
-            if document is None or not self.settings.languages.get(document.language, True):
+            if document is None or not self._is_on(document.language, invoked):
                 return []
             place = _place(document, position, invoked)
             found = await self._answer(place)
@@ -154,6 +154,10 @@ class Completer:
         if self._documents.get(uri) is not place.document or place.document.version != place.version:
             raise ContentModified
         return found
+
+    def _is_on(self, language: str, invoked: bool) -> bool:
+        offered = invoked or PRESETS[self.settings.preset].automatic
+        return offered and self.settings.languages.get(language, True)
 
     def _remembered(self, place: _Place) -> list[Suggestion]:
         left = None if place.invoked else self._recent.find(place.document.uri, place.prefix, place.suffix)

@@ -37,7 +37,7 @@ _ONLY_CLOSERS = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*$")
 
 
 def may_ask(name: PresetName, rest_of_line: str, deletions: int) -> bool:
-    """Returns whether an automatic request goes on.
+    """Returns whether an automatic request goes on to the model.
 
     Args:
         name: of the preset.
@@ -45,8 +45,6 @@ def may_ask(name: PresetName, rest_of_line: str, deletions: int) -> bool:
         deletions: single-character deletions in a row that led to this text.
     """
     preset = PRESETS[name]
-    if not preset.automatic:
-        return False
     if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
         return False
     return preset.before_text or bool(_ONLY_CLOSERS.match(rest_of_line))

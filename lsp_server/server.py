@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 ACCEPTED = "unmask.accepted"
 """Command of every item: the client runs it after accepting, which is the only sign of it in the protocol."""
+SECTION = "unmask"
+"""Of the client's configuration."""
 PARENT_CHECK_S = 2.0
 MakeBackend = Callable[[Settings], WorkerBackend]
 
@@ -37,18 +39,29 @@ def worker_backend(settings: Settings, model: Path | None = None) -> WorkerBacke
 
 
 class UnmaskServer(LanguageServer):
-    """The server's state: documents, settings, and the backend once the client has said hello."""
+    """The server's state: documents, first settings, and the backend once the client has said hello."""
 
     def __init__(self, make_backend: MakeBackend) -> None:
         super().__init__("unmask", _version(), protocol_cls=Protocol, converter_factory=lenient_converter)
         self.documents = Documents()
-        self.settings = Settings()
+        self.initial_settings = Settings()
+        """What `initializationOptions` made of the defaults."""
+        self._named: set[str] = set()
         self.backend: WorkerBackend | None = None
         self.make_backend = make_backend
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Logs, instead of the popup that pygls shows: an error of ours must not stop the user typing."""
         logger.error("%s: %s", getattr(source, "__name__", source), _place(error))
+
+    def read_settings(self, value: object, base: Settings) -> Settings:
+        """Returns `base` with what a client has set; what is wrong is named in the log, once."""
+        read, wrong = read_settings(value, base)
+        for complaint in wrong:
+            if complaint not in self._named:
+                self._named.add(complaint)
+                logger.warning(complaint)
+        return read
 
     async def close(self) -> None:
         """Ends the worker."""
@@ -63,15 +76,34 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
-        server.settings = read_settings(params.initialization_options)
+        server.initial_settings = server.read_settings(params.initialization_options, Settings())
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
-        server.backend = server.make_backend(server.settings)
-        completers.append(Completer(server.documents, server.backend, server.settings))
+        server.backend = server.make_backend(server.initial_settings)
+        completers.append(Completer(server.documents, server.backend, server.initial_settings))
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
         if server.backend:
             await server.backend.start()
+        await pull_configuration()
+
+    async def pull_configuration() -> None:
+        workspace = server.client_capabilities.workspace
+        if workspace and workspace.configuration:
+            wanted = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+            (value, *_) = await server.workspace_configuration_async(wanted)
+            configure(value)
+
+    def configure(value: object) -> None:
+        completers[0].settings = server.read_settings(value, server.initial_settings)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
+        value: Any = params.settings
+        if isinstance(value, dict) and SECTION in value:
+            configure(value[SECTION])
+        else:
+            await pull_configuration()
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def did_open(params: types.DidOpenTextDocumentParams) -> None:

@@ -1,8 +1,7 @@
-"""What a user may set, through `initializationOptions`."""
+"""What a user may set: in `initializationOptions`, and later under `unmask` in the client's configuration."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import msgspec
@@ -10,11 +9,9 @@ import msgspec
 from coder_model.types import Reach
 from lsp_server.quiet import PresetName
 
-logger = logging.getLogger(__name__)
-
 
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The server's settings, with the names of `initializationOptions`.
+    """The server's settings; clients write the names in camel case.
 
     Nothing here can name a program, a file or an address: settings can come from a workspace.
     """
@@ -35,25 +32,26 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Keep a document's KV cache between requests; off only to measure what it saves."""
 
 
-def read_settings(options: Any) -> Settings:
-    """Returns the settings in `initializationOptions`; what is wrong is named once in the log and left at its default.
+def read_settings(value: Any, base: Settings) -> tuple[Settings, list[str]]:
+    """Returns `base` with what a client has set, and what is wrong with it: that keeps its value in `base`.
 
     Args:
-        options: any JSON value.
+        value: any JSON value; None changes nothing.
+        base: settings to change.
     """
-    if options is None:
-        return Settings()
-    if not isinstance(options, dict):
-        logger.warning("initializationOptions must be an object, got %s", type(options).__name__)
-        return Settings()
+    if value is None:
+        return base, []
+    if not isinstance(value, dict):
+        return base, [f"settings must be an object, got {type(value).__name__}"]
     known = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
     good: dict[str, Any] = {}
-    for name, value in options.items():
+    wrong: list[str] = []
+    for name, new in value.items():
         if name not in known:
-            logger.warning("unknown setting %r", name)
+            wrong.append(f"unknown setting {name!r}")
             continue
         try:
-            good[name] = msgspec.convert(value, known[name].type)
+            good[known[name].name] = msgspec.convert(new, known[name].type)
         except msgspec.ValidationError as error:
-            logger.warning("setting %s: %s", name, error)
-    return msgspec.convert(good, Settings)
+            wrong.append(f"setting {name}: {error}")
+    return msgspec.structs.replace(base, **good), wrong

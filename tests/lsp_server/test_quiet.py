@@ -25,10 +25,6 @@ def test_a_slip_that_is_mended_is_no_question(deletions, asks):
     assert may_ask("eager", "", deletions)
 
 
-def test_manual_never_asks_by_itself():
-    assert not may_ask("manual", "", 0)
-
-
 def test_a_preset_shows_what_is_likely_enough_as_a_whole():
     sure, unsure = draft(0.9, 10), draft(0.5, 5)
     assert [may_show(name, sure) for name in PRESETS] == [True] * len(PRESETS)

@@ -367,6 +367,30 @@ def test_wrong_settings_are_named_once_and_do_no_harm():
         client.close()
 
 
+def test_the_configuration_is_pulled_at_the_start_and_after_a_change():
+    client = LspClient(SERVER, options={"languages": {"rust": False}}, configuration={"preset": "manual", "x": 1})
+    try:
+        assert wait_until(lambda: ask(client, "x = ", 0, 4) == [])
+        client.configuration = {"preset": "eager"}
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        assert wait_until(lambda: ask(client, "x = ", 0, 4))
+        client.open("file:///a.rs", "x = ", "rust")
+        assert client.items("file:///a.rs", 0, 4) == []
+        assert sum("unknown setting 'x'" in line for line in client.log) == 1
+    finally:
+        client.close()
+
+
+def test_the_configuration_is_pushed_too(client):
+    assert ask(client, "x = ", 0, 4)
+    for wrong in ([1], 3, {"unmask": 7}, {"unmask": {"preset": 1}}, {"unmask": {"preset": 1}}):
+        client.notify("workspace/didChangeConfiguration", {"settings": wrong})
+    assert client.items(URI, 0, 4)
+    assert sum("preset" in line for line in client.log) == 1
+    client.notify("workspace/didChangeConfiguration", {"settings": {"unmask": {"preset": "manual"}}})
+    assert ask(client, "y = ", 0, 4) == []
+
+
 def gone(process_id):
     try:
         os.kill(process_id, 0)

@@ -15,16 +15,22 @@ class RequestFailed(Exception):
 
 
 class LspClient:
-    def __init__(self, command, encodings=("utf-16",), options=None, process_id=None, environment=None):
+    def __init__(
+        self, command, encodings=("utf-16",), options=None, process_id=None, environment=None, configuration=None
+    ):
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
         self.notifications = []
+        self.configuration = configuration
+        """What the client answers to `workspace/configuration`; None: it does not offer that."""
         self.log = []
         self._ids, self._waiting = itertools.count(1), {}
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._read_log, daemon=True).start()
         capabilities = {"general": {"positionEncodings": list(encodings)}, "textDocument": {"inlineCompletion": {}}}
+        if configuration is not None:
+            capabilities["workspace"] = {"configuration": True}
         parameters = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
         if options is not None:
             parameters["initializationOptions"] = options
@@ -94,7 +100,9 @@ class LspClient:
                 if name.lower() == b"content-length":
                     length = int(value)
             message = json.loads(out.read(length))
-            if "method" in message:
+            if message.get("method") == "workspace/configuration":
+                self.send({"id": message["id"], "result": [self.configuration]})
+            elif "method" in message:
                 self.notifications.append(message)
             else:
                 self._waiting.pop(message["id"]).put(message)
