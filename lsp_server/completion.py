@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from coder_model.holes import WINDOW_AFTER, WINDOW_BEFORE, hole_at
 from coder_model.types import Cancelled, Draft, FillRequest, Reach
 from lsp_server.backends import Backend, BackendUnavailable
+from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position, without_surrogates
 from lsp_server.quiet import PRESETS, may_ask, may_show
 from lsp_server.recent import Recent, typed_since
@@ -93,9 +94,9 @@ class _Run:
 class Completer:
     """Answers completion requests, one at a time per document."""
 
-    def __init__(self, documents: Documents, backend: Backend, settings: Settings) -> None:
+    def __init__(self, documents: Documents, backend: Backend, context: Context, settings: Settings) -> None:
         self.settings = settings
-        self._documents, self._backend = documents, backend
+        self._documents, self._backend, self._context = documents, backend, context
         self._recent = Recent()
         self._newest: dict[str, asyncio.Task[object]] = {}
         self._runs: dict[str, _Run] = {}
@@ -115,8 +116,9 @@ class Completer:
         self._newest[uri] = task
         try:
             document = self._documents.get(uri)
-            if document is None or not self._is_on(document.language, invoked):
+            if document is None or not self._is_on(document, invoked):
                 return []
+            self._documents.touch(uri)
             place = _place(document, position, invoked)
             found = await self._answer(place)
             self._shown[uri] = place, found
@@ -134,7 +136,9 @@ class Completer:
                 return
 
     def forget(self, uri: str) -> None:
-        """Drops what was suggested in a document."""
+        """Drops what was suggested in a document that closes."""
+        if document := self._documents.get(uri):
+            self._context.closing(document)
         self._recent.forget(uri)
         self._shown.pop(uri, None)
         if run := self._runs.pop(uri, None):
@@ -155,9 +159,10 @@ class Completer:
             raise ContentModified
         return found
 
-    def _is_on(self, language: str, invoked: bool) -> bool:
+    def _is_on(self, document: Document, invoked: bool) -> bool:
         offered = invoked or PRESETS[self.settings.preset].automatic
-        return offered and self.settings.languages.get(language, True)
+        wanted = offered and self.settings.languages.get(document.language, True)
+        return wanted and self._context.privacy.may_complete(document.uri)
 
     def _remembered(self, place: _Place) -> list[Suggestion]:
         left = None if place.invoked else self._recent.find(place.document.uri, place.prefix, place.suffix)
@@ -174,7 +179,7 @@ class Completer:
     async def _ask(self, place: _Place) -> list[Suggestion]:
         settings = self.settings
         deadline_ms = settings.deadline_invoked_ms if place.invoked else settings.deadline_ms
-        request = fill_request(place, settings.reach, deadline_ms)
+        request = fill_request(place, settings.reach, self._context, deadline_ms)
         if request is None:
             return []
         last = None
@@ -208,7 +213,7 @@ def _place(document: Document, position: Position, invoked: bool) -> _Place:
     return _Place(document, document.version, row, column, prefix, suffix, invoked)
 
 
-def fill_request(place: _Place, reach: Reach, deadline_ms: float | None) -> FillRequest | None:
+def fill_request(place: _Place, reach: Reach, context: Context, deadline_ms: float | None) -> FillRequest | None:
     """Returns what to ask the model at a place, or None where nothing should be offered."""
     document = place.document
     wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else reach
@@ -222,6 +227,7 @@ def fill_request(place: _Place, reach: Reach, deadline_ms: float | None) -> Fill
         path=without_surrogates(document.uri),
         language=document.language,
         hole=hole,
+        snippets=context.snippets(document, place.row),
         count=ALTERNATIVES if place.invoked else 1,
         speculative=place.speculative,
         deadline_ms=deadline_ms,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
@@ -154,11 +155,21 @@ class Documents:
         """Takes a document, replacing one of the same URI."""
         document = Document(uri, language, version, self.encoding)
         document.replace_all(text)
+        self._open.pop(uri, None)
         self._open[uri] = document
 
     def get(self, uri: str) -> Document | None:
         """Returns an open document, or None: nothing is ever read from the disk."""
         return self._open.get(uri)
+
+    def touch(self, uri: str) -> None:
+        """Makes a document the latest one."""
+        if uri in self._open:
+            self._open[uri] = self._open.pop(uri)
+
+    def latest(self, count: int) -> list[Document]:
+        """Returns the documents that were opened or worked in last, the latest first."""
+        return list(islice(reversed(self._open.values()), count))
 
     def close(self, uri: str) -> None:
         """Forgets a document."""

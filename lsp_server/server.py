@@ -19,7 +19,9 @@ from pygls.lsp.server import LanguageServer
 
 from lsp_server.backends.worker import WorkerBackend, worker_command
 from lsp_server.completion import Completer, ContentModified, Suggestion
+from lsp_server.context import Context
 from lsp_server.documents import Documents, Encoding, Position
+from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
 
@@ -54,6 +56,11 @@ class UnmaskServer(LanguageServer):
         """Logs, instead of the popup that pygls shows: an error of ours must not stop the user typing."""
         logger.error("%s: %s", getattr(source, "__name__", source), _place(error))
 
+    def roots(self) -> list[Path]:
+        """Returns the folders of the workspace."""
+        uris = [*self.workspace.folders, *([self.workspace.root_uri] if self.workspace.root_uri else [])]
+        return [path for uri in uris if (path := path_of(uri))]
+
     def read_settings(self, value: object, base: Settings) -> Settings:
         """Returns `base` with what a client has set; what is wrong is named in the log, once."""
         read, wrong = read_settings(value, base)
@@ -79,7 +86,8 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         server.initial_settings = server.read_settings(params.initialization_options, Settings())
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
         server.backend = server.make_backend(server.initial_settings)
-        completers.append(Completer(server.documents, server.backend, server.initial_settings))
+        context = Context(server.documents, Privacy(server.roots()))
+        completers.append(Completer(server.documents, server.backend, context, server.initial_settings))
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
@@ -122,11 +130,12 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
             else:
                 document.replace_all(change.text)
         document.version = params.text_document.version
+        server.documents.touch(document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
-        server.documents.close(params.text_document.uri)
         completers[0].forget(params.text_document.uri)
+        server.documents.close(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:

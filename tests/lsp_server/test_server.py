@@ -158,6 +158,20 @@ def test_an_acceptance_that_means_nothing_does_no_harm(shared, arguments):
     assert ask(shared, "x = ", 0, 4)
 
 
+def test_pieces_of_other_open_documents_are_shown_to_the_model(client):
+    client.open("file:///work/b.py", "def total_price(orders):\n    return 1\n")
+    client.open("file:///work/.env", "total_price = orders\n")
+    (item,) = ask(client, "total_price(orders)\nsnippets = \n", 1, 11)
+    assert item["insertText"] == "file:///work/b.py:'def total_pr'"
+
+
+@pytest.mark.parametrize("uri", ["file:///work/.env", "file:///work/prod.pem", "untitled:.npmrc"])
+def test_in_secret_files_there_is_silence(shared, uri):
+    shared.open(uri, "x = ")
+    assert shared.items(uri, 0, 4) == []
+    assert shared.items(uri, 0, 4, trigger=1) == []
+
+
 def test_blank_text_is_silence(shared):
     assert ask(shared, "silent = \n", 0, 9) == []
 

@@ -1,6 +1,7 @@
 """A worker with an engine of some lines: echoes the end of the prefix.
 
-In the cursor's line `slow` sleeps, `crash` dies, `wrong` raises, `silent` finds blanks, and `unsure` doubts.
+In the cursor's line `slow` sleeps, `crash` dies, `wrong` raises, `silent` finds blanks, `unsure` doubts, and
+`snippets` says what was shown beside the document.
 """
 
 import os
@@ -36,6 +37,8 @@ class FakeEngine:
         text = f"<{line}|{request.hole}|{request.suffix[:5]}>".replace("\r", "").replace("\n", "~")
         if "silent" in line:
             text = " \t"
+        if "snippets" in line:
+            text = " ".join(f"{snippet.path}:{snippet.text[:12]!r}" for snippet in request.snippets) or "none"
         if request.hole == "block":
             text += "\nmore"
         with FILLS.open("a") as file:

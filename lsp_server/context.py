@@ -1,0 +1,97 @@
+"""Snippets: pieces of other documents the user has had open that are most like the lines before the cursor.
+
+Likeness is Jaccard's over words, as in llama.vim's ring of chunks. A choice is kept while the cursor stays near: the
+model has read it already, and another one would cost it the prefix too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from coder_model.secrets import redacted
+from coder_model.types import Snippet
+from lsp_server.documents import Document, Documents, without_surrogates
+from lsp_server.privacy import Privacy
+
+PIECE_LINES, NEAR_LINES = 16, 10
+"""Lines of a piece, and lines before the cursor that it is held against."""
+SNIPPETS = 3
+DOCUMENTS, PIECES = 8, 200
+"""Documents that pieces come from, the latest ones, and pieces of each."""
+LEAST_LIKENESS = 0.05
+STAY_LINES = 8
+"""How far the cursor may go before another choice is made."""
+BUDGET_S = 0.008
+"""Seconds for reading documents at one request; what is not read then is read at the next."""
+_WORD = re.compile(r"[A-Za-z_]\w{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    uri: str
+    start: int
+    text: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    row: int
+    snippets: tuple[Snippet, ...]
+
+
+class Context:
+    """Keeps the pieces of the latest documents and the choice for each document."""
+
+    def __init__(self, documents: Documents, privacy: Privacy) -> None:
+        self.privacy = privacy
+        self._documents = documents
+        self._pieces: OrderedDict[str, tuple[int, list[_Piece]]] = OrderedDict()
+        self._choices: dict[str, _Choice] = {}
+
+    def snippets(self, document: Document, row: int) -> tuple[Snippet, ...]:
+        """Returns the pieces that stand beside a document whose cursor is in line `row`."""
+        chosen = self._choices.get(document.uri)
+        if chosen is None or not chosen.snippets or abs(row - chosen.row) > STAY_LINES:
+            chosen = self._choices[document.uri] = _Choice(row, self._choose(document, row))
+        return chosen.snippets
+
+    def closing(self, document: Document) -> None:
+        """Keeps the pieces of a document that is about to close: the user has just looked at it."""
+        self._read(document)
+        self._choices.pop(document.uri, None)
+
+    def _choose(self, document: Document, row: int) -> tuple[Snippet, ...]:
+        began = time.perf_counter()
+        for other in self._documents.latest(DOCUMENTS + 1):
+            if other is not document and time.perf_counter() - began < BUDGET_S:
+                self._read(other)
+        near = frozenset(_WORD.findall("".join(document.lines[max(0, row - NEAR_LINES) : row + 1])))
+        found = [
+            (likeness, piece)
+            for uri, (_, pieces) in self._pieces.items()
+            if uri != document.uri and self.privacy.may_show(uri)
+            for piece in pieces
+            if (likeness := len(near & piece.words) / (len(near | piece.words) or 1)) >= LEAST_LIKENESS
+        ]
+        best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
+        # in a fixed order: the same pieces are then the same tokens
+        pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
+        return tuple(Snippet(without_surrogates(piece.uri), redacted(piece.text)) for piece in pieces)
+
+    def _read(self, document: Document) -> None:
+        """Brings the pieces of a document up to date."""
+        version, _ = self._pieces.get(document.uri, (None, []))
+        if version != document.version:
+            lines = document.lines[: PIECES * PIECE_LINES]
+            pieces = []
+            for start in range(0, len(lines), PIECE_LINES):
+                text = without_surrogates("".join(lines[start : start + PIECE_LINES]))
+                pieces.append(_Piece(document.uri, start, text, frozenset(_WORD.findall(text))))
+            self._pieces[document.uri] = document.version, pieces
+        self._pieces.move_to_end(document.uri)
+        while len(self._pieces) > DOCUMENTS:
+            self._pieces.popitem(last=False)

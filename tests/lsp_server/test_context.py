@@ -1,0 +1,87 @@
+import pytest
+
+from lsp_server import context as context_module
+from lsp_server.context import DOCUMENTS, PIECE_LINES, STAY_LINES, Context
+from lsp_server.documents import Documents, Position
+from lsp_server.privacy import Privacy
+
+ORDERS = "def total_price(orders):\n    return sum(order.price for order in orders)\n"
+USERS = "class Account:\n    def __init__(self, username):\n        self.username = username\n"
+NEAR = "from shop import total_price\n\n\ndef report(orders):\n    "
+
+
+@pytest.fixture
+def documents():
+    return Documents()
+
+
+@pytest.fixture
+def context(documents):
+    return Context(documents, Privacy([]))
+
+
+def opened(documents, name, text):
+    documents.open(f"file:///{name}", "python", 1, text)
+    return documents.get(f"file:///{name}")
+
+
+def test_the_piece_most_like_the_lines_before_the_cursor_is_shown(documents, context):
+    opened(documents, "users.py", USERS)
+    opened(documents, "orders.py", "\n" * PIECE_LINES + ORDERS)
+    here = opened(documents, "here.py", NEAR)
+    (snippet,) = context.snippets(here, 4)
+    assert (snippet.path, snippet.text) == ("file:///orders.py", ORDERS)
+
+
+def test_the_document_itself_is_no_snippet(documents, context):
+    here = opened(documents, "here.py", NEAR + ORDERS)
+    assert context.snippets(here, 4) == ()
+
+
+def test_the_choice_stays_while_the_cursor_is_near(documents, context):
+    orders = opened(documents, "orders.py", ORDERS)
+    here = opened(documents, "here.py", NEAR + "\n" * 40)
+    first = context.snippets(here, 4)
+    orders.replace(Position(0, 0), Position(0, 0), "# changed\n")
+    orders.version = 2
+    assert context.snippets(here, 4 + STAY_LINES) is first
+    assert context.snippets(here, 30) == ()
+    assert context.snippets(here, 4)[0].text == "# changed\n" + ORDERS
+
+
+def test_a_document_that_was_closed_still_helps_until_others_came(documents, context):
+    orders = opened(documents, "orders.py", ORDERS)
+    here = opened(documents, "here.py", NEAR)
+    context.closing(orders)
+    documents.close(orders.uri)
+    assert context.snippets(here, 4)
+    for i in range(DOCUMENTS):
+        opened(documents, f"{i}.py", "x = 1\n")
+    context.closing(here)
+    assert context.snippets(here, 4) == ()
+
+
+def test_secrets_are_not_shown(documents, context):
+    opened(documents, ".env", ORDERS)
+    opened(documents, "orders.py", ORDERS + "password = 'hunter2!'\n")
+    here = opened(documents, "here.py", NEAR)
+    (snippet,) = context.snippets(here, 4)
+    assert snippet.path == "file:///orders.py"
+    assert "hunter2" not in snippet.text
+
+
+def test_lone_surrogates_and_empty_documents_do_no_harm(documents, context):
+    opened(documents, "orders.py", ORDERS + "\ud83d")
+    opened(documents, "empty.py", "")
+    (snippet,) = context.snippets(opened(documents, "here.py", NEAR), 4)
+    assert snippet.text.endswith("\ufffd")
+    assert context.snippets(opened(documents, "nothing.py", ""), 0) == ()
+
+
+def test_what_there_is_no_time_for_is_read_at_the_next_request(documents, context, monkeypatch):
+    opened(documents, "orders.py", ORDERS)
+    here = opened(documents, "here.py", NEAR)
+    monkeypatch.setattr(context_module, "BUDGET_S", 0.0)
+    assert context.snippets(here, 4) == ()
+    monkeypatch.setattr(context_module, "BUDGET_S", 1.0)
+    assert context.snippets(here, 4)
