@@ -27,7 +27,7 @@ def main() -> None:
     """Types at several places of the demo file and prints each ghost text."""
     console = Console(highlight=False)
     console.print(f"starting the language server, opening {FILE.name}", style="dim")
-    editor = Editor()
+    editor = Editor({"preset": "eager"})
     editor.wait_until_ready()
     front, worker = editor.resident_megabytes()
     console.print(f"ready: front {front:.0f} MB, worker with the model {worker:.0f} MB", style="dim")
@@ -50,11 +50,10 @@ def show(console: Console, editor: Editor, number: int, line_end: str, typed: st
         ghost = editor.ask(row, column)
     console.rule(style="dim")
     console.print(Text.assemble((line_end, "dim"), typed, (ghost.text or "(nothing)", "bold green")))
-    per_step = f"{ghost.tokens / ghost.steps:.1f}" if ghost.steps else "-"
-    console.print(
-        f"{ghost.tokens} tokens, {ghost.steps} steps, {per_step} tokens per step, {ghost.milliseconds:.0f} ms",
-        style="cyan",
-    )
+    how = "typed along what was suggested before" if ghost.text else "nothing found"
+    if ghost.steps:
+        how = f"{ghost.tokens} tokens, {ghost.steps} steps, {ghost.tokens / ghost.steps:.1f} tokens per step"
+    console.print(f"{how}, {ghost.milliseconds:.0f} ms", style="cyan")
 
 
 if __name__ == "__main__":

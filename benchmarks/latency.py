@@ -53,17 +53,24 @@ def document(number: int) -> tuple[str, int]:
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the milliseconds of cold requests, of one more key, and of a block hole, and the memory."""
-    editor = Editor({"deadlineMs": 30_000, **options})
+    """Returns the milliseconds of cold requests, of one more key, and of a block hole, and the memory.
+
+    The first key goes along the suggestion, the second one does not and so asks the model.
+    """
+    editor = Editor({"deadlineMs": 30_000, "preset": "eager", **options})
     editor.wait_until_ready()
-    cold, typed, block, steps, tokens = [], [], [], 0, 0
+    cold, along, typed, block, steps, tokens = [], [], [], [], 0, 0
     for number in range(DOCUMENTS):
         text, row = document(number)
         column = len(text.split("\n")[row])
         editor.open(f"file:///bench/{number}.py", text)
         ghost = editor.ask(row, column)
         cold.append(ghost.milliseconds)
-        editor.type(row, column, "m")
+        if ghost.text:
+            editor.type(row, column, ghost.text[0])
+            along.append(editor.ask(row, column + 1).milliseconds)
+            column += 1
+        editor.type(row, column, "q")
         ghost = editor.ask(row, column + 1)
         typed.append(ghost.milliseconds)
         steps, tokens = steps + ghost.steps, tokens + ghost.tokens
@@ -75,7 +82,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     return {
         **{
             f"{name}_{what}_ms": round(percentile(times, q), 1)
-            for name, times in (("cold", cold), ("one_more_key", typed), ("block", block))
+            for name, times in (("cold", cold), ("typed_along", along), ("one_more_key", typed), ("block", block))
             for what, q in (("p50", 50), ("p95", 95))
         },
         "one_more_key_over_cold": round(statistics.median(t / c for t, c in zip(typed, cold, strict=True)), 3),

@@ -25,6 +25,7 @@ class Ghost:
     milliseconds: float
     """From sending the request to having read the reply."""
     steps: int
+    """0 when the server remembered it."""
     tokens: int
 
 
@@ -66,15 +67,15 @@ class Editor:
         change = {"range": {"start": at, "end": at}, "text": text}
         self._notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
 
-    def ask(self, line: int, column: int) -> Ghost:
-        """Asks for ghost text at a place."""
+    def ask(self, line: int, column: int, *, invoked: bool = False) -> Ghost:
+        """Asks for ghost text at a place: as an editor does by itself, or as a person who invokes it."""
         began = time.perf_counter()
         result = self._request(
             "textDocument/inlineCompletion",
             {
                 "textDocument": {"uri": self.uri},
                 "position": {"line": line, "character": column},
-                "context": {"triggerKind": 2},
+                "context": {"triggerKind": 1 if invoked else 2},
             },
         )
         milliseconds = (time.perf_counter() - began) * 1000
@@ -82,7 +83,7 @@ class Editor:
             return Ghost("", milliseconds, 0, 0)
         item = result["items"][0]
         facts = item["command"]["arguments"][0]
-        return Ghost(item["insertText"], milliseconds, facts["steps"], facts["tokens"])
+        return Ghost(item["insertText"], milliseconds, facts.get("steps", 0), facts.get("tokens", 0))
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
         """Asks until the model answers.
@@ -92,7 +93,7 @@ class Editor:
         """
         self.open("file:///warm-up/a.py", "def add(a, b):\n    return \n")
         end = time.monotonic() + seconds
-        while not self.ask(1, 11).text:
+        while not self.ask(1, 11, invoked=True).text:
             if time.monotonic() > end:
                 raise TimeoutError("the model did not answer; `unmask doctor` says why")
             time.sleep(0.05)
