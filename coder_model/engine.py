@@ -17,6 +17,7 @@ from coder_model import prompt, weights
 from coder_model.copying import CopySource
 from coder_model.decoder import Decoder
 from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, fill_middle
+from coder_model.filters import FILTERS, Surroundings
 from coder_model.gauge import DenoiseGauge
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
@@ -65,6 +66,8 @@ class EngineOptions:
     remask_below: float = 0.3
     alternatives: int = 3
     """Middles tried instead of one that leaves syntax errors."""
+    filters_off: tuple[str, ...] = ()
+    """Names of `filters.FILTERS` that are left out."""
     precision: str = "auto"
     """Of the passes that read a long context: `float32`, `bfloat16`, or `auto`, the faster one on this processor."""
     reuse: bool = True
@@ -75,6 +78,8 @@ class EngineOptions:
     def __post_init__(self) -> None:
         if self.policy not in (*POLICIES, ONE_TOKEN):
             raise InvalidInput(f"policy must be one of {', '.join((*POLICIES, ONE_TOKEN))}, got {self.policy!r}")
+        if unknown := set(self.filters_off) - FILTERS.keys():
+            raise InvalidInput(f"filters_off must be among {', '.join(FILTERS)}, got {', '.join(sorted(unknown))}")
         if self.precision not in PRECISIONS:
             raise InvalidInput(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.block_length and self.block_length < 2:
@@ -165,7 +170,8 @@ class Engine:
         seen, ending = _line_of_its_own(request)
         built = prompt.build(seen, self._tokenizer, self._budget)
         bounds = Bounds.of(seen.prefix, seen.suffix, seen.hole)
-        view = View(self._tokenizer, built.heal, bounds, ending, began, watch)
+        around = Surroundings(prompt.newlines(seen.prefix), prompt.newlines(seen.suffix), seen.hole)
+        view = View(self._tokenizer, built.heal, bounds, ending, around, self.options.filters_off, began, watch)
         session = self._session(request.session)
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
@@ -210,13 +216,13 @@ class Engine:
 
     def _ranked(self, middle: Middle, count: int, syntax: SyntaxCheck, view: View, decode: Decode) -> list[Middle]:
         """The best `count` of a middle and the likeliest others, of different texts: few syntax errors, then likely."""
-        found = {view.text(middle.tokens): middle}
+        found = {view.shown(middle)[0]: middle}
         with contextlib.suppress(DeadlineReached):
             for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
                 other = Middle(self._budget.middle)
                 for _ in decode(other, start, True):
                     pass
-                found.setdefault(view.text(other.tokens), other)
+                found.setdefault(view.shown(other)[0], other)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
         return [found[text] for text in order[:count]]
 

@@ -97,6 +97,8 @@ class Draft:
     kind: Literal["denoise", "verify", "remask", "final"] = "final"
     slots: tuple[Slot, ...] = ()
     """The canvas; empty unless the caller asked to watch."""
+    filtered: tuple[str, ...] = ()
+    """On the final draft: the names of the filters that changed the text, see `filters.FILTERS`."""
     others: tuple[Draft, ...] = ()
     """On the final draft: the next best middles, none of the same text, at most `count` - 1."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from coder_model.decoder import Canvas
 from coder_model.denoise import Middle, Progress
+from coder_model.filters import Surroundings, filtered
 from coder_model.postprocess import Bounds
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Draft, Slot
@@ -22,6 +24,8 @@ class View:
     bounds: Bounds
     ending: str
     """Follows a text that is not empty."""
+    around: Surroundings
+    filters_off: Collection[str]
     began: float
     watch: bool
 
@@ -36,11 +40,15 @@ class View:
 
     def final(self, middles: list[Middle], *, finished: bool) -> Draft:
         """The answer: the first of the middles, with the others beside it."""
-        first, *rest = (
-            self._of(middle, self.text(middle.tokens), final=True, finished=finished, kind="final")
-            for middle in middles
-        )
-        return replace(first, others=tuple(rest))
+        drafts = []
+        for middle in middles:
+            text, changed = self.shown(middle)
+            drafts.append(self._of(middle, text, final=True, finished=finished, kind="final", filtered=changed))
+        return replace(drafts[0], others=tuple(drafts[1:]))
+
+    def shown(self, middle: Middle) -> tuple[str, tuple[str, ...]]:
+        """The text of a finished middle, and the filters that changed it."""
+        return filtered(self.text(middle.tokens), self.around, self.filters_off)
 
     def text(self, tokens: list[int]) -> str:
         """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""

@@ -37,7 +37,8 @@ MakeBackend = Callable[[Settings], WorkerBackend]
 
 def worker_backend(settings: Settings, model: Path | None = None) -> WorkerBackend:
     """Returns a worker with a model directory, the embedded one when none is named."""
-    return WorkerBackend(worker_command({"policy": settings.policy, "reuse": settings.reuse}, model))
+    options = {"policy": settings.policy, "reuse": settings.reuse, "filters_off": settings.filters_off}
+    return WorkerBackend(worker_command(options, model))
 
 
 class UnmaskServer(LanguageServer):

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from coder_model.filters import FilterName
 from coder_model.types import Reach
 from lsp_server.quiet import PresetName
 
@@ -26,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """How far a suggestion may go: `single` lines, `multi` wherever it fits, or `auto`."""
     languages: dict[str, bool] = {}
     """Language ids that are switched off (false); all others are on."""
+    filters_off: tuple[FilterName, ...] = ()
+    """Names of filters that are left out, see `coder_model/filters.py`."""
     policy: str = "threshold"
     """Unmask policy: `threshold`, `entropy_bound`, `top_k`, `cosine`, or `one_token`."""
     reuse: bool = True

@@ -15,7 +15,9 @@ PACKAGES = {
 }
 SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(folder.rglob("*.py"))]
 BELOW = {"lsp_server": {"coder_model"}, "coder_model": {"coder_kernels"}, "coder_kernels": set()}
-TORCH_FREE = {f"{name}.py" for name in ("errors", "holes", "messages", "postprocess", "syntax", "threads", "types")}
+TORCH_FREE = {
+    f"{name}.py" for name in ("errors", "filters", "holes", "messages", "postprocess", "syntax", "threads", "types")
+}
 TORCH_FREE.add("worker.py")
 
 

@@ -213,6 +213,16 @@ def test_at_the_start_of_a_line_with_text_the_middle_is_a_line_of_its_own(model,
     assert not last(made, DOCUMENT + "    ", "return 1\n").text.endswith("\n")
 
 
+def test_what_the_next_line_says_is_filtered_and_counted(model, tokenizer, monkeypatch):
+    from coder_model import copying
+
+    monkeypatch.setattr(copying, "WEIGHTS", tuple(0.999 for _ in copying.WEIGHTS))
+    draft = last(engine(model, tokenizer), "\n\ndef total(it", "\n" + DOCUMENT)
+    assert (draft.text, draft.filtered) == ("", ("already_there",))
+    draft = last(engine(model, tokenizer, filters_off=("already_there",)), "\n\ndef total(it", "\n" + DOCUMENT)
+    assert (draft.text, draft.filtered) == ("ems):", ())
+
+
 def test_old_sessions_make_room(model, tokenizer):
     made = engine(model, tokenizer, sessions=2)
     for name in "abc":
@@ -221,7 +231,15 @@ def test_old_sessions_make_room(model, tokenizer):
 
 
 @pytest.mark.parametrize(
-    "options", [{"policy": "best"}, {"max_steps": 0}, {"block_length": 1}, {"k": 0}, {"precision": "int3"}]
+    "options",
+    [
+        {"policy": "best"},
+        {"max_steps": 0},
+        {"block_length": 1},
+        {"k": 0},
+        {"precision": "int3"},
+        {"filters_off": ("all",)},
+    ],
 )
 def test_a_wrong_option_is_named(options):
     with pytest.raises(InvalidInput, match=next(iter(options))):

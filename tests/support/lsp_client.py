@@ -108,5 +108,7 @@ class LspClient:
                 self._waiting.pop(message["id"]).put(message)
 
     def _read_log(self):
-        for line in self.process.stderr:
-            self.log.append(line.decode("utf-8", "replace"))
+        # the pipe may be closed under the reader
+        with contextlib.suppress(ValueError):
+            for line in self.process.stderr:
+                self.log.append(line.decode("utf-8", "replace"))
