@@ -22,10 +22,6 @@ ALTERNATIVES = 3
 """Suggestions for a request that the user made by hand."""
 
 
-class ContentModified(Exception):
-    """The document changed under the request."""
-
-
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """Ghost text for a cursor."""
@@ -38,6 +34,15 @@ class Suggestion:
     """Number of the suggestion that this is, or is the rest of."""
     draft: Draft | None = None
     """What the model said; None when it was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Ghost texts, the best first, for one state of a document."""
+
+    suggestions: list[Suggestion]
+    document: Document | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +107,11 @@ class Completer:
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[_Place, list[Suggestion]]] = {}
 
-    async def complete(self, uri: str, position: Position, *, invoked: bool) -> list[Suggestion]:
-        """Returns the ghost texts for a position, the best first; none is silence.
+    async def complete(self, uri: str, position: Position, *, invoked: bool) -> Answer:
+        """Returns the ghost texts for a position; none is silence.
 
         Raises:
             asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
-            ContentModified: when the document changed meanwhile.
         """
         task = asyncio.current_task()
         assert task
@@ -117,15 +121,22 @@ class Completer:
         try:
             document = self._documents.get(uri)
             if document is None or not self._is_on(document, invoked):
-                return []
+                return Answer([])
             self._documents.touch(uri)
             place = _place(document, position, invoked)
             found = await self._answer(place)
             self._shown[uri] = place, found
-            return found
+            return Answer(found, document, place.version)
         finally:
             if self._newest.get(uri) is task:
                 del self._newest[uri]
+
+    def is_current(self, answer: Answer) -> bool:
+        """Returns whether an answer speaks of a document as it is now."""
+        document = answer.document
+        return document is None or (
+            self._documents.get(document.uri) is document and document.version == answer.version
+        )
 
     def accepted(self, made: int) -> None:
         """Takes note that the user accepted a suggestion, and looks ahead to what comes after it."""
@@ -154,10 +165,7 @@ class Completer:
         if running and running.may_serve(place):
             await running.suggestions()
             found = self._remembered(place)
-        found = found or await self._begin(place).suggestions()
-        if self._documents.get(uri) is not place.document or place.document.version != place.version:
-            raise ContentModified
-        return found
+        return found or await self._begin(place).suggestions()
 
     def _is_on(self, document: Document, invoked: bool) -> bool:
         offered = invoked or PRESETS[self.settings.preset].automatic

@@ -54,6 +54,10 @@ class Protocol(LanguageServerProtocol):
         """Passes the notification on, and keeps no copy."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
 
+    def _send_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
+        """Sends a reply; a result that is a function is asked for only now, and may raise JsonRpcException."""
+        super()._send_response(msg_id, result() if callable(result) else result, error)
+
     def receive(self, body: bytes) -> None:
         """Handles one message; a request that cannot be read is answered with an error."""
         try:
@@ -103,6 +107,8 @@ async def serve_stdio(protocol: Protocol, stdin: BinaryIO, stdout: BinaryIO) -> 
     threading.Thread(target=read, daemon=True, name="stdin").start()
     while not protocol.ended and (body := await bodies.get()) is not None:
         protocol.receive(body)
+        # a request begins on the text it was sent for, before the next change is read
+        await asyncio.sleep(0)
 
 
 def read_body(stream: BinaryIO) -> bytes | None:

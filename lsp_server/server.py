@@ -18,9 +18,9 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from lsp_server.backends.worker import WorkerBackend, worker_command
-from lsp_server.completion import Completer, ContentModified, Suggestion
+from lsp_server.completion import Answer, Completer, Suggestion
 from lsp_server.context import Context
-from lsp_server.documents import Documents, Encoding, Position
+from lsp_server.documents import Document, Documents, Encoding, Position
 from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
@@ -139,20 +139,22 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         server.documents.close(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-    async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+    async def inline_completion(params: types.InlineCompletionParams) -> Callable[[], types.InlineCompletionList]:
         invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-        uri = params.text_document.uri
+        completer = completers[0]
         try:
-            suggestions = await completers[0].complete(uri, _position(params.position), invoked=invoked)
-        except ContentModified:
-            code = types.LSPErrorCodes.ContentModified.value
-            raise JsonRpcException("the document changed", code) from None
+            answer = await completer.complete(params.text_document.uri, _position(params.position), invoked=invoked)
         except Exception as error:
             logger.error("inline completion failed: %s", _place(error))
-            suggestions = []
-        return types.InlineCompletionList(
-            items=[_item(server.documents, uri, suggestion) for suggestion in suggestions]
-        )
+            answer = Answer([])
+
+        def reply() -> types.InlineCompletionList:
+            # asked at the moment the reply leaves: a change may have been read since the answer was there
+            if not completer.is_current(answer):
+                raise JsonRpcException("the document changed", types.LSPErrorCodes.ContentModified.value)
+            return types.InlineCompletionList([_item(answer.document, one) for one in answer.suggestions])
+
+        return reply
 
     @server.command(ACCEPTED)
     def accepted(facts: Any = None, *_: Any) -> None:
@@ -198,20 +200,21 @@ async def _wait_for_orphanhood(server: UnmaskServer) -> None:
 def _is_alive(process_id: int) -> bool:
     try:
         os.kill(process_id, 0)
+        # a process that nobody has waited for is dead all the same (proc(5), state Z)
+        return Path(f"/proc/{process_id}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (OSError, IndexError):
+        # it is another user's, or there is no /proc
         return True
-    return True
 
 
 def _position(position: types.Position) -> Position:
     return Position(position.line, position.character)
 
 
-def _item(documents: Documents, uri: str, suggestion: Suggestion) -> types.InlineCompletionItem:
+def _item(document: Document | None, suggestion: Suggestion) -> types.InlineCompletionItem:
     """The item for a suggestion: an empty range at the cursor, always explicit, as clients differ without one."""
-    document = documents.get(uri)
     assert document
     at = document.position(suggestion.row, suggestion.column)
     cursor = types.Position(at.line, at.character)

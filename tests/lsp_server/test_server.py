@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lsp_client import LspClient, RequestFailed
+from processes import gone, wait_until, worker_of
 
 SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
 URI = "file:///work/a.py"
@@ -325,13 +326,6 @@ def test_an_answer_for_an_older_text_is_not_given(client):
     assert failed.value.code == MODIFIED
 
 
-def worker_of(client):
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(client.process.pid)], capture_output=True, text=True, check=True
-    )
-    return int(listed.stdout.split()[0])
-
-
 def test_a_killed_worker_is_back_within_three_seconds(client):
     assert ask(client, "x = ", 0, 4)
     os.kill(worker_of(client), signal.SIGKILL)
@@ -403,21 +397,6 @@ def test_the_configuration_is_pushed_too(client):
     assert sum("preset" in line for line in client.log) == 1
     client.notify("workspace/didChangeConfiguration", {"settings": {"unmask": {"preset": "manual"}}})
     assert ask(client, "y = ", 0, 4) == []
-
-
-def gone(process_id):
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{process_id}/stat").read_text().split(")")[1].split()[0] == "Z"
-
-
-def wait_until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
 
 
 def test_front_and_worker_end_when_the_pipe_closes(client):

@@ -5,6 +5,7 @@ In the cursor's line `slow` sleeps, `crash` dies, `wrong` raises, `silent` finds
 """
 
 import os
+import random
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 from coder_model.types import Cancelled, Draft
 from coder_model.worker import serve
 
+SLOWEST_S = float(os.environ.get("UNMASK_TEST_SLOWEST_S", "0"))
+"""A fill takes a random time up to this."""
 FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
 """Gets one line for every fill that was answered: is it speculative, and the cursor's line."""
 
@@ -29,10 +32,11 @@ class FakeEngine:
             os._exit(3)
         if "wrong" in line:
             raise ValueError("a secret: " + line)
+        pause = 0.02 if "slow" in line else random.uniform(0, SLOWEST_S) / 2
         for step in range(200 if "slow" in line else 2):
             if cancelled():
                 raise Cancelled
-            time.sleep(0.02 if "slow" in line else 0)
+            time.sleep(pause)
             yield Draft("", final=False, confidence=1.0, steps=step, tokens=0, elapsed_ms=0.0, kind="denoise")
         text = f"<{line}|{request.hole}|{request.suffix[:5]}>".replace("\r", "").replace("\n", "~")
         if "silent" in line:

@@ -25,6 +25,8 @@ class LspClient:
         self.configuration = configuration
         """What the client answers to `workspace/configuration`; None: it does not offer that."""
         self.log = []
+        self.arrived = []
+        """Ids of the replies in the order in which they came."""
         self._ids, self._waiting = itertools.count(1), {}
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._read_log, daemon=True).start()
@@ -49,10 +51,14 @@ class LspClient:
         self.send({"method": method, "params": parameters})
 
     def start(self, method, parameters):
-        number, answer = next(self._ids), queue.Queue()
-        self._waiting[number] = answer
-        self.send({"id": number, "method": method, "params": parameters})
-        return number, answer
+        started = self.expect(next(self._ids))
+        self.send({"id": started[0], "method": method, "params": parameters})
+        return started
+
+    def expect(self, number):
+        """Waits for a reply to a request that somebody else sends."""
+        self._waiting[number] = queue.Queue()
+        return number, self._waiting[number]
 
     def finish(self, started, timeout=20):
         message = started[1].get(timeout=timeout)
@@ -105,7 +111,8 @@ class LspClient:
             elif "method" in message:
                 self.notifications.append(message)
             else:
-                self._waiting.pop(message["id"]).put(message)
+                self.arrived.append(message["id"])
+                self._waiting.pop(message["id"], queue.Queue()).put(message)
 
     def _read_log(self):
         # the pipe may be closed under the reader
