@@ -62,7 +62,9 @@ def ghost(editor):
     )
 
 
-def test_ghost_text_is_shown_and_tab_accepts_it(editor, tmp_path):
+@pytest.fixture
+def typing(editor, tmp_path):
+    """A Python file in insert mode, the server attached, our keys mapped."""
     editor.exec_lua(
         """
         local runtime, cmd, root = ...
@@ -70,9 +72,11 @@ def test_ghost_text_is_shown_and_tab_accepts_it(editor, tmp_path):
         vim.lsp.config('unmask', { cmd = cmd, root_dir = root })
         vim.lsp.enable('unmask')
         vim.lsp.inline_completion.enable()
-        vim.keymap.set('i', '<Tab>', function()
-          if not vim.lsp.inline_completion.get() then return '<Tab>' end
-        end, { expr = true })
+        for key, name in pairs({ ['<Tab>'] = 'accept', ['<F2>'] = 'accept_word', ['<F3>'] = 'accept_line' }) do
+          vim.keymap.set('i', key, function()
+            if not require('unmask')[name]() then return key end
+          end, { expr = true })
+        end
         """,
         str(CLIENT),
         SERVER,
@@ -82,10 +86,54 @@ def test_ghost_text_is_shown_and_tab_accepts_it(editor, tmp_path):
     file.write_text("")
     editor.command(f"edit {file}")
     editor.command("setfiletype python")
+    editor.command("setlocal noexpandtab noautoindent indentexpr=")
     attached = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c ~= nil and c.initialized"
     wait(lambda: editor.exec_lua(attached), "the server to attach")
-    editor.input("ix = ")
-    assert wait(lambda: ghost(editor), "ghost text") == "<x = |line|~>"
-    editor.input("<Tab>")
-    wait(lambda: editor.current.buffer[:] == ["x = <x = |line|~>"], "the accepted text")
-    wait(lambda: editor.exec_lua("return #vim.lsp.get_clients()") == 1, "the server to live on")
+    return editor
+
+
+def lines(editor):
+    return list(editor.current.buffer[:])
+
+
+def test_ghost_text_is_shown_and_tab_accepts_it(typing):
+    typing.input("ix = ")
+    assert wait(lambda: ghost(typing), "ghost text") == "<x = |line|~>"
+    typing.input("<Tab>")
+    wait(lambda: lines(typing) == ["x = <x = |line|~>"], "the accepted text")
+    wait(lambda: typing.exec_lua("return #vim.lsp.get_clients()") == 1, "the server to live on")
+    typing.input("!<Esc>:w<CR>")
+    wait(lambda: Path(typing.current.buffer.name).read_text() == "x = <x = |line|~>!\n", "the file on disk")
+
+
+def test_a_word_and_then_the_rest_of_the_line(typing):
+    typing.input("ix = ")
+    wait(lambda: ghost(typing), "ghost text")
+    typing.input("<F2>")
+    wait(lambda: lines(typing) == ["x = <"], "the first word")
+    assert wait(lambda: ghost(typing), "the rest") == "x = |line|~>"
+    typing.input("<F2>")
+    wait(lambda: lines(typing) == ["x = <x"], "the second word")
+    wait(lambda: ghost(typing), "the rest")
+    typing.input("<F3>")
+    wait(lambda: lines(typing) == ["x = <x = |line|~>"], "the line")
+
+
+def test_what_was_typed_since_the_ghost_text_came_is_not_inserted_twice(typing):
+    typing.input("ix = ")
+    wait(lambda: ghost(typing), "ghost text")
+    typing.input("<lt>x<Tab>")
+    wait(lambda: lines(typing) == ["x = <x = |line|~>"], "the accepted text")
+
+
+def test_a_block_is_taken_line_by_line(typing):
+    typing.input("idef f():<CR>    ")
+    wait(lambda: ghost(typing), "ghost text")
+    typing.input("<F3>")
+    wait(lambda: lines(typing) == ["def f():", "    <    |block|~>"], "the first line")
+    wait(lambda: typing.exec_lua("return vim.lsp.inline_completion.get({ on_accept = function() end })"), "the rest")
+
+
+def test_without_ghost_text_the_key_is_itself(typing):
+    typing.input("i<Tab>x")
+    wait(lambda: lines(typing) == ["\tx"], "a tab")
