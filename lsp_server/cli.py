@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | doctor | train | eval`. Nothing imports torch before a command needs it."""
+"""The command line: `unmask lsp | fill | doctor | stats | train | eval`. Nothing imports torch before it must."""
 
 from __future__ import annotations
 
@@ -75,6 +75,14 @@ def doctor(
     from lsp_server.doctor import examine
 
     sys.exit(0 if asyncio.run(examine(model)) else 1)
+
+
+@app.command()
+def stats() -> None:
+    """Print what was shown, accepted and kept in the last 90 days; the figures never leave this machine."""
+    from lsp_server.statistics import default_folder, read_records, report, total
+
+    print("\n".join(report(total(read_records(default_folder())))))
 
 
 @app.command(context_settings=_PASS_ON)

@@ -13,6 +13,7 @@ from lsp_server.documents import Document, Documents, Position, without_surrogat
 from lsp_server.quiet import PRESETS, may_ask, may_show
 from lsp_server.recent import Recent, typed_since
 from lsp_server.settings import Settings
+from lsp_server.statistics import KEPT_AFTER_S, Statistics
 
 PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of the document that go to the model on either side of the cursor."""
@@ -99,9 +100,12 @@ class _Run:
 class Completer:
     """Answers completion requests, one at a time per document."""
 
-    def __init__(self, documents: Documents, backend: Backend, context: Context, settings: Settings) -> None:
+    def __init__(
+        self, documents: Documents, backend: Backend, context: Context, settings: Settings, statistics: Statistics
+    ) -> None:
         self.settings = settings
         self._documents, self._backend, self._context = documents, backend, context
+        self._counts = statistics.counts
         self._recent = Recent()
         self._newest: dict[str, asyncio.Task[object]] = {}
         self._runs: dict[str, _Run] = {}
@@ -124,7 +128,9 @@ class Completer:
                 return Answer([])
             self._documents.touch(uri)
             place = _place(document, position, invoked)
+            self._counts["requests"] += 1
             found = await self._answer(place)
+            self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
             return Answer(found, document, place.version)
         finally:
@@ -142,9 +148,17 @@ class Completer:
         """Takes note that the user accepted a suggestion, and looks ahead to what comes after it."""
         for place, shown in self._shown.values():
             text = next((suggestion.text for suggestion in shown if suggestion.made == made), "")
-            if text and PRESETS[self.settings.preset].automatic:
+            if not text:
+                continue
+            self._counts["accepted"] += 1
+            asyncio.get_running_loop().call_later(KEPT_AFTER_S, self._look_again, place.document.uri, text)
+            if PRESETS[self.settings.preset].automatic:
                 self._begin(replace(place, prefix=place.prefix + text, invoked=False, speculative=True))
-                return
+            return
+
+    def _look_again(self, uri: str, text: str) -> None:
+        document = self._documents.get(uri)
+        self._counts["kept"] += document is not None and text in document.text
 
     def forget(self, uri: str) -> None:
         """Drops what was suggested in a document that closes."""
@@ -173,8 +187,16 @@ class Completer:
         return wanted and self._context.privacy.may_complete(document.uri)
 
     def _remembered(self, place: _Place) -> list[Suggestion]:
-        left = None if place.invoked else self._recent.find(place.document.uri, place.prefix, place.suffix)
-        return [Suggestion(left.text, place.row, place.column, left.made)] if left else []
+        uri = place.document.uri
+        left = None if place.invoked else self._recent.find(uri, place.prefix, place.suffix)
+        if left is None:
+            return []
+        self._counts["remembered"] += 1
+        _, before = self._shown.get(uri, (place, []))
+        if any(old.made == left.made and len(old.text) - len(left.text) > 1 for old in before):
+            # more than a key at once: a word or a line was accepted
+            self._counts["partly_accepted"] += 1
+        return [Suggestion(left.text, place.row, place.column, left.made)]
 
     def _begin(self, place: _Place) -> _Run:
         """Asks the model; what it was doing for this document ends."""
@@ -203,7 +225,10 @@ class Completer:
             if place.speculative:
                 return []
             raise asyncio.CancelledError from superseded
-        shown = [last, *last.others] if last else []
+        if last is None:
+            return []
+        self._counts.update(f"filter:{name}" for name in last.filtered)
+        shown = [last, *last.others]
         return [self._suggestion(place, draft) for draft in shown if self._is_worth_it(place, draft)]
 
     def _suggestion(self, place: _Place, draft: Draft) -> Suggestion:
@@ -212,7 +237,9 @@ class Completer:
         return Suggestion(text, place.row, place.column, made, draft)
 
     def _is_worth_it(self, place: _Place, draft: Draft) -> bool:
-        return bool(draft.text.strip()) and (place.invoked or may_show(self.settings.preset, draft))
+        likely = place.invoked or may_show(self.settings.preset, draft)
+        self._counts["unlikely"] += not likely
+        return likely and bool(draft.text.strip())
 
 
 def _place(document: Document, position: Position, invoked: bool) -> _Place:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,7 @@ from lsp_server.documents import Document, Documents, Encoding, Position
 from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
+from lsp_server.statistics import Statistics
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ ACCEPTED = "unmask.accepted"
 """Command of every item: the client runs it after accepting, which is the only sign of it in the protocol."""
 SECTION = "unmask"
 """Of the client's configuration."""
-PARENT_CHECK_S = 2.0
+PARENT_CHECK_S, SAVE_S = 2.0, 60.0
 MakeBackend = Callable[[Settings], WorkerBackend]
 
 
@@ -47,6 +49,7 @@ class UnmaskServer(LanguageServer):
     def __init__(self, make_backend: MakeBackend) -> None:
         super().__init__("unmask", _version(), protocol_cls=Protocol, converter_factory=lenient_converter)
         self.documents = Documents()
+        self.statistics = Statistics()
         self.initial_settings = Settings()
         """What `initializationOptions` made of the defaults."""
         self._named: set[str] = set()
@@ -73,6 +76,7 @@ class UnmaskServer(LanguageServer):
 
     async def close(self) -> None:
         """Ends the worker."""
+        self.statistics.save()
         if self.backend:
             await self.backend.close()
 
@@ -88,7 +92,8 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
         server.backend = server.make_backend(server.initial_settings)
         context = Context(server.documents, Privacy(server.roots()))
-        completers.append(Completer(server.documents, server.backend, context, server.initial_settings))
+        settings, statistics = server.initial_settings, server.statistics
+        completers.append(Completer(server.documents, server.backend, context, settings, statistics))
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
@@ -142,11 +147,14 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     async def inline_completion(params: types.InlineCompletionParams) -> Callable[[], types.InlineCompletionList]:
         invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
         completer = completers[0]
+        began = time.perf_counter()
         try:
             answer = await completer.complete(params.text_document.uri, _position(params.position), invoked=invoked)
         except Exception as error:
             logger.error("inline completion failed: %s", _place(error))
             answer = Answer([])
+
+        server.statistics.took((time.perf_counter() - began) * 1000)
 
         def reply() -> types.InlineCompletionList:
             # asked at the moment the reply leaves: a change may have been read since the answer was there
@@ -183,10 +191,18 @@ async def _serve(server: UnmaskServer) -> None:
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     serving = asyncio.create_task(serve_stdio(server.protocol, stdin, stdout))  # type: ignore[arg-type]
     orphaned = asyncio.create_task(_wait_for_orphanhood(server))
+    saving = asyncio.create_task(_save_now_and_then(server))
     try:
         await asyncio.wait([serving, orphaned], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        saving.cancel()
         await server.close()
+
+
+async def _save_now_and_then(server: UnmaskServer) -> None:
+    while True:
+        await asyncio.sleep(SAVE_S)
+        server.statistics.save()
 
 
 async def _wait_for_orphanhood(server: UnmaskServer) -> None:

@@ -1,5 +1,6 @@
 """A tiny random model whose files have the real layout, made once per run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ def tiny_config(vocab_size: int) -> ModelConfig:
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory):
+    """No test writes to the home of whoever runs it; the servers that tests start inherit this."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")

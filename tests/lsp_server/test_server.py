@@ -12,6 +12,8 @@ import pytest
 from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
 
+from lsp_server.statistics import read_records, total
+
 SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
 URI = "file:///work/a.py"
 CANCELLED, MODIFIED, INVALID = -32800, -32801, -32602
@@ -151,6 +153,25 @@ def test_after_acceptance_the_next_answer_is_looked_for_before_it_is_asked(tmp_p
         assert fills.read_text().count("\n") == 2
     finally:
         client.close()
+
+
+def test_what_became_of_suggestions_is_counted(tmp_path):
+    client = LspClient(SERVER, environment={**os.environ, "XDG_STATE_HOME": str(tmp_path)})
+    (item,) = ask(client, "e = \n", 0, 4)
+    text = item["insertText"]
+    typed(client, 2, 0, 4, text[:4])
+    (rest,) = client.items(URI, 0, 8)
+    typed(client, 3, 0, 8, rest["insertText"])
+    command = item["command"]
+    client.request("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+    assert ask(client, "unsure = \n", 0, 9) == []
+    client.request("shutdown", None)
+    client.notify("exit", None)
+    assert client.process.wait(timeout=5) == 0
+    record = total(read_records(tmp_path / "unmask" / "statistics"))
+    expected = {"requests": 3, "shown": 2, "remembered": 1, "partly_accepted": 1, "accepted": 1, "unlikely": 1}
+    assert {name: count for name, count in record.counts.items() if count} == expected
+    assert sum(record.milliseconds.values()) == 3
 
 
 @pytest.mark.parametrize("arguments", [[None], [{"id": "x"}], [{"id": 99999}], [3, 4]])
