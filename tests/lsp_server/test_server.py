@@ -157,17 +157,19 @@ def test_after_acceptance_the_next_answer_is_looked_for_before_it_is_asked(tmp_p
 
 def test_what_became_of_suggestions_is_counted(tmp_path):
     client = LspClient(SERVER, environment={**os.environ, "XDG_STATE_HOME": str(tmp_path)})
-    (item,) = ask(client, "e = \n", 0, 4)
-    text = item["insertText"]
-    typed(client, 2, 0, 4, text[:4])
-    (rest,) = client.items(URI, 0, 8)
-    typed(client, 3, 0, 8, rest["insertText"])
-    command = item["command"]
-    client.request("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
-    assert ask(client, "unsure = \n", 0, 9) == []
-    client.request("shutdown", None)
-    client.notify("exit", None)
-    assert client.process.wait(timeout=5) == 0
+    try:
+        (item,) = ask(client, "e = \n", 0, 4)
+        typed(client, 2, 0, 4, item["insertText"][:4])
+        (rest,) = client.items(URI, 0, 8)
+        typed(client, 3, 0, 8, rest["insertText"])
+        command = item["command"]
+        client.request("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+        assert ask(client, "unsure = \n", 0, 9) == []
+        client.request("shutdown", None)
+        client.notify("exit", None)
+        assert client.process.wait(timeout=5) == 0
+    finally:
+        client.close()
     record = total(read_records(tmp_path / "unmask" / "statistics"))
     expected = {"requests": 3, "shown": 2, "remembered": 1, "partly_accepted": 1, "accepted": 1, "unlikely": 1}
     assert {name: count for name, count in record.counts.items() if count} == expected
@@ -381,7 +383,7 @@ def test_without_a_model_there_is_silence_and_one_line_in_the_log():
     try:
         assert ask(client, "x = ", 0, 4) == []
         assert ask(client, "x = ", 0, 4) == []
-        assert sum("weights.bin must be weights" in line for line in client.log) == 1
+        assert wait_until(lambda: sum("weights.bin must be weights" in line for line in client.log) == 1)
     finally:
         client.close()
 
@@ -390,8 +392,8 @@ def test_wrong_settings_are_named_once_and_do_no_harm():
     client = LspClient(SERVER, options={"deadlineMs": "soon", "modelPath": "/evil", "policy": "top_k"})
     try:
         assert ask(client, "x = ", 0, 4)
-        assert sum("modelPath" in line for line in client.log) == 1
-        assert sum("deadlineMs" in line for line in client.log) == 1
+        assert wait_until(lambda: sum("modelPath" in line for line in client.log) == 1)
+        assert wait_until(lambda: sum("deadlineMs" in line for line in client.log) == 1)
     finally:
         client.close()
 
@@ -405,7 +407,7 @@ def test_the_configuration_is_pulled_at_the_start_and_after_a_change():
         assert wait_until(lambda: ask(client, "x = ", 0, 4))
         client.open("file:///a.rs", "x = ", "rust")
         assert client.items("file:///a.rs", 0, 4) == []
-        assert sum("unknown setting 'x'" in line for line in client.log) == 1
+        assert wait_until(lambda: sum("unknown setting 'x'" in line for line in client.log) == 1)
     finally:
         client.close()
 
@@ -415,7 +417,7 @@ def test_the_configuration_is_pushed_too(client):
     for wrong in ([1], 3, {"unmask": 7}, {"unmask": {"preset": 1}}, {"unmask": {"preset": 1}}):
         client.notify("workspace/didChangeConfiguration", {"settings": wrong})
     assert client.items(URI, 0, 4)
-    assert sum("preset" in line for line in client.log) == 1
+    assert wait_until(lambda: sum("preset" in line for line in client.log) == 1)
     client.notify("workspace/didChangeConfiguration", {"settings": {"unmask": {"preset": "manual"}}})
     assert ask(client, "y = ", 0, 4) == []
 

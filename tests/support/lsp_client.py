@@ -34,8 +34,8 @@ class LspClient:
         if configuration is not None:
             capabilities["workspace"] = {"configuration": True}
         parameters = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
-        if options is not None:
-            parameters["initializationOptions"] = options
+        # on a busy machine the first answer waits long for the worker
+        parameters["initializationOptions"] = {"deadlineMs": 20_000, **(options or {})}
         self.capabilities = self.request("initialize", parameters)["capabilities"]
         self.notify("initialized", {})
 
