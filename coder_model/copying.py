@@ -16,9 +16,9 @@ import numpy as np
 LONGEST = 24
 """Tokens of a match that are compared; longer ones count as this long."""
 MATCH_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16)
-WEIGHTS = (0.09, 0.23, 0.29, 0.43, 0.52, 0.65, 0.78, 0.83)
-"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`; measured by
-`benchmarks/calibrate_copies.py`."""
+WEIGHTS = (0.03, 0.08, 0.11, 0.18, 0.25, 0.36, 0.52, 0.59)
+"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`: between
+those that `benchmarks/calibrate_copies.py` finds likeliest and those that leave most holes right (`docs/log.md`)."""
 _END = -1
 
 
