@@ -21,7 +21,7 @@ PIECE_LINES, NEAR_LINES = 16, 10
 SNIPPETS = 3
 DOCUMENTS, PIECES = 8, 200
 """Documents that pieces come from, the latest ones, and pieces of each."""
-LEAST_LIKENESS = 0.05
+LEAST_LIKENESS = 0.1
 STAY_LINES = 8
 """How far the cursor may go before another choice is made."""
 BUDGET_S = 0.008

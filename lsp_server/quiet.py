@@ -27,8 +27,8 @@ class Preset:
 
 PRESETS: dict[PresetName, Preset] = {
     "eager": Preset(before_text=True, after_deletion=True),
-    "balanced": Preset(least_probability=0.02),
-    "quiet": Preset(least_probability=0.2),
+    "balanced": Preset(least_probability=0.002),
+    "quiet": Preset(least_probability=0.05),
     "manual": Preset(automatic=False),
 }
 MANY_DELETIONS = 3

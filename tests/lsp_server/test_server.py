@@ -113,7 +113,7 @@ def test_after_a_single_deletion_there_is_silence(shared):
     ("options", "automatic", "by_hand"),
     [
         ({"preset": "manual"}, 0, 3),
-        ({"preset": "quiet"}, 0, 3),
+        ({"preset": "quiet"}, 1, 3),
         ({"preset": "eager"}, 1, 3),
         ({"languages": {"python": False}}, 0, 0),
         ({"languages": {"rust": False}}, 1, 3),
