@@ -281,19 +281,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablations.json"))
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    numbers = range(len(variants()))
+    count, tokens = len(variants()), arguments.steps * ROWS * LENGTH
     one = partial(train, arguments.corpus, arguments.steps)
     rows: list[dict[str, object]] = []
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for row in track(pool.imap(one, numbers), total=len(numbers), console=Console(stderr=True)):
+        for row in track(pool.imap(one, range(count)), total=count, console=Console(stderr=True)):
             rows.append(row)
             # after each: a run that is stopped leaves what it has
-            record = {
-                **facts(),
-                "tokens": arguments.steps * ROWS * LENGTH,
-                "parameters": "1.8 M, 4 layers x 128",
-                "rows": rows,
-            }
+            record = {**facts(), "tokens": tokens, "parameters": "1.8 M, 4 layers x 128", "rows": rows}
             arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     table = Table(*rows[0].keys())
     for row in rows:

@@ -17,8 +17,8 @@ LONGEST = 24
 """Tokens of a match that are compared; longer ones count as this long."""
 MATCH_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16)
 WEIGHTS = (0.03, 0.08, 0.11, 0.18, 0.25, 0.36, 0.52, 0.59)
-"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`: between
-those that `benchmarks/calibrate_copies.py` finds likeliest and those that leave most holes right (`docs/log.md`)."""
+"""Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`: those that left most
+held-out holes right (`docs/log.md`); `benchmarks/calibrate_copies.py` says which are likeliest."""
 _END = -1
 
 
