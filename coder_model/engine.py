@@ -17,17 +17,21 @@ from coder_model import prompt, weights
 from coder_model.copying import CopySource
 from coder_model.decoder import Decoder
 from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, fill_middle
+from coder_model.errors import ModelFileError
 from coder_model.filters import FILTERS, Surroundings
 from coder_model.gauge import DenoiseGauge
+from coder_model.known_answer import known_answer, same_answer
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions
 from coder_model.postprocess import Bounds
-from coder_model.repair import SyntaxCheck, branches
+from coder_model.repair import SyntaxCheck, branches, parsing_run
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
 from coder_model.view import View
 
+MIN_CONTEXT_TOKENS = 256
+"""With less context than this a model is not worth asking."""
 DEFAULT_MODEL = Path(__file__).parent / "default"
 ONE_TOKEN = "one_token"
 PRECISIONS: dict[str, Callable[[], torch.dtype]] = {
@@ -113,6 +117,7 @@ class Engine:
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._prefill_dtype = PRECISIONS[self.options.precision]()
         self._gauge = DenoiseGauge(self.options.min_accepted)
+        self._known_answer = math.nan
         policy = self.options.policy
         self._fill_options = FillOptions(
             policy=None if policy == ONE_TOKEN else POLICIES[policy],
@@ -138,10 +143,28 @@ class Engine:
         return cls(model, tokenizer, directory.name, options)
 
     def warm_up(self) -> None:
-        """Runs one small fill, so that the first real one pays for nothing but itself."""
+        """Runs one small fill, so that the first real one pays for nothing but itself, and notes the known answer."""
+        self._known_answer = known_answer(self._model)
         for _ in self.fill(FillRequest("warm-up", "def add(a, b):\n    return ", "\n", path="a.py")):
             pass
         self._sessions.pop("warm-up", None)
+
+    def check(self) -> None:
+        """Runs the model on the text of its known answer.
+
+        Raises:
+            ModelFileError: when it says something else than in `warm_up`: the weights in memory are damaged.
+        """
+        if not same_answer(known_answer(self._model), self._known_answer):
+            raise ModelFileError(f"the weights of {self.name} in memory are not what was loaded")
+
+    def relieve(self) -> bool:
+        """Lets go of all caches and reads half as much context from now on; False when that is too little to work."""
+        self._sessions.clear()
+        if self._budget.context // 2 < MIN_CONTEXT_TOKENS:
+            return False
+        self._budget = prompt.Budget.of(self._budget.context // 2)
+        return True
 
     @torch.inference_mode()
     def fill(self, request: FillRequest, cancelled: Callable[[], bool] = never, watch: bool = False) -> Iterator[Draft]:
@@ -189,10 +212,13 @@ class Engine:
                 yield view.draft(middle, progress)
         except DeadlineReached:
             finished = False
-        if finished and request.count > 1:
-            middles = self._ranked(middle, request.count, SyntaxCheck.of(request), view, decode)
-        elif finished and self.options.alternatives:
-            middles = [self._repaired(middle, SyntaxCheck.of(request), view, decode)]
+        syntax = SyntaxCheck.of(request)
+        if not finished:
+            middle.tokens = parsing_run(middle.tokens, view.text, syntax)
+        elif request.count > 1:
+            middles = self._ranked(middle, request.count, syntax, view, decode)
+        elif self.options.alternatives:
+            middles = [self._repaired(middle, syntax, view, decode)]
         final = view.final(middles, finished=finished)
         session.suggested = request.prefix + final.text
         yield final

@@ -1,8 +1,9 @@
-"""What travels on the worker's private pipe: length-prefixed msgpack frames of the structs below.
+"""What travels between a front and the worker: length-prefixed msgpack frames of the structs below.
 
-A frame is a 4-byte little-endian length and that many bytes of msgpack (source: the project's own format). The front
-sends `Fill` and `Cancel`; the worker sends `Ready` once, or `Broken` and exits; then for every `Fill`, in any order,
-one or more `Progress` of which the last has `draft.final`, or one `Dropped`. Imports nothing slow.
+A frame is a 4-byte little-endian length and that many bytes of msgpack (source: the project's own format). The worker
+sends `Hello` at once and `Ready` when the model is loaded, or `Broken` and exits; then for every `Fill`, in any order,
+one or more `Progress` of which the last has `draft.final`, or one `Dropped`; a `Pong` for every `Ping`, whatever the
+model does; `Resting` before it exits because nobody asked for long. Imports nothing slow.
 """
 
 from __future__ import annotations
@@ -33,6 +34,23 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
     id: int
 
 
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Asks whether the worker is alive."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """The first word of a worker."""
+
+    process_id: int
+
+
+class Pong(msgspec.Struct, frozen=True, tag=True):
+    """The worker is alive."""
+
+    passes: int | None
+    """Passes of the model begun so far, None while it has nothing to do; one that stands still is a hang."""
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The model is loaded and answers."""
 
@@ -45,6 +63,10 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
     """The worker cannot serve at all (no weights, wrong weights); it exits after this."""
 
     reason: str
+
+
+class Resting(msgspec.Struct, frozen=True, tag=True):
+    """The worker exits and frees its memory, since nobody has asked for long; start it again when somebody does."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
@@ -61,8 +83,8 @@ class Dropped(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
-ToWorker = Fill | Cancel
-FromWorker = Ready | Broken | Progress | Dropped
+ToWorker = Fill | Cancel | Ping
+FromWorker = Hello | Ready | Broken | Resting | Progress | Dropped | Pong
 
 _encoder = msgspec.msgpack.Encoder()
 to_worker = msgspec.msgpack.Decoder(ToWorker)

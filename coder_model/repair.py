@@ -7,6 +7,7 @@ where another token was nearly chosen, and takes the first middle that leaves fe
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from coder_model.opinion import Choice
 from coder_model.syntax import errors_in, language_of
 from coder_model.types import FillRequest
 
+CUTS = 6
+"""Places tried from the end of an unfinished middle: single tokens, then line ends; each costs a parse."""
 WINDOW_CHARS = 8_000
 """Text parsed on each side of the hole: milliseconds, however long the document is."""
 
@@ -45,6 +48,23 @@ class SyntaxCheck:
         """Returns the error and missing nodes above the floor, 0 for a language without a grammar."""
         found = errors_in(self.before + middle + self.after, self.language)
         return max(0, found - self.floor) if found else 0
+
+
+def parsing_run(tokens: list[int], text_of: Callable[[list[int]], str], syntax: SyntaxCheck) -> list[int]:
+    """Returns the longest start of an unfinished middle that leaves no syntax errors; empty when none is near its end.
+
+    Args:
+        tokens: decided so far.
+        text_of: their text.
+        syntax: of the surroundings.
+    """
+    whole = len(tokens)
+    texts = [text_of(tokens[:n]) for n in range(whole + 1)]
+    lines = [n for n in range(whole - 1, 0, -1) if texts[n].count("\n") < texts[n + 1].count("\n")]
+    for n in [*range(whole, max(0, whole - CUTS), -1), *lines[:CUTS]]:
+        if not syntax.errors(texts[n]):
+            return tokens[:n]
+    return []
 
 
 def branches(choices: list[Choice], count: int) -> list[list[int]]:

@@ -54,7 +54,7 @@ class FillRequest:
     speculative: bool = False
     """Nobody waits for the answer yet: every other request goes first."""
     deadline_ms: float | None = None
-    """Milliseconds from the moment the engine takes the request; then the leftmost finished run is the answer."""
+    """Milliseconds from the moment the engine takes the request; then the leftmost run that parses is the answer."""
 
     def __post_init__(self) -> None:
         for name in ("prefix", "suffix", "path"):

@@ -2,7 +2,8 @@
 
 A model directory holds `config.json`, `tokenizer.json`, and `model.safetensors` or its parts. No pickle, no code: a
 checkpoint can only be numbers. Weights are stored in bfloat16, or as int8 with a scale per row (symmetric, absolute
-maximum), and computed with in float32.
+maximum), and computed with in float32. What the weights answer to a known text is stored beside them and checked on
+loading, so that a damaged file is found before it speaks.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from torch import Tensor
 
 from coder_model.config import ModelConfig
 from coder_model.errors import ModelFileError
+from coder_model.known_answer import known_answer, same_answer
 from coder_model.model import Transformer
 from coder_model.tokenizer import CodeTokenizer
 
 WEIGHTS, CONFIG, TOKENIZER = "model*.safetensors", "config.json", "tokenizer.json"
 STORED_DTYPE = torch.bfloat16
-SCALE = ".scale"
+SCALE, KNOWN_ANSWER = ".scale", "known_answer"
 INT8_MAX = 127
 PART_BYTES = 16 << 20
 """Small enough for whatever carries them."""
@@ -35,11 +37,13 @@ def load(directory: Path) -> tuple[Transformer, CodeTokenizer]:
     """
     config = ModelConfig.load(directory / CONFIG)
     tokenizer = load_tokenizer(directory, config)
-    with torch.device("meta"):
-        model = Transformer(config)
-    tensors = _read(directory, {name: tuple(p.shape) for name, p in model.state_dict().items()})
-    model.load_state_dict(tensors, assign=True)
-    return model.eval().requires_grad_(False), tokenizer
+    stored, expected = _read(directory, _schema(config))
+    model = _model_of(stored, config, directory)
+    if expected is not None and not same_answer(found := known_answer(model), expected):
+        raise ModelFileError(
+            f"{directory}: the weights must answer {expected:.4f} to the known text, found {found:.4f}"
+        )
+    return model, tokenizer
 
 
 def load_tokenizer(directory: Path, config: ModelConfig) -> CodeTokenizer:
@@ -74,12 +78,14 @@ def save(model: Transformer, tokenizer: CodeTokenizer, directory: Path, int8: bo
             tensors[name + SCALE] = scale
         else:
             tensors[name] = tensor.to(STORED_DTYPE)
-    parts = _parts({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    answer = known_answer(_model_of(tensors, model.config, directory))
+    parts = _parts(tensors)
     for old in directory.glob(WEIGHTS):
         old.unlink()
     for number, part in enumerate(parts, 1):
         file = "model.safetensors" if len(parts) == 1 else f"model-{number:02d}-of-{len(parts):02d}.safetensors"
-        save_file(part, directory / file)
+        save_file(part, directory / file, {KNOWN_ANSWER: f"{answer:.6f}"})
     model.config.save(directory / CONFIG)
     tokenizer.save(directory / TOKENIZER)
 
@@ -97,22 +103,42 @@ def _parts(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     return parts
 
 
-def _read(directory: Path, schema: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors of a model that has exactly the schema's names and shapes, as float32."""
+def _schema(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of a model."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in Transformer(config).state_dict().items()}
+
+
+def _model_of(stored: dict[str, Tensor], config: ModelConfig, directory: Path) -> Transformer:
+    """The model that has stored tensors as its weights, in float32 and ready for inference."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    tensors = {name: _as_float(directory, name, shape, stored) for name, shape in _schema(config).items()}
+    model.load_state_dict(tensors, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _read(directory: Path, schema: dict[str, tuple[int, ...]]) -> tuple[dict[str, Tensor], float | None]:
+    """The tensors of a model that has the schema's names and shapes, and its known answer where one is stored."""
     files = sorted(directory.glob(WEIGHTS))
     if not files:
         raise ModelFileError(f"{directory} must hold the model's weights, found no {WEIGHTS}")
     stored: dict[str, Tensor] = {}
+    answer = None
     for path in files:
         try:
             with safe_open(path, "pt") as file:
+                answer = (file.metadata() or {}).get(KNOWN_ANSWER, answer)
                 for name in file.keys():  # noqa: SIM118  no mapping
                     shape = tuple(file.get_slice(name).get_shape())
                     _check_shape(path, name, shape, schema)
                     stored[name] = file.get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise ModelFileError(f"{path} must be a whole safetensors file: {error}") from error
-    return {name: _as_float(directory, name, shape, stored) for name, shape in schema.items()}
+    try:
+        return stored, None if answer is None else float(answer)
+    except ValueError as error:
+        raise ModelFileError(f"{directory}: the known answer must be a number, found {answer!r}") from error
 
 
 def _check_shape(path: Path, name: str, shape: tuple[int, ...], schema: dict[str, tuple[int, ...]]) -> None:

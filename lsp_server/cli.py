@@ -47,7 +47,7 @@ def fill(
     ] = False,
     policy: Annotated[str, typer.Option(help="threshold, entropy_bound, top_k, cosine or one_token")] = "threshold",
     steps: Annotated[int, typer.Option(help="denoise steps per block")] = 2,
-    deadline_ms: Annotated[Optional[float], typer.Option(help="then the leftmost finished run is the answer")] = None,  # noqa: UP045  typer reads it
+    deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,

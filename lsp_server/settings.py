@@ -18,7 +18,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """
 
     deadline_ms: float | None = 2000.0
-    """Milliseconds after which the leftmost finished run is the answer to an automatic request."""
+    """Milliseconds after which the leftmost run that parses is the answer to an automatic request."""
     deadline_invoked_ms: float | None = 5000.0
     """The same for a request that the user made by hand."""
     preset: PresetName = "balanced"

@@ -42,6 +42,7 @@ def _few_threads():
 def _state_of_its_own(tmp_path_factory):
     """No test writes to the home of whoever runs it; the servers that tests start inherit this."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="session")

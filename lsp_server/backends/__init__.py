@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 from coder_model.types import Draft, FillRequest
 
-State = Literal["starting", "ready", "down"]
+State = Literal["starting", "ready", "resting", "down"]
+"""`resting`: it has freed its memory, and starts when somebody asks."""
 
 
 class BackendUnavailable(Exception):

@@ -1,4 +1,4 @@
-"""The local model: `coder_model.worker` in its own process, kept alive, spoken to over its stdin and stdout."""
+"""The local model: `coder_model.worker` as a process that all windows share, started again when it dies or hangs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,33 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from coder_model import messages
-from coder_model.messages import Broken, Cancel, Dropped, Fill, FromWorker, Progress, Ready, frame
+from coder_model.messages import (
+    Broken,
+    Cancel,
+    Dropped,
+    Fill,
+    FromWorker,
+    Hello,
+    Ping,
+    Pong,
+    Progress,
+    Ready,
+    Resting,
+    frame,
+)
 from coder_model.types import Cancelled, Draft, FillRequest
 from lsp_server.backends import BackendUnavailable, State
-from lsp_server.supervisor import Backoff
+from lsp_server.backends.rendezvous import meet
+from lsp_server.supervisor import Backoff, Pulse
 
 logger = logging.getLogger(__name__)
+
+PING_S = 1.0
+"""How often a worker that owes an answer is asked whether it is alive."""
 
 _Answer = Progress | Dropped | None
 """None: the worker is gone."""
@@ -37,50 +54,50 @@ def worker_command(options: dict[str, object], model: Path | None = None) -> lis
 
 
 class WorkerBackend:
-    """Starts the worker, starts it again when it dies, and shares it among requests."""
+    """Connects to the worker, starts it again when it dies, and shares it among requests."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.reason = ""
         """Why the state is `down`."""
         self.ready: Ready | None = None
         """What the worker said of itself."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after the state has changed."""
         self._command = list(command)
         self._state: State = "starting"
         self._changed = asyncio.Event()
-        self._process: asyncio.subprocess.Process | None = None
-        self._starting: asyncio.Task[asyncio.subprocess.Process] | None = None
+        self._wanted = asyncio.Event()
+        self._writer: asyncio.StreamWriter | None = None
+        self._process_id: int | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Queue[_Answer]] = {}
         self._ids = itertools.count(1)
+        self._pulse = Pulse()
 
     @property
     def state(self) -> State:
         """Whether a fill would be answered now."""
         return self._state
 
-    @property
-    def process_id(self) -> int | None:
-        """The worker's process, if one runs."""
-        return self._process.pid if self._process and self._process.returncode is None else None
-
     async def start(self) -> None:
         """Begins to load the model; returns at once."""
         self._keeper = asyncio.create_task(self._keep_alive())
 
     async def wait_ready(self) -> None:
-        """Waits until the model answers.
+        """Waits until the model answers; wakes a worker that rests.
 
         Raises:
             BackendUnavailable: when it will not, with the reason.
         """
-        while self._state == "starting":
+        self._wanted.set()
+        while self._state in ("starting", "resting"):
             await self._changed.wait()
         if self._state == "down":
             raise BackendUnavailable(self.reason)
 
     async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:
         """Yields drafts, the last one final; see `Backend.fill`."""
-        if self._state != "ready" or not self._process or not self._process.stdin:
+        if self._state != "ready":
             raise BackendUnavailable(self.reason or "the model is loading")
         fill_id = next(self._ids)
         answers = self._answers[fill_id] = asyncio.Queue()
@@ -104,20 +121,23 @@ class WorkerBackend:
                 self._send(Cancel(fill_id))
 
     async def close(self) -> None:
-        """Ends the worker."""
+        """Lets go of the worker, which ends when nobody else uses it."""
         if self._keeper:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        if self._starting:
-            self._process = await self._starting
-            self._kill()
-            await self._process.wait()
 
     async def _keep_alive(self) -> None:
         backoff = Backoff()
         while True:
-            await self._run_once()
+            try:
+                await self._run_once()
+            except BackendUnavailable as error:
+                self.reason = str(error)
+            if self._state == "resting":
+                await self._wanted.wait()
+                self._set_state("starting")
+                continue
             wait = None if self.reason else backoff.after_death(time.monotonic())
             self._set_state("starting" if wait is not None else "down")
             if wait is None:
@@ -128,55 +148,68 @@ class WorkerBackend:
             await asyncio.sleep(wait)
 
     async def _run_once(self) -> None:
-        """One life of the worker, from its start to its death."""
-        starting = asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=Path(sys.executable).parent,
-            start_new_session=True,
-        )
-        # asyncio may wait for ever for a process whose creation is cancelled (Python 3.11)
-        self._starting = asyncio.create_task(starting)
-        self._process = await asyncio.shield(self._starting)
-        assert self._process.stdout
+        """One connection to a worker, from its start to its end."""
+        reader, self._writer = await asyncio.open_unix_connection(sock=await meet(self._command))
+        watching = asyncio.create_task(self._watch())
         try:
             while True:
-                length = messages.frame_length(await self._process.stdout.readexactly(4))
-                body = await self._process.stdout.readexactly(length)
-                self._receive(messages.from_worker.decode(body))
+                length = messages.frame_length(await reader.readexactly(4))
+                self._receive(messages.from_worker.decode(await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             # the end of the stream, or bytes that are no frame: this worker is of no more use
-            self._kill()
-            await self._process.wait()
+            pass
         finally:
+            watching.cancel()
+            self._writer.close()
+            self._writer = self._process_id = None
             if self._state == "ready":
                 self._set_state("starting")
             for answers in self._answers.values():
                 answers.put_nowait(None)
 
+    async def _watch(self) -> None:
+        """Ends a worker that owes an answer and does nothing for it."""
+        while True:
+            await asyncio.sleep(PING_S)
+            if not self._answers:
+                self._pulse = Pulse()
+            elif self._pulse.is_lost(time.monotonic()):
+                logger.error("the worker hangs, ending it")
+                self._kill()
+            else:
+                self._send(Ping())
+
     def _receive(self, message: FromWorker) -> None:
-        if isinstance(message, Ready):
-            self.ready = message
-            logger.info("model %s is ready after %.0f ms", message.model, message.load_ms)
-            self._set_state("ready")
-        elif isinstance(message, Broken):
-            self.reason = message.reason
-        elif answers := self._answers.get(message.id):
-            answers.put_nowait(message)
+        match message:
+            case Hello():
+                self._process_id = message.process_id
+            case Ready():
+                self.ready = message
+                logger.info("model %s is ready after %.0f ms", message.model, message.load_ms)
+                self._set_state("ready")
+            case Broken():
+                self.reason = message.reason
+            case Resting():
+                self._wanted.clear()
+                self._set_state("resting")
+            case Pong():
+                self._pulse.felt(message.passes, time.monotonic())
+            case Progress() | Dropped():
+                if answers := self._answers.get(message.id):
+                    answers.put_nowait(message)
 
     def _send(self, message: messages.ToWorker) -> None:
-        if self._process and self._process.stdin and self._process.returncode is None:
-            with contextlib.suppress(ConnectionError):
-                self._process.stdin.write(frame(message))
+        if self._writer:
+            self._writer.write(frame(message))
 
     def _kill(self) -> None:
         """Ends the worker's whole process group."""
-        if self._process and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process_id:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process_id, signal.SIGKILL)
 
     def _set_state(self, state: State) -> None:
         self._state = state
         self._changed.set()
         self._changed = asyncio.Event()
+        self.on_change()

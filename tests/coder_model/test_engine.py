@@ -1,5 +1,6 @@
 """The whole loop on a tiny random model: what must hold for any weights."""
 
+import copy
 import itertools
 
 import pytest
@@ -7,9 +8,11 @@ import torch
 
 from coder_model import weights
 from coder_model.engine import DEFAULT_MODEL, Engine, EngineOptions
+from coder_model.errors import ModelFileError
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES
 from coder_model.postprocess import Bounds
+from coder_model.repair import SyntaxCheck, parsing_run
 from coder_model.syntax import errors_in
 from coder_model.types import Cancelled, FillRequest, InvalidInput, Snippet
 
@@ -174,6 +177,40 @@ def test_at_the_deadline_the_leftmost_run_is_the_answer(model, tokenizer):
     assert not cut.finished
     assert cut.final
     assert whole.text.startswith(cut.text)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kept"),
+    [
+        (["a", " = ", "b"], 3),
+        (["a", " = ", "f(", "b"], 1),
+        (["a = 1\n", "b = f(2,\n", "  3,\n", " 4,\n", "5,\n", "6,\n", "7,\n", "8"], 1),
+        (["f(", "g(", "h(", "i(", "j(", "k(", "l("], 0),
+        ([], 0),
+    ],
+)
+def test_an_unfinished_middle_is_cut_where_it_parses(tokens, kept):
+    syntax = SyntaxCheck("", "\n", "python")
+    run = parsing_run(list(range(len(tokens))), lambda ids: "".join(tokens[i] for i in ids).rstrip(), syntax)
+    assert len(run) == kept
+
+
+def test_damaged_weights_in_memory_are_found(model, tokenizer):
+    made = engine(copy.deepcopy(model), tokenizer)
+    made.warm_up()
+    made.check()
+    made._model.embed_tokens.weight[:, 3] *= -1
+    with pytest.raises(ModelFileError, match="the weights of tiny in memory are not what was loaded"):
+        made.check()
+
+
+def test_relief_halves_the_context_until_it_is_too_small_to_be_worth_it(tokenizer):
+    made = Engine(*weights.load(DEFAULT_MODEL))
+    last(made, DOCUMENT * 40 + "x = total(")
+    assert [made.relieve() for _ in range(3)] == [True, True, False]
+    assert not made._sessions
+    assert last(made, DOCUMENT * 40 + "x = total(").final
+    assert max(len(session.decoder.tokens) for session in made._sessions.values()) <= 256
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -77,6 +77,25 @@ def test_a_foreign_file_is_refused(copy):
     refuse(copy, "must be a whole safetensors file")
 
 
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_bit_that_has_flipped_is_found(model, tokenizer, tmp_path, int8):
+    weights.save(model, tokenizer, tmp_path, int8)
+    data = bytearray((tmp_path / "model.safetensors").read_bytes())
+    tensor = load_file(tmp_path / "model.safetensors")["norm.weight"].view(torch.uint8).numpy().tobytes()
+    at = data.index(tensor) + 1
+    # the highest bit of an exponent
+    data[at] ^= 0x40
+    (tmp_path / "model.safetensors").write_bytes(data)
+    refuse(tmp_path, "the weights must answer .* to the known text, found")
+
+
+def test_weights_without_a_known_answer_are_taken(copy):
+    save_file(load_file(copy / "model.safetensors"), copy / "model.safetensors")
+    Engine.load(copy)
+    save_file(load_file(copy / "model.safetensors"), copy / "model.safetensors", {"known_answer": "forty-two"})
+    refuse(copy, "the known answer must be a number, found 'forty-two'")
+
+
 def test_a_tensor_too_many_is_named(copy):
     tensors = load_file(copy / "model.safetensors")
     save_file({**tensors, "extra.weight": torch.zeros(1)}, copy / "model.safetensors")

@@ -1,48 +1,100 @@
 import contextlib
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import wait_until
 
 from coder_model import messages
-from coder_model.messages import Broken, Cancel, Dropped, Fill, Progress, Ready, frame
+from coder_model.mailbox import Job, Mailbox
+from coder_model.messages import Broken, Cancel, Dropped, Fill, Hello, Ping, Pong, Progress, Ready, Resting, frame
 from coder_model.types import FillRequest
-from coder_model.worker import Mailbox
 
 FAKE = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_worker.py")]
 
 
-def request(session, prefix="x"):
-    return FillRequest(session, prefix, "")
+def request(session, prefix="x", **more):
+    return FillRequest(session, prefix, "", **more)
 
 
-class Client:
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([*FAKE, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+class Worker:
+    """A worker process and its socket."""
 
-    def send(self, *sent):
-        self.process.stdin.write(b"".join(frame(message) for message in sent))
-        self.process.stdin.flush()
+    def __init__(self, folder, command):
+        self.path = folder / "worker"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.path))
+            listener.listen()
+            number = listener.fileno()
+            self.process = subprocess.Popen([*command, "--listener", str(number)], pass_fds=[number])
+        self._windows = []
 
-    def receive(self):
-        return messages.from_worker.decode(messages.read_body(self.process.stdout))
+    def window(self):
+        made = Window(self.path)
+        self._windows.append(made)
+        return made
 
     def close(self):
         self.process.kill()
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+        for window in self._windows:
+            window.close()
+
+
+class Window:
+    def __init__(self, path):
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.settimeout(20)
+        self._connection.connect(str(path))
+        self._stream = self._connection.makefile("rb")
+
+    def send(self, *sent):
+        self.send_raw(b"".join(frame(message) for message in sent))
+
+    def send_raw(self, data):
+        self._connection.sendall(data)
+
+    def receive(self):
+        body = messages.read_body(self._stream)
+        return None if body is None else messages.from_worker.decode(body)
+
+    def close(self):
+        self._stream.close()
+        with contextlib.suppress(OSError):
+            self._connection.close()
 
 
 @pytest.fixture
-def client():
-    made = Client()
+def start(tmp_path):
+    started = []
+
+    def make(*arguments, command=FAKE):
+        started.append(Worker(tmp_path, [*command, *arguments]))
+        return started[-1]
+
+    yield make
+    for worker in started:
+        worker.close()
+
+
+@pytest.fixture
+def worker(start):
+    return start()
+
+
+@pytest.fixture
+def client(worker):
+    return ready(worker)
+
+
+def ready(worker):
+    made = worker.window()
+    assert made.receive() == Hello(worker.process.pid)
     assert isinstance(made.receive(), Ready)
-    yield made
-    made.close()
+    return made
 
 
 def test_a_fill_is_answered_by_its_final_draft(client):
@@ -78,6 +130,18 @@ def test_sessions_do_not_disturb_each_other(client):
     assert [client.receive().id for _ in range(2)] == [1, 2]
 
 
+def test_the_same_document_in_two_windows_is_two_sessions(worker):
+    windows = [ready(worker), ready(worker)]
+    for window in windows:
+        window.send(Fill(1, request("s", "slow")))
+    windows[0].send(Cancel(1))
+    windows[1].send(Cancel(1))
+    assert [window.receive() for window in windows] == [Dropped(1), Dropped(1)]
+    for window in windows:
+        window.send(Fill(2, request("s")))
+    assert all(window.receive().draft.final for window in windows)
+
+
 def test_a_failed_fill_says_where_but_never_quotes_the_text(client):
     client.send(Fill(1, request("s", "wrong")))
     answer = client.receive()
@@ -87,57 +151,117 @@ def test_a_failed_fill_says_where_but_never_quotes_the_text(client):
     assert client.receive().draft.final
 
 
-def test_it_ends_with_its_parent(client):
-    client.send(Fill(1, request("s", "slow")))
+def test_without_memory_it_is_tried_with_less_context_and_then_given_up(client):
+    client.send(Fill(1, request("s", "huge")))
+    assert client.receive().draft.final
+    client.send(Fill(2, request("s", "too huge")))
+    assert client.receive().error.startswith("MemoryError in fake_worker.py:")
+    client.send(Fill(3, request("s")))
+    assert client.receive().draft.final
+
+
+def test_it_says_whether_it_is_alive_while_the_model_works(client):
+    client.send(Ping())
+    assert client.receive() == Pong(None)
+    client.send(Fill(1, request("s", "hang")))
     time.sleep(0.1)
-    client.process.stdin.close()
-    assert client.process.wait(timeout=3) == 0
+    client.send(Ping(), Ping())
+    first, second = client.receive(), client.receive()
+    assert first == second
+    assert first.passes > 0
 
 
-def test_an_engine_that_cannot_be_made_is_reported():
-    client = Client("--broken")
-    assert client.receive() == Broken("weights.bin must be weights")
-    assert client.process.wait(timeout=3) == 1
-    client.close()
+def test_it_ends_with_its_last_window(worker):
+    first, second = ready(worker), ready(worker)
+    first.send(Fill(1, request("s", "slow")))
+    time.sleep(0.1)
+    first.close()
+    second.send(Fill(1, request("s")))
+    assert second.receive().draft.final
+    second.close()
+    assert worker.process.wait(timeout=3) == 0
+    assert not worker.path.exists()
 
 
-def test_the_real_engine_runs_in_a_worker(model_directory):
-    command = [sys.executable, "-P", "-m", "coder_model.worker", "--model", str(model_directory)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        ready = messages.from_worker.decode(messages.read_body(process.stdout))
-        assert isinstance(ready, Ready)
-        process.stdin.write(frame(Fill(1, FillRequest("s", "def f(", ")"))))
-        process.stdin.flush()
-        answer = messages.from_worker.decode(messages.read_body(process.stdout))
-        assert answer.draft.final
-    finally:
-        process.kill()
-        process.communicate()
+def test_it_ends_when_its_only_window_goes_before_it_asks(start):
+    worker = start()
+    ready(worker).close()
+    assert worker.process.wait(timeout=3) == 0
+
+
+def test_it_frees_its_memory_when_nobody_asks(start):
+    worker = start("--idle-seconds", "0.3")
+    window = ready(worker)
+    assert window.receive() == Resting()
+    assert window.receive() is None
+    assert worker.process.wait(timeout=3) == 0
+    assert not worker.path.exists()
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x03\0\0\0abc", b"\x00\0\0\0"])
+def test_a_window_that_talks_nonsense_is_turned_out_and_the_others_stay(worker, data):
+    good, bad = ready(worker), ready(worker)
+    bad.send_raw(data)
+    assert bad.receive() is None
+    good.send(Fill(1, request("s")))
+    assert good.receive().draft.final
+
+
+def test_an_engine_that_cannot_be_made_is_reported(start):
+    worker = start("--broken")
+    window = worker.window()
+    assert isinstance(window.receive(), Hello)
+    assert window.receive() == Broken("weights.bin must be weights")
+    assert worker.process.wait(timeout=3) == 1
+    assert wait_until(lambda: not worker.path.exists())
+
+
+def test_the_real_engine_runs_in_a_worker(start, model_directory):
+    command = [sys.executable, "-P", "-m", "coder_model.worker"]
+    window = ready(start("--model", str(model_directory), command=command))
+    window.send(Fill(1, FillRequest("s", "def f(", ")")))
+    assert window.receive().draft.final
+
+
+def put(mailbox, number, session, client="w", **more):
+    return [job.fill.id for job in mailbox.put(Job(client, Fill(number, request(session, **more))))]
 
 
 def test_a_mailbox_keeps_the_order_of_sessions():
     mailbox = Mailbox()
-    assert mailbox.put(Fill(1, request("a"))) == []
-    assert mailbox.put(Fill(2, request("b"))) == []
-    assert mailbox.put(Fill(3, request("a"))) == [1]
-    assert [mailbox.take().id, mailbox.take().id] == [2, 3]
+    assert put(mailbox, 1, "a") == []
+    assert put(mailbox, 2, "b") == []
+    assert put(mailbox, 3, "a") == [1]
+    assert [mailbox.take().fill.id, mailbox.take().fill.id] == [2, 3]
     assert not mailbox.unwanted()
-    assert mailbox.cancel(3) == []
+    assert mailbox.cancel("other", 3) == []
+    assert not mailbox.unwanted()
+    assert mailbox.cancel("w", 3) == []
     assert mailbox.unwanted()
 
 
 def test_what_nobody_waits_for_comes_last_and_gives_way():
     mailbox = Mailbox()
-    ahead = FillRequest("a", "x", "", speculative=True)
-    mailbox.put(Fill(1, ahead))
-    mailbox.put(Fill(2, request("b")))
-    assert mailbox.take().id == 2
-    assert mailbox.take().id == 1
-    mailbox.put(Fill(3, FillRequest("c", "x", "", speculative=True)))
+    put(mailbox, 1, "a", speculative=True)
+    put(mailbox, 2, "b")
+    assert mailbox.take().fill.id == 2
+    assert mailbox.take().fill.id == 1
+    put(mailbox, 3, "c", speculative=True)
     assert not mailbox.unwanted()
-    mailbox.put(Fill(4, request("d")))
+    put(mailbox, 4, "d")
     assert mailbox.unwanted()
+
+
+def test_a_window_that_leaves_takes_its_requests_along():
+    mailbox = Mailbox()
+    put(mailbox, 1, "a", client="x")
+    mailbox.take()
+    put(mailbox, 2, "b", client="x")
+    put(mailbox, 3, "c", client="y")
+    mailbox.leave("x")
+    assert mailbox.unwanted()
+    assert mailbox.take().fill.id == 3
+    assert mailbox.take(0.01) is None
 
 
 def test_a_frame_that_is_not_ours_is_refused():

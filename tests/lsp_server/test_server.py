@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -347,45 +346,6 @@ def test_an_answer_for_an_older_text_is_not_given(client):
     with pytest.raises(RequestFailed) as failed:
         client.finish(started, timeout=10)
     assert failed.value.code == MODIFIED
-
-
-def test_a_killed_worker_is_back_within_three_seconds(client):
-    assert ask(client, "x = ", 0, 4)
-    os.kill(worker_of(client), signal.SIGKILL)
-    end = time.monotonic() + 3
-    items = []
-    while not items and time.monotonic() < end:
-        items = client.items(URI, 0, 4)
-    assert items
-
-
-def test_a_fill_that_kills_the_worker_is_silence(client):
-    assert ask(client, "crash", 0, 5) == []
-    assert client.process.poll() is None
-
-
-def test_a_failure_of_the_model_is_silence_and_the_log_holds_no_text(client):
-    assert ask(client, "wrong_password = 'hunter2'", 0, 26) == []
-    assert ask(client, "x = ", 0, 4)
-    assert not any("hunter2" in line for line in client.log)
-
-
-def test_while_the_model_loads_a_request_waits_no_longer_than_its_deadline():
-    client = LspClient([*SERVER, "--slow-start"], options={"deadlineMs": 50})
-    try:
-        assert ask(client, "x = ", 0, 4) == []
-    finally:
-        client.close()
-
-
-def test_without_a_model_there_is_silence_and_one_line_in_the_log():
-    client = LspClient([*SERVER, "--broken"])
-    try:
-        assert ask(client, "x = ", 0, 4) == []
-        assert ask(client, "x = ", 0, 4) == []
-        assert wait_until(lambda: sum("weights.bin must be weights" in line for line in client.log) == 1)
-    finally:
-        client.close()
 
 
 def test_wrong_settings_are_named_once_and_do_no_harm():

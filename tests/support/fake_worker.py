@@ -1,17 +1,19 @@
 """A worker with an engine of some lines: echoes the end of the prefix.
 
-In the cursor's line `slow` sleeps, `crash` dies, `wrong` raises, `silent` finds blanks, `unsure` doubts, and
-`snippets` says what was shown beside the document.
+In the cursor's line `slow` sleeps, `hang` never comes back, `crash` dies, `wrong` raises, `huge` needs more memory than
+there is until the engine has been relieved, `silent` finds blanks, `unsure` doubts, and `snippets` says what was shown
+beside the document.
 """
 
+import argparse
 import os
 import random
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from coder_model.types import Cancelled, Draft
-from coder_model.worker import serve
+from coder_model.worker import listener_at, serve
 
 SLOWEST_S = float(os.environ.get("UNMASK_TEST_SLOWEST_S", "0"))
 """A fill takes a random time up to this."""
@@ -22,14 +24,27 @@ FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
 class FakeEngine:
     name = "fake"
     parameters = 1
+    relieved = 0
 
     def warm_up(self):
         pass
+
+    def check(self):
+        pass
+
+    def relieve(self):
+        self.relieved += 1
+        return self.relieved < 3
 
     def fill(self, request, cancelled, watch):
         line = request.prefix.rsplit("\n", 1)[-1]
         if "crash" in line:
             os._exit(3)
+        if "hang" in line:
+            cancelled()
+            time.sleep(600)
+        if "huge" in line and self.relieved < (9 if "too huge" in line else 2):
+            raise MemoryError
         if "wrong" in line:
             raise ValueError("a secret: " + line)
         pause = 0.02 if "slow" in line else random.uniform(0, SLOWEST_S) / 2
@@ -55,13 +70,23 @@ class FakeEngine:
         yield Draft(text, final=True, confidence=confidence, steps=2, tokens=3, elapsed_ms=1.0, others=others)
 
 
-def make():
-    if "--broken" in sys.argv:
+def make(arguments):
+    if arguments.broken:
         raise ValueError("weights.bin must be weights")
-    if "--slow-start" in sys.argv:
+    if arguments.slow_start:
         time.sleep(1.5)
     return FakeEngine()
 
 
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--broken", action="store_true")
+    parser.add_argument("--slow-start", action="store_true")
+    parser.add_argument("--idle-seconds", type=float, default=300)
+    parser.add_argument("--listener", type=int)
+    arguments = parser.parse_args()
+    os._exit(serve(partial(make, arguments), listener_at(arguments.listener), arguments.idle_seconds))
+
+
 if __name__ == "__main__":
-    os._exit(serve(make, sys.stdin.buffer, sys.stdout.buffer))
+    main()

@@ -3,8 +3,10 @@
 import contextlib
 import itertools
 import json
+import os
 import queue
 import subprocess
+import tempfile
 import threading
 
 
@@ -16,8 +18,18 @@ class RequestFailed(Exception):
 
 class LspClient:
     def __init__(
-        self, command, encodings=("utf-16",), options=None, process_id=None, environment=None, configuration=None
+        self,
+        command,
+        encodings=("utf-16",),
+        options=None,
+        process_id=None,
+        environment=None,
+        configuration=None,
+        runtime=None,
     ):
+        # a worker of its own, unless the test wants one that is shared
+        self._runtime = None if runtime else tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True)
+        environment = {**(environment or os.environ), "XDG_RUNTIME_DIR": str(runtime or self._runtime.name)}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
@@ -94,6 +106,8 @@ class LspClient:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+        if self._runtime:
+            self._runtime.cleanup()
 
     def _read(self):
         out = self.process.stdout
