@@ -20,7 +20,7 @@ from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, 
 from coder_model.errors import ModelFileError
 from coder_model.filters import FILTERS, Surroundings
 from coder_model.gauge import DenoiseGauge
-from coder_model.known_answer import known_answer, same_answer
+from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions
@@ -155,7 +155,7 @@ class Engine:
         Raises:
             ModelFileError: when it says something else than in `warm_up`: the weights in memory are damaged.
         """
-        if not same_answer(known_answer(self._model), self._known_answer):
+        if not same_answer(known_answer(self._model), self._known_answer, ON_THE_SAME):
             raise ModelFileError(f"the weights of {self.name} in memory are not what was loaded")
 
     def relieve(self) -> bool:
