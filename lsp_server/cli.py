@@ -16,6 +16,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 BAD_INPUT = 2
+_Model = Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")]  # noqa: UP045
 
 
 def main() -> None:
@@ -30,7 +31,8 @@ def unmask() -> None:
 
 @app.command()
 def lsp(
-    model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
+    model: _Model = None,
+    _: Annotated[bool, typer.Option("--stdio", hidden=True, help="what many clients add, and the only way")] = True,
 ) -> None:
     """Start the language server on stdin and stdout; editors call this."""
     from lsp_server.server import run, worker_backend
@@ -51,7 +53,7 @@ def fill(
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
-    model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
+    model: _Model = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Print the suggestion at a place of a file."""
@@ -69,7 +71,7 @@ def fill(
 
 @app.command()
 def doctor(
-    model: Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")] = None,  # noqa: UP045
+    model: _Model = None,
 ) -> None:
     """Check this installation, and say what is wrong with it."""
     from lsp_server.doctor import examine

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass, replace
 
 from coder_model.holes import WINDOW_AFTER, WINDOW_BEFORE, hole_at
@@ -104,6 +106,8 @@ class Completer:
         self, documents: Documents, backend: Backend, context: Context, settings: Settings, statistics: Statistics
     ) -> None:
         self.settings = settings
+        self.quiet_until = -math.inf
+        """Seconds of the monotonic clock until which nothing is offered unasked."""
         self._documents, self._backend, self._context = documents, backend, context
         self._counts = statistics.counts
         self._recent = Recent()
@@ -182,8 +186,8 @@ class Completer:
         return found or await self._begin(place).suggestions()
 
     def _is_on(self, document: Document, invoked: bool) -> bool:
-        offered = invoked or PRESETS[self.settings.preset].automatic
-        wanted = offered and self.settings.languages.get(document.language, True)
+        automatic = PRESETS[self.settings.preset].automatic and time.monotonic() >= self.quiet_until
+        wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
         return wanted and self._context.privacy.may_complete(document.uri)
 
     def _remembered(self, place: _Place) -> list[Suggestion]:

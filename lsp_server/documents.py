@@ -47,6 +47,10 @@ class Document:
         """The whole text."""
         return "".join(self.lines)
 
+    def holds(self, text: str) -> bool:
+        """Returns whether this is the document's text, as an editor has it."""
+        return self.text == join_surrogates(text)
+
     def replace_all(self, text: str) -> None:
         """Takes a new text."""
         self.deletions = 0

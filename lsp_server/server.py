@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
@@ -26,11 +27,15 @@ from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
 from lsp_server.statistics import Statistics
+from lsp_server.status import Announcer
 
 logger = logging.getLogger(__name__)
 
 ACCEPTED = "unmask.accepted"
 """Command of every item: the client runs it after accepting, which is the only sign of it in the protocol."""
+SNOOZE = "unmask.snooze"
+"""Command: quiet for so many minutes."""
+SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
 """Of the client's configuration."""
 PARENT_CHECK_S, SAVE_S = 2.0, 60.0
@@ -85,6 +90,7 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     """Returns a server with its handlers registered."""
     server = UnmaskServer(make_backend)
     completers: list[Completer] = []
+    announcer = Announcer(server)
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
@@ -98,8 +104,25 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
         if server.backend:
+            server.backend.on_change = tell
             await server.backend.start()
+            tell()
         await pull_configuration()
+
+    def tell() -> None:
+        left = completers[0].quiet_until - time.monotonic()
+        until = datetime.now() + timedelta(seconds=left) if left > 0 else None
+        if server.backend:
+            announcer.tell(server.backend.state, server.backend.reason, until)
+
+    @server.command(SNOOZE)
+    def snooze(*arguments: Any) -> None:
+        """Offers nothing unasked for some minutes; 0 ends that."""
+        minutes = arguments[0] if arguments else SNOOZE_MINUTES
+        if isinstance(minutes, (int, float)) and 0 <= minutes <= MAX_SNOOZE_MINUTES:
+            completers[0].quiet_until = time.monotonic() + 60 * minutes
+            tell()
+            asyncio.get_running_loop().call_later(60 * minutes + 0.1, tell)
 
     async def pull_configuration() -> None:
         workspace = server.client_capabilities.workspace
@@ -138,6 +161,15 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         document.version = params.text_document.version
         server.documents.touch(document.uri)
 
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=True))
+    def did_save(params: types.DidSaveTextDocumentParams) -> None:
+        document = server.documents.get(params.text_document.uri)
+        if document and params.text is not None and not document.holds(params.text):
+            # the editor is right; what was lost would shift every later edit
+            logger.error("the copy of a document differed from the editor's")
+            server.statistics.counts["desynchronised"] += 1
+            document.replace_all(params.text)
+
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         completers[0].forget(params.text_document.uri)
@@ -165,11 +197,11 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         return reply
 
     @server.command(ACCEPTED)
-    def accepted(facts: Any = None, *_: Any) -> None:
+    def accepted(*arguments: Any) -> None:
         """Runs in the client's name after it accepted an item."""
-        made = facts.get("id") if isinstance(facts, dict) else None
-        if isinstance(made, int):
-            completers[0].accepted(made)
+        match arguments:
+            case ({"id": int(made)}, *_):
+                completers[0].accepted(made)
 
     return server
 

@@ -24,7 +24,8 @@ class Record(msgspec.Struct):
     """What one server saw; records add up."""
 
     counts: dict[str, int] = {}
-    """`requests`, `shown`, `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`, and `filter:NAME`."""
+    """`requests`, `shown`, `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`, `desynchronised`, and
+    `filter:NAME`."""
     milliseconds: dict[int, int] = {}
     """Requests by bucket: bucket b holds those below 2 ** (b / STEPS_PER_DOUBLING) ms."""
 
@@ -107,5 +108,7 @@ def report(record: Record) -> list[str]:
     lines += [line(name.replace("_", " "), counts[name], "shown") for name in ("accepted", "partly_accepted")]
     lines.append(line(f"kept after {KEPT_AFTER_S:.0f} s", counts["kept"], "accepted"))
     lines.append("request to reply  " + ", ".join(f"p{q} {record.percentile(q):.0f} ms" for q in (50, 95, 99)))
+    if counts["desynchronised"]:
+        lines.append(f"{'texts that differed from the editor at save':<44}{counts['desynchronised']:>8}")
     lines += [f"{name:<26}{count:>8}" for name, count in sorted(counts.items()) if name.startswith("filter:")]
     return lines

@@ -139,11 +139,12 @@ class WorkerBackend:
                 self._set_state("starting")
                 continue
             wait = None if self.reason else backoff.after_death(time.monotonic())
-            self._set_state("starting" if wait is not None else "down")
             if wait is None:
                 self.reason = self.reason or "the worker died too often"
                 logger.error("no model: %s", self.reason)
+                self._set_state("down")
                 return
+            self._set_state("starting")
             logger.warning("the worker went away, starting it again in %s s", wait)
             await asyncio.sleep(wait)
 

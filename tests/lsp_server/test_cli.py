@@ -13,7 +13,9 @@ UNMASK = [sys.executable, "-P", "-c", "from lsp_server.cli import main; main()"]
 
 
 def unmask(*arguments, cwd=None):
-    return subprocess.run([*UNMASK, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(
+        [*UNMASK, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd
+    )
 
 
 @pytest.fixture
@@ -120,6 +122,12 @@ def test_doctor_says_what_is_wrong(tmp_path, model_directory):
     bad = unmask("doctor", "--model", tmp_path)
     assert bad.returncode == 1
     assert "wrong" in bad.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--stdio"]], ids=["plain", "as many clients start it"])
+def test_the_language_server_starts_and_ends_with_its_input(arguments):
+    done = unmask("lsp", *arguments)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_train_and_eval_have_their_own_help():

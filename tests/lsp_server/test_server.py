@@ -175,7 +175,7 @@ def test_what_became_of_suggestions_is_counted(tmp_path):
     assert sum(record.milliseconds.values()) == 3
 
 
-@pytest.mark.parametrize("arguments", [[None], [{"id": "x"}], [{"id": 99999}], [3, 4]])
+@pytest.mark.parametrize("arguments", [[], [None], [{"id": "x"}], [{"id": 99999}], [3, 4]])
 def test_an_acceptance_that_means_nothing_does_no_harm(shared, arguments):
     shared.request("workspace/executeCommand", {"command": "unmask.accepted", "arguments": arguments})
     assert ask(shared, "x = ", 0, 4)

@@ -42,7 +42,11 @@ class LspClient:
         self._ids, self._waiting = itertools.count(1), {}
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._read_log, daemon=True).start()
-        capabilities = {"general": {"positionEncodings": list(encodings)}, "textDocument": {"inlineCompletion": {}}}
+        capabilities = {
+            "window": {"workDoneProgress": True},
+            "general": {"positionEncodings": list(encodings)},
+            "textDocument": {"inlineCompletion": {}},
+        }
         if configuration is not None:
             capabilities["workspace"] = {"configuration": True}
         parameters = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
@@ -122,6 +126,8 @@ class LspClient:
             message = json.loads(out.read(length))
             if message.get("method") == "workspace/configuration":
                 self.send({"id": message["id"], "result": [self.configuration]})
+            elif message.get("method") == "window/workDoneProgress/create":
+                self.send({"id": message["id"], "result": None})
             elif "method" in message:
                 self.notifications.append(message)
             else:

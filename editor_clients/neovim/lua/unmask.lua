@@ -66,4 +66,11 @@ function M.accept_line()
   end)
 end
 
+--- Offers nothing unasked for some minutes (ten when none are named); 0 ends that.
+function M.snooze(minutes)
+  for _, client in ipairs(vim.lsp.get_clients({ name = 'unmask' })) do
+    client:exec_cmd({ title = 'Snooze', command = 'unmask.snooze', arguments = { minutes } })
+  end
+end
+
 return M

@@ -1,24 +1,29 @@
 // Starts the server, shows its state, and passes the user's settings on. Everything else is the server's.
 import * as vscode from 'vscode';
-import { LanguageClient, State, TransportKind } from 'vscode-languageclient/node';
+import { LanguageClient, State } from 'vscode-languageclient/node';
 
-const SNOOZE_MINUTES = 10;
 const LANGUAGES = ['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'];
 
 let client: LanguageClient | undefined;
 let status: vscode.StatusBarItem;
-let quietUntil = 0;
-let wake: NodeJS.Timeout | undefined;
+let quiet = false;
+
+/** What the server says of itself. */
+interface Status {
+  kind: 'Normal' | 'Error' | 'Inactive';
+  busy: boolean;
+  message: string;
+}
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   status = vscode.window.createStatusBarItem('unmask', vscode.StatusBarAlignment.Right, 90);
   status.name = 'unmask';
-  status.command = 'unmask.snooze';
+  status.command = 'unmask.toggle';
   status.show();
   context.subscriptions.push(
     status,
     vscode.commands.registerCommand('unmask.restart', restart),
-    vscode.commands.registerCommand('unmask.snooze', snooze),
+    vscode.commands.registerCommand('unmask.toggle', toggle),
     vscode.workspace.onDidChangeConfiguration(async (event) => {
       if (event.affectsConfiguration('unmask.command')) {
         await restart();
@@ -29,7 +34,6 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 }
 
 export async function deactivate(): Promise<void> {
-  clearTimeout(wake);
   await client?.stop();
 }
 
@@ -42,7 +46,7 @@ async function start(): Promise<void> {
   client = new LanguageClient(
     'unmask',
     'unmask',
-    { command, args, transport: TransportKind.stdio },
+    { command, args },
     {
       documentSelector: LANGUAGES.map((language) => ({ language })),
       // an error of the server is a state, never a popup
@@ -51,12 +55,15 @@ async function start(): Promise<void> {
       initializationOptions: settings(),
       middleware: {
         workspace: { configuration: async (parameters) => parameters.items.map(() => settings()) },
-        provideInlineCompletionItems: (document, position, context, token, next) =>
-          Date.now() < quietUntil ? [] : next(document, position, context, token),
       },
     },
   );
-  client.onDidChangeState(({ newState }) => showState(newState));
+  client.onDidChangeState(({ newState }) => {
+    if (newState === State.Stopped) {
+      show('$(warning) unmask', 'the server is not running; `unmask doctor` in a terminal says why');
+    }
+  });
+  client.onNotification('didChangeStatus', showStatus);
   try {
     await client.start();
   } catch (error) {
@@ -77,26 +84,18 @@ function settings(): object {
   return { preset, reach, languages, deadlineMs };
 }
 
-function snooze(): void {
-  const asleep = Date.now() < quietUntil;
-  quietUntil = asleep ? 0 : Date.now() + SNOOZE_MINUTES * 60_000;
-  clearTimeout(wake);
-  if (!asleep) {
-    wake = setTimeout(() => showState(client?.state ?? State.Stopped), SNOOZE_MINUTES * 60_000);
+/** Quiet for a while, or no longer. */
+async function toggle(): Promise<void> {
+  if (client?.state === State.Running) {
+    const parameters = { command: 'unmask.snooze', arguments: quiet ? [0] : [] };
+    await client.sendRequest('workspace/executeCommand', parameters).catch(() => undefined);
   }
-  showState(client?.state ?? State.Stopped);
 }
 
-function showState(state: State): void {
-  if (state === State.Stopped) {
-    show('$(warning) unmask', 'the server is not running; "unmask doctor" in a terminal says why');
-  } else if (state === State.Starting) {
-    show('$(loading~spin) unmask', 'starting');
-  } else if (Date.now() < quietUntil) {
-    show('$(bell-slash) unmask', `quiet until ${new Date(quietUntil).toLocaleTimeString()}; click to end it`);
-  } else {
-    show('$(sparkle) unmask', `on, click to be left alone for ${SNOOZE_MINUTES} minutes`);
-  }
+function showStatus({ kind, busy, message }: Status): void {
+  quiet = kind === 'Inactive';
+  const icon = busy ? 'loading~spin' : { Normal: 'sparkle', Error: 'warning', Inactive: 'bell-slash' }[kind];
+  show(`$(${icon}) unmask`, `${message}; a click ${quiet ? 'ends that' : 'keeps it quiet for ten minutes'}`);
 }
 
 function show(text: string, tooltip: string): void {

@@ -73,7 +73,10 @@ try {
   await page.keyboard.press('Enter');
   await page.waitForSelector('.monaco-editor .view-lines', { timeout: 60_000 });
   const item = page.locator('[id="unmask.unmask"], [aria-label*="unmask"]').first();
-  await until(async () => /sparkle/.test(await item.innerHTML()), 'the status item to say that it is on');
+  await until(async () => {
+    seen.tooltip = await item.getAttribute('aria-label');
+    return /sparkle/.test(await item.innerHTML());
+  }, 'the status item to say that it is on');
   seen.status = true;
   await page.click('.monaco-editor .view-lines');
   await page.keyboard.type('x = ', { delay: 60 });

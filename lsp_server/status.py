@@ -1,0 +1,73 @@
+"""What the person is told of the model: one status, and progress while it loads. Never a popup.
+
+The status is a notification `didChangeStatus` with `busy`, `message` and `kind`, as the clients of Copilot's language
+server read it (copilot-language-server-release, README, "Status"); others pass it over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from datetime import datetime
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from lsp_server.backends import State
+
+STATUS = "didChangeStatus"
+
+
+def status_of(state: State, reason: str, quiet_until: datetime | None) -> dict[str, Any]:
+    """Returns the parameters of the notification.
+
+    Args:
+        state: of the model.
+        reason: why it is down.
+        quiet_until: local time until which nothing is offered unasked, if that was wanted.
+    """
+    if state == "down":
+        return {"kind": "Error", "busy": False, "message": f"no model: {reason}; `unmask doctor` examines it"}
+    if quiet_until:
+        return {"kind": "Inactive", "busy": False, "message": f"quiet until {quiet_until:%H:%M}"}
+    if state == "starting":
+        return {"kind": "Normal", "busy": True, "message": "the model is loading"}
+    return {"kind": "Normal", "busy": False, "message": "on"}
+
+
+class Announcer:
+    """Tells the client what has changed."""
+
+    def __init__(self, server: LanguageServer) -> None:
+        self._server = server
+        self._told: dict[str, Any] = {}
+        self._tokens = itertools.count(1)
+        self._progress: asyncio.Task[None] | None = None
+        self._loaded = asyncio.Event()
+
+    def tell(self, state: State, reason: str, quiet_until: datetime | None) -> None:
+        """Sends the status when it differs from the last one, and shows progress while the model loads."""
+        status = status_of(state, reason, quiet_until)
+        if status != self._told:
+            self._told = status
+            self._server.protocol.notify(STATUS, status)
+        if state == "starting" and self._progress is None:
+            self._loaded.clear()
+            self._progress = asyncio.create_task(self._show_progress())
+        elif state != "starting":
+            self._loaded.set()
+
+    async def _show_progress(self) -> None:
+        window = self._server.client_capabilities.window
+        if window and window.work_done_progress:
+            progress, token = self._server.work_done_progress, f"unmask-{next(self._tokens)}"
+            with contextlib.suppress(JsonRpcException):
+                await progress.create_async(token)
+                progress.begin(token, types.WorkDoneProgressBegin(title="unmask", message="loading the model"))
+                await self._loaded.wait()
+                progress.end(token, types.WorkDoneProgressEnd())
+                progress.tokens.pop(token, None)
+        self._progress = None
