@@ -122,6 +122,7 @@ class WorkerBackend:
 
     async def close(self) -> None:
         """Lets go of the worker, which ends when nobody else uses it."""
+        self.on_change = lambda: None
         if self._keeper:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
