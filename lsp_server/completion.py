@@ -232,8 +232,9 @@ class Completer:
         if last is None:
             return []
         self._counts.update(f"filter:{name}" for name in last.filtered)
-        shown = [last, *last.others]
-        return [self._suggestion(place, draft) for draft in shown if self._is_worth_it(place, draft)]
+        worth_it = [draft for draft in (last, *last.others) if self._is_worth_it(place, draft)]
+        # the best one last: whoever types on is shown the rest of the newest that agrees
+        return [self._suggestion(place, draft) for draft in reversed(worth_it)][::-1]
 
     def _suggestion(self, place: _Place, draft: Draft) -> Suggestion:
         text = draft.text.replace("\n", line_end(place.document))
