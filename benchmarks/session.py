@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -32,13 +31,19 @@ class Ghost:
 class Editor:
     """Speaks to the server as an editor does: opens a document, types, asks at the cursor."""
 
-    def __init__(self, options: dict[str, Any] | None = None) -> None:
+    def __init__(self, options: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [UNMASK, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [UNMASK, "lsp"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
         )
         self._ids = itertools.count(1)
         self._versions = itertools.count(2)
-        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._began: dict[int, float] = {}
+        self._answers: dict[int, tuple[float, dict[str, Any]]] = {}
+        self._arrived = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
         capabilities = {"general": {"positionEncodings": ["utf-32"]}, "textDocument": {"inlineCompletion": {}}}
         self._request(
@@ -52,38 +57,53 @@ class Editor:
         )
         self._notify("initialized", {})
 
-    def open(self, uri: str, text: str) -> None:
-        """Opens a Python document."""
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        """Opens a document."""
         self.uri = uri
         self._notify(
             "textDocument/didOpen",
-            {"textDocument": {"uri": uri, "languageId": "python", "version": 1, "text": text}},
+            {"textDocument": {"uri": uri, "languageId": language, "version": 1, "text": text}},
         )
 
-    def type(self, line: int, column: int, text: str) -> None:
-        """Inserts text at a place."""
-        at = {"line": line, "character": column}
+    def type(self, line: int, column: int, text: str, deleted: int = 0) -> None:
+        """Inserts text at a place of a line, instead of some characters before it."""
+        start, end = ({"line": line, "character": at} for at in (column - deleted, column))
         document = {"uri": self.uri, "version": next(self._versions)}
-        change = {"range": {"start": at, "end": at}, "text": text}
+        change = {"range": {"start": start, "end": end}, "text": text}
         self._notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
 
     def ask(self, line: int, column: int, *, invoked: bool = False) -> Ghost:
         """Asks for ghost text at a place: as an editor does by itself, or as a person who invokes it."""
-        began = time.perf_counter()
-        result = self._request(
-            "textDocument/inlineCompletion",
-            {
-                "textDocument": {"uri": self.uri},
-                "position": {"line": line, "character": column},
-                "context": {"triggerKind": 1 if invoked else 2},
-            },
-        )
-        milliseconds = (time.perf_counter() - began) * 1000
-        if not result or not result["items"]:
+        return self.wait(self.start(line, column, invoked=invoked))
+
+    def start(self, line: int, column: int, *, invoked: bool = False) -> int:
+        """Asks for ghost text and does not wait; returns the request's number."""
+        position = {"line": line, "character": column}
+        context = {"triggerKind": 1 if invoked else 2}
+        document = {"uri": self.uri}
+        parameters = {"textDocument": document, "position": position, "context": context}
+        return self._start("textDocument/inlineCompletion", parameters)
+
+    def wait(self, number: int) -> Ghost:
+        """Returns the answer to a request; an empty one when it failed or was cancelled."""
+        milliseconds, answer = self._wait(number)
+        items = (answer.get("result") or {}).get("items")
+        if not items:
             return Ghost("", milliseconds, 0, 0)
-        item = result["items"][0]
-        facts = item["command"]["arguments"][0]
-        return Ghost(item["insertText"], milliseconds, facts.get("steps", 0), facts.get("tokens", 0))
+        facts = items[0]["command"]["arguments"][0]
+        return Ghost(items[0]["insertText"], milliseconds, facts.get("steps", 0), facts.get("tokens", 0))
+
+    def is_answered(self, number: int) -> bool:
+        """Returns whether the answer to a request has come."""
+        return number in self._answers
+
+    def cancel(self, number: int) -> None:
+        """Tells the server that a request is not wanted any more."""
+        self._notify("$/cancelRequest", {"id": number})
+
+    def close_document(self) -> None:
+        """Closes the document that was opened last."""
+        self._notify("textDocument/didClose", {"textDocument": {"uri": self.uri}})
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
         """Asks until the model answers.
@@ -112,11 +132,21 @@ class Editor:
         self._process.wait(10)
 
     def _request(self, method: str, parameters: Any) -> Any:
+        return self._wait(self._start(method, parameters))[1].get("result")
+
+    def _start(self, method: str, parameters: Any) -> int:
         number = next(self._ids)
+        self._began[number] = time.perf_counter()
         self._send({"id": number, "method": method, "params": parameters})
-        while (answer := self._answers.get(timeout=60))["id"] != number:
-            pass
-        return answer.get("result")
+        return number
+
+    def _wait(self, number: int) -> tuple[float, dict[str, Any]]:
+        """The milliseconds from sending a request to having read its answer, and the answer."""
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: number in self._answers, timeout=60):
+                raise TimeoutError(f"no answer to request {number} in a minute")
+            at, answer = self._answers.pop(number)
+        return (at - self._began.pop(number)) * 1000, answer
 
     def _notify(self, method: str, parameters: Any) -> None:
         self._send({"method": method, "params": parameters})
@@ -135,7 +165,9 @@ class Editor:
                 pass
             message = json.loads(self._process.stdout.read(length))
             if "method" not in message:
-                self._answers.put(message)
+                with self._arrived:
+                    self._answers[message["id"]] = time.perf_counter(), message
+                    self._arrived.notify_all()
 
 
 def _resident(process_id: int) -> float:

@@ -221,6 +221,7 @@ class Completer:
             # a model that is about to be there is worth the wait that the request has to give, and no more
             async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
                 await self._backend.wait_ready()
+            self._counts["fills"] += 1
             async for draft in self._backend.fill(request):
                 last = draft
         except (BackendUnavailable, TimeoutError):

@@ -24,7 +24,7 @@ class Record(msgspec.Struct):
     """What one server saw; records add up."""
 
     counts: dict[str, int] = {}
-    """`requests`, `shown`, `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`, `desynchronised`, and
+    """`requests`, `shown`, `fills` (by the model), `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`, `desynchronised`, and
     `filter:NAME`."""
     milliseconds: dict[int, int] = {}
     """Requests by bucket: bucket b holds those below 2 ** (b / STEPS_PER_DOUBLING) ms."""
@@ -104,7 +104,7 @@ def report(record: Record) -> list[str]:
         return f"{name:<18}{count:>8}  {share}".rstrip()
 
     lines = [f"{'requests':<18}{counts['requests']:>8}"]
-    lines += [line(name, counts[name], "requests") for name in ("shown", "remembered", "unlikely")]
+    lines += [line(name, counts[name], "requests") for name in ("shown", "fills", "remembered", "unlikely")]
     lines += [line(name.replace("_", " "), counts[name], "shown") for name in ("accepted", "partly_accepted")]
     lines.append(line(f"kept after {KEPT_AFTER_S:.0f} s", counts["kept"], "accepted"))
     lines.append("request to reply  " + ", ".join(f"p{q} {record.percentile(q):.0f} ms" for q in (50, 95, 99)))
