@@ -1,4 +1,4 @@
-"""Snippets: pieces of other documents the user has had open that are most like the lines before the cursor.
+"""Snippets: what the lines before the cursor use of other files, and pieces of other documents that are like them.
 
 Likeness is Jaccard's over words, as in llama.vim's ring of chunks. A choice is kept while the cursor stays near: the
 model has read it already, and another one would cost it the prefix too.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from coder_model.secrets import redacted
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
+from lsp_server.imports import Imports
 from lsp_server.privacy import Privacy
 
 PIECE_LINES, NEAR_LINES = 16, 10
@@ -49,6 +50,7 @@ class Context:
     def __init__(self, documents: Documents, privacy: Privacy) -> None:
         self.privacy = privacy
         self._documents = documents
+        self._imports = Imports(documents, privacy)
         self._pieces: OrderedDict[str, tuple[int, list[_Piece]]] = OrderedDict()
         self._choices: dict[str, _Choice] = {}
 
@@ -69,7 +71,8 @@ class Context:
         for other in self._documents.latest(DOCUMENTS + 1):
             if other is not document and time.perf_counter() - began < BUDGET_S:
                 self._read(other)
-        near = frozenset(_WORD.findall("".join(document.lines[max(0, row - NEAR_LINES) : row + 1])))
+        text = "".join(document.lines[max(0, row - NEAR_LINES) : row + 1])
+        near = frozenset(_WORD.findall(text))
         found = [
             (likeness, piece)
             for uri, (_, pieces) in self._pieces.items()
@@ -80,7 +83,8 @@ class Context:
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
         # in a fixed order: the same pieces are then the same tokens
         pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
-        return tuple(Snippet(without_surrogates(piece.uri), redacted(piece.text)) for piece in pieces)
+        alike = [Snippet(without_surrogates(piece.uri), redacted(piece.text)) for piece in pieces]
+        return (*self._imports.snippets(document, text), *alike)
 
     def _read(self, document: Document) -> None:
         """Brings the pieces of a document up to date."""

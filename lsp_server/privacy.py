@@ -35,15 +35,19 @@ class Privacy:
 
     def may_complete(self, uri: str) -> bool:
         """Returns whether the model may work in a document: its name is no secret, and `.unmaskignore` allows it."""
-        path = path_of(uri)
-        return not _is_secret(uri, path) and not self._is_ignored(path, OWN_IGNORE_FILE)
+        return not _is_secret(uri, path_of(uri)) and not self._is_ignored(uri, OWN_IGNORE_FILE)
 
     def may_show(self, uri: str) -> bool:
         """Returns whether pieces of a document may stand beside another one: `.gitignore` has a say too."""
-        return self.may_complete(uri) and not self._is_ignored(path_of(uri), GIT_IGNORE_FILE)
+        return self.may_complete(uri) and not self._is_ignored(uri, GIT_IGNORE_FILE)
 
-    def _is_ignored(self, path: Path | None, ignore_file: str) -> bool:
-        root = next((root for root in self._roots if path and path.is_relative_to(root)), None)
+    def root_of(self, uri: str) -> Path | None:
+        """Returns the folder of the workspace that a document is in, links followed."""
+        path = path_of(uri)
+        return next((root for root in self._roots if path and path.is_relative_to(root)), None)
+
+    def _is_ignored(self, uri: str, ignore_file: str) -> bool:
+        path, root = path_of(uri), self.root_of(uri)
         if path is None or root is None:
             return False
         folder = path.parent

@@ -24,8 +24,8 @@ class Record(msgspec.Struct):
     """What one server saw; records add up."""
 
     counts: dict[str, int] = {}
-    """`requests`, `shown`, `fills` (by the model), `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`, `desynchronised`, and
-    `filter:NAME`."""
+    """`requests`, `shown`, `fills` (by the model), `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`,
+    `desynchronised`, and `filter:NAME`."""
     milliseconds: dict[int, int] = {}
     """Requests by bucket: bucket b holds those below 2 ** (b / STEPS_PER_DOUBLING) ms."""
 

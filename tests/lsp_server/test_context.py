@@ -85,3 +85,13 @@ def test_what_there_is_no_time_for_is_read_at_the_next_request(documents, contex
     assert context.snippets(here, 4) == ()
     monkeypatch.setattr(context_module, "BUDGET_S", 1.0)
     assert context.snippets(here, 4)
+
+
+def test_what_is_used_of_imported_files_stands_first(documents, tmp_path):
+    (tmp_path / "shop.py").write_text("def total_price(orders):\n    return 0\n")
+    context = Context(documents, Privacy([tmp_path]))
+    opened(documents, "orders.py", ORDERS)
+    documents.open((tmp_path / "here.py").as_uri(), "python", 1, NEAR + "total_price(")
+    first, second = context.snippets(documents.get((tmp_path / "here.py").as_uri()), 4)
+    assert (first.path, first.text) == ("shop.py", "def total_price(orders):\n")
+    assert second.text == ORDERS

@@ -170,7 +170,15 @@ def test_what_became_of_suggestions_is_counted(tmp_path):
     finally:
         client.close()
     record = total(read_records(tmp_path / "unmask" / "statistics"))
-    expected = {"requests": 3, "fills": 3, "shown": 2, "remembered": 1, "partly_accepted": 1, "accepted": 1, "unlikely": 1}
+    expected = {
+        "requests": 3,
+        "fills": 3,
+        "shown": 2,
+        "remembered": 1,
+        "partly_accepted": 1,
+        "accepted": 1,
+        "unlikely": 1,
+    }
     assert {name: count for name, count in record.counts.items() if count} == expected
     assert sum(record.milliseconds.values()) == 3
 

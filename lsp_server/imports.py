@@ -1,0 +1,106 @@
+"""What the lines before the cursor use of imported files, as snippets: signatures, never whole files.
+
+Only regular files of the workspace are read, links followed first, and none that the privacy rules keep from being shown.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from coder_model.secrets import redacted
+from coder_model.signatures import Import, imports_of, signatures_of
+from coder_model.syntax import language_of
+from coder_model.types import Snippet
+from lsp_server.documents import Document, Documents, without_surrogates
+from lsp_server.privacy import Privacy, path_of
+
+HEAD_LINES, HEAD_CHARS = 120, 8_000
+"""Of a document, where imports stand."""
+FILES = 2
+"""Files that signatures are taken from at one place."""
+MAX_FILE_BYTES, MAX_CHARS = 256 << 10, 600
+"""Of a file that is read, and of a snippet."""
+_ENDINGS = {
+    "python": (".py", ".pyi", "/__init__.py"),
+    "typescript": (".ts", ".tsx", ".d.ts", ".js", "/index.ts", "/index.js"),
+    "javascript": (".js", ".jsx", ".mjs", "/index.js"),
+}
+_FAMILY = {"typescriptreact": "typescript", "javascriptreact": "javascript"}
+
+
+class Imports:
+    """Looks up what documents import."""
+
+    def __init__(self, documents: Documents, privacy: Privacy) -> None:
+        self._documents, self._privacy = documents, privacy
+
+    def snippets(self, document: Document, near: str) -> list[Snippet]:
+        """Returns the signatures of what a document imports from its workspace, a snippet for each file.
+
+        Args:
+            document: an open document.
+            near: the lines before the cursor; a name that they do not hold is not looked up.
+        """
+        head = without_surrogates("".join(document.lines[:HEAD_LINES]))[:HEAD_CHARS]
+        path, root = path_of(document.uri), self._privacy.root_of(document.uri)
+        if path is None or root is None:
+            return []
+        words = set(re.findall(r"\w+", near))
+        found: list[Snippet] = []
+        for imported in _imports(head, document.language):
+            names = tuple(name for name in imported.names if name in words)
+            used = names or (not imported.names and re.split(r"\W", imported.module)[-1] in words)
+            file = next(_files(imported, path, root, document.language), None) if used else None
+            offered = signatures_of(self._text(file), language_of(file.name), names) if file else ""
+            if file and offered:
+                found.append(Snippet(file.name, redacted(offered[:MAX_CHARS])))
+            if len(found) == FILES:
+                break
+        return found
+
+    def _text(self, file: Path) -> str:
+        uri = file.as_uri()
+        if not self._privacy.may_show(uri) or self._privacy.root_of(uri) is None:
+            return ""
+        if opened := self._documents.get(uri):
+            return without_surrogates(opened.text[:MAX_FILE_BYTES])
+        try:
+            facts = file.stat()
+        except OSError:
+            return ""
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_FILE_BYTES:
+            return ""
+        return _read(file, facts.st_mtime_ns)
+
+
+def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[Path]:
+    """The files that an import may mean, the likeliest first, links followed."""
+    family, module = _FAMILY.get(language, language), imported.module
+    stems: list[Path] = []
+    if family == "python":
+        up = len(module) - len(module.lstrip("."))
+        bases = [*path.parents[up - 1 : up]] if up else [root, root / "src", path.parent]
+        stems = [base.joinpath(*module.lstrip(".").split(".")) for base in bases]
+    elif module.startswith("."):
+        stems = [path.parent / module]
+    for stem in stems:
+        for ending in _ENDINGS.get(family, ()):
+            if (file := Path(f"{stem}{ending}").resolve()).is_file():
+                yield file
+
+
+@lru_cache(maxsize=64)
+def _imports(head: str, language: str) -> tuple[Import, ...]:
+    return tuple(imports_of(head, language))
+
+
+@lru_cache(maxsize=64)
+def _read(file: Path, _: int) -> str:
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,113 @@
+import os
+
+import pytest
+
+from lsp_server.documents import Documents
+from lsp_server.imports import MAX_FILE_BYTES, Imports
+from lsp_server.privacy import Privacy
+
+MODELS = "class Order:\n    def __init__(self, number):\n        self.number = number\n\n\ndef unused():\n    pass\n"
+SHOWN = "class Order:\n    def __init__(self, number):\n"
+NEAR = "order = Order("
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "models.py").write_text(MODELS)
+    return tmp_path
+
+
+@pytest.fixture
+def documents():
+    return Documents()
+
+
+@pytest.fixture
+def imports(workspace, documents):
+    return Imports(documents, Privacy([workspace]))
+
+
+def opened(documents, workspace, name, text, language="python"):
+    uri = (workspace / name).as_uri()
+    documents.open(uri, language, 1, text)
+    return documents.get(uri)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from app.models import Order",
+        "from .models import Order",
+        "from ..app.models import Order",
+        "from models import Order",
+    ],
+)
+def test_signatures_of_what_is_used_are_shown(imports, documents, workspace, line):
+    here = opened(documents, workspace, "app/views.py", f"import os\n{line}\n\n{NEAR}")
+    (snippet,) = imports.snippets(here, NEAR)
+    assert (snippet.path, snippet.text) == ("models.py", SHOWN)
+    assert imports.snippets(here, "something = else_") == []
+
+
+def test_a_module_that_is_imported_whole_shows_all_it_offers(imports, documents, workspace):
+    here = opened(documents, workspace, "main.py", "import app.models\n")
+    (snippet,) = imports.snippets(here, "app.models.")
+    assert snippet.text == SHOWN + "def unused():\n"
+
+
+def test_typescript_finds_the_file_by_its_ending(imports, documents, workspace):
+    (workspace / "user.ts").write_text("export interface User { name: string }\n")
+    here = opened(documents, workspace, "main.tsx", "import { User } from './user';\n", "typescriptreact")
+    (snippet,) = imports.snippets(here, "const user: User = ")
+    assert snippet.text == "interface User { name: string }\n"
+
+
+def test_what_the_editor_has_counts_not_the_disk(imports, documents, workspace):
+    here = opened(documents, workspace, "app/views.py", "from .models import Order\n")
+    opened(documents, workspace, "app/models.py", "class Order(New):\n    pass\n")
+    (snippet,) = imports.snippets(here, NEAR)
+    assert snippet.text == "class Order(New):\n"
+
+
+def test_a_change_on_the_disk_is_seen(imports, documents, workspace):
+    here = opened(documents, workspace, "app/views.py", "from .models import Order\n")
+    assert imports.snippets(here, NEAR)
+    (workspace / "app" / "models.py").write_text("class Order(Changed):\n    pass\n")
+    os.utime(workspace / "app" / "models.py", ns=(1, 1))
+    assert "Changed" in imports.snippets(here, NEAR)[0].text
+
+
+def test_nothing_is_read_outside_of_the_workspace(imports, documents, workspace, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "models.py").write_text(MODELS)
+    (workspace / "link.py").symlink_to(outside / "models.py")
+    for line in ("from link import Order", "from .....outside0.models import Order"):
+        assert imports.snippets(opened(documents, workspace, "main.py", line + "\n"), NEAR) == []
+    there = opened(documents, outside, "main.py", "from models import Order\n")
+    assert imports.snippets(there, NEAR) == []
+    untitled = documents.open("untitled:a.py", "python", 1, "from app.models import Order\n")
+    assert untitled is None
+    assert imports.snippets(documents.get("untitled:a.py"), NEAR) == []
+
+
+def test_what_is_no_regular_file_or_secret_or_ignored_or_huge_is_not_read(imports, documents, workspace):
+    here = opened(documents, workspace, "app/views.py", "from .models import Order\n")
+    (workspace / ".gitignore").write_text("models.py\n")
+    assert imports.snippets(here, NEAR) == []
+    (workspace / ".gitignore").unlink()
+    file = workspace / "app" / "models.py"
+    file.write_text(MODELS + "#" * MAX_FILE_BYTES)
+    assert imports.snippets(here, NEAR) == []
+    file.unlink()
+    os.mkfifo(file)
+    assert imports.snippets(here, NEAR) == []
+    file.unlink()
+    file.mkdir()
+    assert imports.snippets(here, NEAR) == []
+    (workspace / "secrets").mkdir()
+    (workspace / "secrets" / "x.py").write_text(
+        'class Order:\n    def __init__(self, password="hunter2hunter2"):\n        ...\n'
+    )
+    here = opened(documents, workspace, "main.py", "from secrets.x import Order\n")
+    assert "hunter2" not in str(imports.snippets(here, NEAR))
