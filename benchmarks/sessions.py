@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/sessions.py [--keys 400] [--soak-minutes 0] [--out benchmarks/results/sessions.json]
 
-A file is written key by key, 150 to 200 ms apart, and at each key ghost text is asked for. One client cancels a question
-that is still open at the next key, as VS Code does; the other one never does, as Neovim. The soak types without pauses
-into documents that open and close.
+A file is written key by key, 150 to 200 ms apart, and at each key ghost text is asked for. One client cancels what is
+still open at the next key, as VS Code does; the other one never does, as Neovim. The soak types without pauses into
+documents that open and close.
 """
 
 from __future__ import annotations

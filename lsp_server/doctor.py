@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -12,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from coder_model.types import Cancelled, FillRequest
-from lsp_server.backends import BackendUnavailable
+from lsp_server.backends import BackendUnavailable, rendezvous
 from lsp_server.backends.worker import WorkerBackend, worker_command
+from lsp_server.statistics import default_folder
 
 PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizers", "safetensors")
 MIN_PYTHON = (3, 11)
@@ -21,7 +24,7 @@ MIN_PYTHON = (3, 11)
 
 async def examine(model: Path | None) -> bool:
     """Prints a table of checks; returns True when all of them passed."""
-    checks = [*_installed(), await _answers(model)]
+    checks = [*_installed(), *_folders(), await _answers(model)]
     table = Table("check", "result", "")
     for name, found, good in checks:
         table.add_row(name, found, "[green]ok" if good else "[red]wrong")
@@ -37,6 +40,22 @@ def _installed() -> Iterator[tuple[str, str, bool]]:
             yield package, version(package), True
         except PackageNotFoundError:
             yield package, "not installed: pip install 'unmask[model]'", False
+    program = (
+        shutil.which("unmask") or f"{Path(sys.executable).with_name('unmask')}: not on the PATH, editors need all this"
+    )
+    yield "program", program, True
+
+
+def _folders() -> Iterator[tuple[str, str, bool]]:
+    """Where the windows meet their worker, and where the statistics are."""
+    try:
+        yield "socket", f"{rendezvous.folder()}", True
+    except BackendUnavailable as error:
+        yield "socket", str(error), False
+    state = default_folder()
+    there = next(folder for folder in (state, *state.parents) if folder.exists())
+    writable = os.access(there, os.W_OK)
+    yield "statistics", f"{state}" if writable else f"{there} cannot be written: nothing is counted", writable
 
 
 async def _answers(model: Path | None) -> tuple[str, str, bool]:

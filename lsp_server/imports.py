@@ -1,6 +1,6 @@
 """What the lines before the cursor use of imported files, as snippets: signatures, never whole files.
 
-Only regular files of the workspace are read, links followed first, and none that the privacy rules keep from being shown.
+Only regular files of the workspace are read, links followed first, and none that the privacy rules keep back.
 """
 
 from __future__ import annotations

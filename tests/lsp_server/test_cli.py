@@ -124,6 +124,16 @@ def test_doctor_says_what_is_wrong(tmp_path, model_directory):
     assert "wrong" in bad.stdout
 
 
+def test_doctor_names_a_folder_that_others_can_enter(tmp_path, model_directory, monkeypatch):
+    (tmp_path / "unmask").mkdir()
+    (tmp_path / "unmask").chmod(0o777)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+    found = unmask("doctor", "--model", model_directory)
+    assert found.returncode == 1
+    assert "must be a folder that only its owner can enter (mode 700)" in found.stdout
+
+
 @pytest.mark.parametrize("arguments", [[], ["--stdio"]], ids=["plain", "as many clients start it"])
 def test_the_language_server_starts_and_ends_with_its_input(arguments):
     done = unmask("lsp", *arguments)
