@@ -15,7 +15,10 @@ from typing import Literal
 
 from coder_model.types import HoleMode
 
-_SPECIAL = re.compile(r"<\|[a-z_]{2,32}\|>|<(?:fim_\w{2,16}|MASK|mask|PRE|SUF|MID|EOT|eom|pad)>|</?s>")
+_SPECIAL = re.compile(
+    r"<\|[a-z_]{2,32}\|>|<(?:fim_\w{2,16}|MASK|mask|PRE|SUF|MID|EOT|eom|pad)>|</?s>"
+    r"|[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]"
+)
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
 _CLOSERS = re.compile(r"\s*[)\]}>;,]*(?:end)?[)\]};,]*\s*$")
 MOST_EQUAL_LINES = 3
@@ -59,7 +62,7 @@ FilterName = Literal["special_tokens", "repetition", "already_there", "closing_l
 
 
 def special_tokens(text: str, _: Surroundings) -> str:
-    """Ends before the first mark of a prompt: models leak them."""
+    """Ends before the first mark of a prompt, which models leak, or character that no code has."""
     found = _SPECIAL.search(text)
     return text[: found.start()] if found else text
 

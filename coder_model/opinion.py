@@ -32,18 +32,23 @@ class Choice:
     """0 when no other token was possible."""
 
 
+_CONTROL = {*range(32), 127} - {*b"\t\n"}
+
+
 class Vocabulary:
     """What each token may do in a middle; made once per tokenizer."""
 
     def __init__(self, tokenizer: CodeTokenizer) -> None:
         self.bytes = tokenizer.token_bytes
-        never = [i for i in range(tokenizer.vocab_size) if i < N_SPECIAL or b"\0" in self.bytes[i]]
+        self.never = {i for i, data in enumerate(self.bytes) if i < N_SPECIAL or _CONTROL.intersection(data)} - {EOM}
+        """Tokens that no middle may hold, though the document may: marks, and characters that no code has."""
         self.forbidden = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
-        self.forbidden[[i for i in never if i != EOM]] = True
+        self.forbidden[list(self.never)] = True
         self.is_eom = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
         self.is_eom[EOM] = True
         self.ends_line = torch.tensor([b"\n" in data or i == EOM for i, data in enumerate(self.bytes)])
         self._sorted = sorted((data, i) for i, data in enumerate(self.bytes) if i >= N_SPECIAL)
+        self._longest = max(len(data) for data, _ in self._sorted)
 
     def healing(self, heal: bytes) -> set[int]:
         """Returns the tokens that go on with `heal`: they begin with it, or it begins with them."""
@@ -52,7 +57,7 @@ class Vocabulary:
         while at < len(self._sorted) and self._sorted[at][0].startswith(heal):
             found.add(self._sorted[at][1])
             at += 1
-        for length in range(1, len(heal)):
+        for length in range(1, min(len(heal), self._longest + 1)):
             at = bisect_left(self._sorted, (heal[:length], -1))
             if at < len(self._sorted) and self._sorted[at][0] == heal[:length]:
                 found.add(self._sorted[at][1])
@@ -99,7 +104,11 @@ class Opinion:
             p = torch.where(self._allowed_mask, p, 0.0)
             p = p / p.sum().clamp(min=1e-30)
         proposal = self._copies.proposals(1) if self._copies else []
-        if proposal and (not self._allowed or proposal[0] in self._allowed):
+        if (
+            proposal
+            and proposal[0] not in self._vocabulary.never
+            and (not self._allowed or proposal[0] in self._allowed)
+        ):
             weight = self._copies.weight if self._copies else 0.0
             p = p * (1 - weight)
             p[proposal[0]] += weight

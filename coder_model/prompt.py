@@ -15,6 +15,8 @@ from coder_model.types import FillRequest
 MAX_PREFIX_CHARS = 64_000
 """Nothing further back is looked at, neither by the model nor for copies."""
 MAX_SUFFIX_CHARS = 16_000
+MAX_HEAL_CHARS = 48
+"""Of a longer word or run of blanks only the end is healed: the middle must not be spent on saying it again."""
 ANCHOR = 8
 """The crop of a long prefix moves in steps of 1/ANCHOR of its budget, so that most keystrokes do not move it."""
 
@@ -77,7 +79,7 @@ def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget) -> Pro
     """
     prefix = newlines(request.prefix[-MAX_PREFIX_CHARS:])
     suffix = newlines(request.suffix[:MAX_SUFFIX_CHARS])
-    piece = tokenizer.last_piece(prefix)
+    piece = tokenizer.last_piece(prefix)[-MAX_HEAL_CHARS:]
     lines = list(tokenizer.encode_lines(prefix[: len(prefix) - len(piece)]))
     after = tokenizer.encode(suffix)
     near = after[: budget.suffix]

@@ -66,9 +66,13 @@ def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer)
         opinion.advance(token)
         ids.append(token)
         middle.append(token)
-    expected = b"".join(tokenizer.token_bytes[i] for i in middle)[len(built.heal) :]
+        if opinion.finished:
+            break
+    expected = b"".join(tokenizer.token_bytes[i] for i in middle)[len(built.heal) :].decode("utf-8", "ignore")
     *_, draft = engine(model, tokenizer, policy="one_token", copy=False, alternatives=0).fill(request)
-    assert draft.text.encode().startswith(expected.decode("utf-8", "ignore").encode()[:20])
+    shorter = min(len(draft.text), len(expected))
+    assert shorter > 0
+    assert draft.text[:shorter] == expected[:shorter]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
