@@ -53,6 +53,11 @@ class Client:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 
+    def close(self) -> None:
+        """Lets go of the connection; what is sent from now on is lost."""
+        self.stream.close()
+        self._connection.close()
+
 
 class Clients:
     """All editor windows of the user that use this model."""
@@ -115,16 +120,14 @@ class Clients:
 
     def _serve(self, client: Client) -> None:
         """Reads what a window asks until it goes."""
-        try:
+        # bytes that are no frame: whoever sends them is not one of ours
+        with contextlib.suppress(OSError, ValueError):
             while (body := messages.read_body(client.stream)) is not None:
                 self._receive(client, messages.to_worker.decode(body))
-        except (OSError, ValueError):
-            # bytes that are no frame: whoever sends them is not one of ours
-            client.hang_up()
-        finally:
-            self._mailbox.leave(client)
-            with self._lock:
-                self._present.discard(client)
+        self._mailbox.leave(client)
+        with self._lock:
+            self._present.discard(client)
+        client.close()
 
     def _receive(self, client: Client, message: messages.ToWorker) -> None:
         dropped: list[Job] = []

@@ -5,6 +5,7 @@ Only regular files of the workspace are read, links followed first, and none tha
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ class Imports:
 
     def _text(self, file: Path) -> str:
         uri = file.as_uri()
-        if not self._privacy.may_show(uri) or self._privacy.root_of(uri) is None:
+        if not self._privacy.may_show(uri):
             return ""
         if opened := self._documents.get(uri):
             return without_surrogates(opened.text[:MAX_FILE_BYTES])
@@ -78,7 +79,7 @@ class Imports:
 
 
 def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[Path]:
-    """The files that an import may mean, the likeliest first, links followed."""
+    """The files of the workspace that an import may mean, the likeliest first, links followed."""
     family, module = _FAMILY.get(language, language), imported.module
     stems: list[Path] = []
     if family == "python":
@@ -89,8 +90,11 @@ def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[
         stems = [path.parent / module]
     for stem in stems:
         for ending in _ENDINGS.get(family, ()):
-            if (file := Path(f"{stem}{ending}").resolve()).is_file():
-                yield file
+            # names that no file can have, and links in circles
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                file = Path(f"{stem}{ending}").resolve()
+                if file.is_relative_to(root) and file.is_file():
+                    yield file
 
 
 @lru_cache(maxsize=64)

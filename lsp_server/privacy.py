@@ -65,7 +65,8 @@ def path_of(uri: str) -> Path | None:
     try:
         path = to_fs_path(uri) if uri.startswith("file:") else None
         return Path(path).resolve() if path else None
-    except ValueError:
+    except (ValueError, RuntimeError):
+        # no path can be so, or links go in circles
         return None
 
 

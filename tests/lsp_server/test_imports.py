@@ -111,3 +111,11 @@ def test_what_is_no_regular_file_or_secret_or_ignored_or_huge_is_not_read(import
     )
     here = opened(documents, workspace, "main.py", "from secrets.x import Order\n")
     assert "hunter2" not in str(imports.snippets(here, NEAR))
+
+
+@pytest.mark.parametrize("module", ["./a\0b", "./" + "x" * 5_000, "./circle", "....", "./"])
+def test_names_that_no_file_can_have_find_nothing(imports, documents, workspace, module):
+    (workspace / "circle.ts").symlink_to(workspace / "circle.ts")
+    here = opened(documents, workspace, "main.ts", f"import {{ Order }} from '{module}';\n", "typescript")
+    assert imports.snippets(here, NEAR) == []
+    assert Privacy([workspace]).may_complete((workspace / "circle.ts").as_uri())

@@ -1,6 +1,7 @@
 """What must not happen however fast one types and whatever dies: the real server, a client that never waits.
 
-`UNMASK_SCALE=100` runs a hundred times as much: 100,000 keys and messages, 50 killed workers and editors.
+`UNMASK_SCALE=100` runs a hundred times as much: 100,000 keys and messages, 50 killed workers and editors; with
+`UNMASK_RESULTS=FILE` the figures are kept.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
+from results import record
 
 SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
 SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
@@ -88,6 +90,7 @@ def test_no_reply_is_stale_however_fast_one_types(cancels):
                 if cancels:
                     client.notify("$/cancelRequest", {"id": started[0]})
         assert shown > keys / 20
+        record(f"typing, {'with' if cancels else 'without'} cancels", keys=keys, shown_and_checked=shown, stale=0)
     finally:
         client.close()
 
@@ -172,6 +175,7 @@ def test_fuzzed_messages_neither_stop_nor_hang_it():
         assert ask(client, "x = ")
         assert slowest < 20, "a hang; a busy machine may well take a second"
         assert not [n for n in client.notifications if n["method"] == "window/showMessage"]
+        record("fuzzed messages", messages=int(20 * SCALE) * 50, slowest_answer_s=round(slowest, 3), crashes=0)
     finally:
         client.close()
 
@@ -183,6 +187,7 @@ def ask(client, text):
 
 def test_a_worker_killed_at_any_moment_is_back_and_nothing_is_seen():
     rng = random.Random(3)
+    back_after = []
     for _ in range(max(2, int(0.5 * SCALE))):
         client = LspClient(SERVER, options=EAGER, environment={**os.environ, "UNMASK_TEST_SLOWEST_S": "0.02"})
         try:
@@ -191,15 +196,20 @@ def test_a_worker_killed_at_any_moment_is_back_and_nothing_is_seen():
             started = client.ask(URI, 0, 4)
             time.sleep(rng.uniform(0, 0.03))
             os.kill(worker_of(client), signal.SIGKILL)
+            killed = time.monotonic()
             assert isinstance(answered(started), list)
             assert wait_until(lambda: ask(client, "z = "), 20)  # noqa: B023
+            back_after.append(time.monotonic() - killed)
             assert not [n for n in client.notifications if n["method"].startswith("window/")]
         finally:
             client.close()
+    record("killed workers", kills=len(back_after), slowest_back_s=round(max(back_after), 2), seen=0)
 
 
 def test_nothing_stays_behind_however_the_editor_dies():
-    for number in range(max(4, int(0.5 * SCALE))):
+    deaths = max(4, int(0.5 * SCALE))
+    gone_after = []
+    for number in range(deaths):
         editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         client = LspClient(SERVER, process_id=editor.pid)
         try:
@@ -218,9 +228,12 @@ def test_nothing_stays_behind_however_the_editor_dies():
             else:  # it says goodbye
                 client.start("shutdown", None)
                 client.notify("exit", None)
+            died = time.monotonic()
             assert front.wait(timeout=10) == 0
             assert wait_until(lambda: gone(worker), 3)  # noqa: B023
+            gone_after.append(time.monotonic() - died)
         finally:
             editor.kill()
             editor.wait()
             client.close()
+    record("dead editors", deaths=deaths, slowest_gone_s=round(max(gone_after), 2), left_behind=0)
