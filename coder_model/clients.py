@@ -68,6 +68,7 @@ class Clients:
         self._present: set[Client] = set()
         self._greeting: list[messages.FromWorker] = [Hello(os.getpid())]
         self._lock = threading.Lock()
+        self._is_retired = False
 
     def let_in(self) -> None:
         """Begins to accept connections; returns at once."""
@@ -83,7 +84,10 @@ class Clients:
     def retire(self) -> None:
         """Gives the socket's name back; whoever comes now starts another worker."""
         with _locked(self._path):
-            self._path.unlink(missing_ok=True)
+            while self._accept_one(0):
+                # who has connected already is told why it ends
+                pass
+            self._give_back_name()
 
     def _accept(self) -> None:
         alone_until = time.monotonic() + FIRST_CLIENT_S
@@ -115,8 +119,14 @@ class Clients:
         # nobody connects while the lock is held: the last look is the last
         with _locked(self._path):
             if not self._accept_one(0):
-                self._path.unlink(missing_ok=True)
+                self._give_back_name()
                 os._exit(0)
+
+    def _give_back_name(self) -> None:
+        # once: another worker may have the same name by now
+        if not self._is_retired:
+            self._path.unlink(missing_ok=True)
+            self._is_retired = True
 
     def _serve(self, client: Client) -> None:
         """Reads what a window asks until it goes."""
