@@ -3,16 +3,14 @@ ones do, for any text, any edits, any place and every encoding of positions."""
 
 import itertools
 import os
-import sys
-from pathlib import Path
 
 import plain_text
 import pytest
+from fakes import SERVER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lsp_client import LspClient
 
-SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
 SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
 ALPHABET = [
     *"ab (){}:=\t",

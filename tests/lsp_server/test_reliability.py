@@ -11,21 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from fakes import SERVER, URI, ask, span
 from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
 from results import record
 
 SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
-SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
-URI = "file:///work/a.py"
 EAGER = {"preset": "eager"}
-
-
-def span(row, start, end):
-    return {"start": {"line": row, "character": start}, "end": {"line": row, "character": end}}
 
 
 def answered(started):
@@ -61,14 +55,14 @@ def test_no_reply_is_stale_however_fast_one_types(cancels):
             line = lines[row]
             if rng.random() < 0.1 or len(line) > 30:
                 row = rng.randrange(20)
-                client.change(URI, version, {"range": span(row, 0, len(lines[row])), "text": ""})
+                client.change(URI, version, {"range": span(row, 0, row, len(lines[row])), "text": ""})
                 lines[row] = ""
             elif line and rng.random() < 0.1:
-                client.change(URI, version, {"range": span(row, len(line) - 1, len(line)), "text": ""})
+                client.change(URI, version, {"range": span(row, len(line) - 1, row, len(line)), "text": ""})
                 lines[row] = line[:-1]
             else:
                 key = rng.choice("abcxyz =(.")
-                client.change(URI, version, {"range": span(row, len(line), len(line)), "text": key})
+                client.change(URI, version, {"range": span(row, len(line), row, len(line)), "text": key})
                 lines[row] = line + key
             # once the server has seen the change, what is still open must not be answered with text any more
             pinged = client.start("test/ping", {})
@@ -178,11 +172,6 @@ def test_fuzzed_messages_neither_stop_nor_hang_it():
         record("fuzzed messages", messages=int(20 * SCALE) * 50, slowest_answer_s=round(slowest, 3), crashes=0)
     finally:
         client.close()
-
-
-def ask(client, text):
-    client.open(URI, text)
-    return client.items(URI, 0, len(text))
 
 
 def test_a_worker_killed_at_any_moment_is_back_and_nothing_is_seen():

@@ -1,40 +1,14 @@
 """The real server as a process, a real client, and a fake model."""
 
-import json
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from fakes import CANCELLED, MODIFIED, SERVER, URI, ask, span
 from lsp_client import LspClient, RequestFailed
-from processes import gone, wait_until, worker_of
+from processes import wait_until
 
 from lsp_server.statistics import read_records, total
-
-SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
-URI = "file:///work/a.py"
-CANCELLED, MODIFIED, INVALID = -32800, -32801, -32602
-
-
-@pytest.fixture(scope="module")
-def shared():
-    made = LspClient(SERVER)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def client():
-    made = LspClient(SERVER)
-    yield made
-    made.close()
-
-
-def ask(client, text, line, character, **more):
-    client.open(URI, text)
-    return client.items(URI, line, character, **more)
 
 
 def test_the_capability_is_announced(shared):
@@ -106,35 +80,6 @@ def test_after_a_single_deletion_there_is_silence(shared):
     shared.change(URI, 2, {"range": span(0, 8, 0, 9), "text": ""})
     assert shared.items(URI, 0, 8) == []
     assert shared.items(URI, 0, 8, trigger=1)
-
-
-@pytest.mark.parametrize(
-    ("options", "automatic", "by_hand"),
-    [
-        ({"preset": "manual"}, 0, 3),
-        ({"preset": "quiet"}, 1, 3),
-        ({"preset": "eager"}, 1, 3),
-        ({"languages": {"python": False}}, 0, 0),
-        ({"languages": {"rust": False}}, 1, 3),
-    ],
-)
-def test_settings_say_how_much_is_offered(options, automatic, by_hand):
-    client = LspClient(SERVER, options=options)
-    try:
-        assert len(ask(client, "x = ", 0, 4)) == automatic
-        assert len(ask(client, "y = ", 0, 4, trigger=1)) == by_hand
-    finally:
-        client.close()
-
-
-def test_one_line_only_where_one_wants_no_more():
-    client = LspClient(SERVER, options={"reach": "single"})
-    try:
-        (item,) = ask(client, "def f():\n    \n", 1, 4)
-        assert "|line|" in item["insertText"]
-        assert "|block|" in ask(client, "def f():\n    \n", 1, 4, trigger=1)[0]["insertText"]
-    finally:
-        client.close()
 
 
 def test_after_acceptance_the_next_answer_is_looked_for_before_it_is_asked(tmp_path):
@@ -229,10 +174,6 @@ def test_positions_follow_the_negotiated_encoding(encoding, character):
         client.close()
 
 
-def span(a, b, c, d):
-    return {"start": {"line": a, "character": b}, "end": {"line": c, "character": d}}
-
-
 def test_form_feeds_and_line_separators_do_not_end_lines(shared):
     text = "a\x0cb\nc\u2028d\x85\ne = \n"
     (item,) = ask(shared, text, 2, 4)
@@ -263,45 +204,6 @@ def test_a_document_that_is_not_open_is_silence(shared):
     shared.open(URI, "x = ")
     shared.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
     assert shared.items(URI, 0, 4) == []
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [None, {}, {"textDocument": {"uri": URI}}, {"textDocument": 3, "position": "x", "context": []}],
-)
-def test_a_request_that_cannot_be_read_is_answered_and_nobody_is_bothered(shared, parameters):
-    with pytest.raises(RequestFailed) as failed:
-        shared.request("textDocument/inlineCompletion", parameters)
-    assert failed.value.code == INVALID
-    assert not [n for n in shared.notifications if n["method"].startswith("window/")]
-    assert ask(shared, "x = ", 0, 4)
-
-
-def test_an_unknown_method_is_an_error_and_an_unknown_notification_is_none(shared):
-    shared.notify("$/unheardOf", {"a": 1})
-    with pytest.raises(RequestFailed):
-        shared.request("workspace/unheardOf", {})
-    assert ask(shared, "x = ", 0, 4)
-
-
-def test_bytes_that_are_no_message_do_no_harm(shared):
-    for body in (b"not json", b"[1]", b'{"a": 1}', b'{"jsonrpc": "1.0", "method": "x"}', b"\xff\xfe"):
-        shared.send_raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    assert ask(shared, "x = ", 0, 4)
-
-
-def test_header_names_count_in_any_case(client):
-    body = json.dumps({"jsonrpc": "2.0", "id": 999, "method": "shutdown"}).encode()
-    waiting = client.start("textDocument/none", {})
-    client._waiting[999] = waiting[1]
-    client.send_raw(b"content-LENGTH:%d\r\nX-Other: 1\r\n\r\n" % len(body) + body)
-    while waiting[1].get(timeout=10)["id"] != 999:
-        pass
-
-
-def test_a_hostile_length_ends_the_server_cleanly(client):
-    client.send_raw(b"Content-Length: 10000000000000\r\n\r\n")
-    assert client.process.wait(timeout=5) == 0
 
 
 def test_a_cancelled_request_is_answered_as_such(client):
@@ -354,74 +256,3 @@ def test_an_answer_for_an_older_text_is_not_given(client):
     with pytest.raises(RequestFailed) as failed:
         client.finish(started, timeout=10)
     assert failed.value.code == MODIFIED
-
-
-def test_wrong_settings_are_named_once_and_do_no_harm():
-    client = LspClient(SERVER, options={"deadlineMs": "soon", "modelPath": "/evil", "policy": "top_k"})
-    try:
-        assert ask(client, "x = ", 0, 4)
-        assert wait_until(lambda: sum("modelPath" in line for line in client.log) == 1)
-        assert wait_until(lambda: sum("deadlineMs" in line for line in client.log) == 1)
-    finally:
-        client.close()
-
-
-def test_the_configuration_is_pulled_at_the_start_and_after_a_change():
-    client = LspClient(SERVER, options={"languages": {"rust": False}}, configuration={"preset": "manual", "x": 1})
-    try:
-        assert wait_until(lambda: ask(client, "x = ", 0, 4) == [])
-        client.configuration = {"preset": "eager"}
-        client.notify("workspace/didChangeConfiguration", {"settings": None})
-        assert wait_until(lambda: ask(client, "x = ", 0, 4))
-        client.open("file:///a.rs", "x = ", "rust")
-        assert client.items("file:///a.rs", 0, 4) == []
-        assert wait_until(lambda: sum("unknown setting 'x'" in line for line in client.log) == 1)
-    finally:
-        client.close()
-
-
-def test_the_configuration_is_pushed_too(client):
-    assert ask(client, "x = ", 0, 4)
-    for wrong in ([1], 3, {"unmask": 7}, {"unmask": {"preset": 1}}, {"unmask": {"preset": 1}}):
-        client.notify("workspace/didChangeConfiguration", {"settings": wrong})
-    assert client.items(URI, 0, 4)
-    assert wait_until(lambda: sum("preset" in line for line in client.log) == 1)
-    client.notify("workspace/didChangeConfiguration", {"settings": {"unmask": {"preset": "manual"}}})
-    assert ask(client, "y = ", 0, 4) == []
-
-
-def test_front_and_worker_end_when_the_pipe_closes(client):
-    assert ask(client, "x = ", 0, 4)
-    worker = worker_of(client)
-    client.process.stdin.close()
-    assert client.process.wait(timeout=3) == 0
-    assert wait_until(lambda: gone(worker), 3)
-
-
-def test_front_and_worker_end_when_the_editor_dies_and_somebody_holds_the_pipe():
-    editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    client = LspClient(SERVER, process_id=editor.pid)
-    try:
-        assert ask(client, "x = ", 0, 4)
-        worker = worker_of(client)
-        editor.kill()
-        editor.wait()
-        assert client.process.wait(timeout=4) == 0
-        assert wait_until(lambda: gone(worker), 3)
-    finally:
-        client.close()
-
-
-def test_shutdown_and_exit_end_it(client):
-    client.request("shutdown", None)
-    client.notify("exit", None)
-    assert client.process.wait(timeout=3) == 0
-
-
-def test_the_front_never_loads_what_the_model_needs():
-    code = (
-        "import sys, lsp_server.server, lsp_server.cli\n"
-        "print([m for m in ('torch', 'numpy', 'tokenizers', 'safetensors') if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"

@@ -2,30 +2,14 @@
 
 import os
 import signal
-import sys
 from datetime import datetime
-from pathlib import Path
 
 import pytest
+from fakes import SERVER, URI, ask
 from lsp_client import LspClient
 from processes import wait_until, worker_of
 
 from lsp_server.status import status_of
-
-SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
-URI = "file:///work/a.py"
-
-
-@pytest.fixture
-def client():
-    made = LspClient(SERVER)
-    yield made
-    made.close()
-
-
-def ask(client, text, **more):
-    client.open(URI, text)
-    return client.items(URI, 0, len(text), **more)
 
 
 def told(client, method="didChangeStatus"):

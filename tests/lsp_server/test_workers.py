@@ -3,31 +3,15 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from fakes import SERVER, URI, ask
 from lsp_client import LspClient
 from processes import gone, wait_until, worker_of
 
 from lsp_server.backends import BackendUnavailable, rendezvous
 from lsp_server.supervisor import HANG_S, MAX_DEATHS, Backoff, Pulse
-
-SERVER = [sys.executable, str(Path(__file__).parents[1] / "support" / "fake_server.py")]
-URI = "file:///work/a.py"
-
-
-@pytest.fixture
-def client():
-    made = LspClient(SERVER)
-    yield made
-    made.close()
-
-
-def ask(client, text):
-    client.open(URI, text)
-    return client.items(URI, 0, len(text))
 
 
 def children(client):

@@ -1,0 +1,86 @@
+"""Messages that are none, and how it ends: the real server as a process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from fakes import INVALID, SERVER, URI, ask
+from lsp_client import LspClient, RequestFailed
+from processes import gone, wait_until, worker_of
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [None, {}, {"textDocument": {"uri": URI}}, {"textDocument": 3, "position": "x", "context": []}],
+)
+def test_a_request_that_cannot_be_read_is_answered_and_nobody_is_bothered(shared, parameters):
+    with pytest.raises(RequestFailed) as failed:
+        shared.request("textDocument/inlineCompletion", parameters)
+    assert failed.value.code == INVALID
+    assert not [n for n in shared.notifications if n["method"].startswith("window/")]
+    assert ask(shared, "x = ", 0, 4)
+
+
+def test_an_unknown_method_is_an_error_and_an_unknown_notification_is_none(shared):
+    shared.notify("$/unheardOf", {"a": 1})
+    with pytest.raises(RequestFailed):
+        shared.request("workspace/unheardOf", {})
+    assert ask(shared, "x = ", 0, 4)
+
+
+def test_bytes_that_are_no_message_do_no_harm(shared):
+    for body in (b"not json", b"[1]", b'{"a": 1}', b'{"jsonrpc": "1.0", "method": "x"}', b"\xff\xfe"):
+        shared.send_raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert ask(shared, "x = ", 0, 4)
+
+
+def test_header_names_count_in_any_case(client):
+    body = json.dumps({"jsonrpc": "2.0", "id": 999, "method": "shutdown"}).encode()
+    waiting = client.start("textDocument/none", {})
+    client._waiting[999] = waiting[1]
+    client.send_raw(b"content-LENGTH:%d\r\nX-Other: 1\r\n\r\n" % len(body) + body)
+    while waiting[1].get(timeout=10)["id"] != 999:
+        pass
+
+
+def test_a_hostile_length_ends_the_server_cleanly(client):
+    client.send_raw(b"Content-Length: 10000000000000\r\n\r\n")
+    assert client.process.wait(timeout=5) == 0
+
+
+def test_front_and_worker_end_when_the_pipe_closes(client):
+    assert ask(client, "x = ", 0, 4)
+    worker = worker_of(client)
+    client.process.stdin.close()
+    assert client.process.wait(timeout=3) == 0
+    assert wait_until(lambda: gone(worker), 3)
+
+
+def test_front_and_worker_end_when_the_editor_dies_and_somebody_holds_the_pipe():
+    editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    client = LspClient(SERVER, process_id=editor.pid)
+    try:
+        assert ask(client, "x = ", 0, 4)
+        worker = worker_of(client)
+        editor.kill()
+        editor.wait()
+        assert client.process.wait(timeout=4) == 0
+        assert wait_until(lambda: gone(worker), 3)
+    finally:
+        client.close()
+
+
+def test_shutdown_and_exit_end_it(client):
+    client.request("shutdown", None)
+    client.notify("exit", None)
+    assert client.process.wait(timeout=3) == 0
+
+
+def test_the_front_never_loads_what_the_model_needs():
+    code = (
+        "import sys, lsp_server.server, lsp_server.cli\n"
+        "print([m for m in ('torch', 'numpy', 'tokenizers', 'safetensors') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

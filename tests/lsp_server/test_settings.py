@@ -1,0 +1,69 @@
+"""What a user sets: at the start, pulled, pushed, wrong."""
+
+import pytest
+from fakes import SERVER, URI, ask
+from lsp_client import LspClient
+from processes import wait_until
+
+
+@pytest.mark.parametrize(
+    ("options", "automatic", "by_hand"),
+    [
+        ({"preset": "manual"}, 0, 3),
+        ({"preset": "quiet"}, 1, 3),
+        ({"preset": "eager"}, 1, 3),
+        ({"languages": {"python": False}}, 0, 0),
+        ({"languages": {"rust": False}}, 1, 3),
+    ],
+)
+def test_settings_say_how_much_is_offered(options, automatic, by_hand):
+    client = LspClient(SERVER, options=options)
+    try:
+        assert len(ask(client, "x = ", 0, 4)) == automatic
+        assert len(ask(client, "y = ", 0, 4, trigger=1)) == by_hand
+    finally:
+        client.close()
+
+
+def test_one_line_only_where_one_wants_no_more():
+    client = LspClient(SERVER, options={"reach": "single"})
+    try:
+        (item,) = ask(client, "def f():\n    \n", 1, 4)
+        assert "|line|" in item["insertText"]
+        assert "|block|" in ask(client, "def f():\n    \n", 1, 4, trigger=1)[0]["insertText"]
+    finally:
+        client.close()
+
+
+def test_wrong_settings_are_named_once_and_do_no_harm():
+    client = LspClient(SERVER, options={"deadlineMs": "soon", "modelPath": "/evil", "policy": "top_k"})
+    try:
+        assert ask(client, "x = ", 0, 4)
+        assert wait_until(lambda: sum("modelPath" in line for line in client.log) == 1)
+        assert wait_until(lambda: sum("deadlineMs" in line for line in client.log) == 1)
+    finally:
+        client.close()
+
+
+def test_the_configuration_is_pulled_at_the_start_and_after_a_change():
+    client = LspClient(SERVER, options={"languages": {"rust": False}}, configuration={"preset": "manual", "x": 1})
+    try:
+        assert wait_until(lambda: ask(client, "x = ", 0, 4) == [])
+        client.configuration = {"preset": "eager"}
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        assert wait_until(lambda: ask(client, "x = ", 0, 4))
+        client.open("file:///a.rs", "x = ", "rust")
+        assert client.items("file:///a.rs", 0, 4) == []
+        assert wait_until(lambda: sum("unknown setting 'x'" in line for line in client.log) == 1)
+    finally:
+        client.close()
+
+
+def test_the_configuration_is_pushed_too(client):
+    assert ask(client, "x = ", 0, 4)
+    for wrong in ([1], 3, {"unmask": 7}, {"unmask": {"preset": 1}}, {"unmask": {"preset": 1}}):
+        client.notify("workspace/didChangeConfiguration", {"settings": wrong})
+    assert client.items(URI, 0, 4)
+    assert wait_until(lambda: sum("preset" in line for line in client.log) == 1)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"unmask": {"preset": "manual"}}})
+    assert ask(client, "y = ", 0, 4) == []
