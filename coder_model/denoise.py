@@ -52,13 +52,20 @@ class Middle:
 
     limit: int
     """Most tokens it may have."""
+    least_log_probability: float = -math.inf
+    """Of all tokens together, in nats; what is less likely is given up."""
     tokens: list[int] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     """How `tokens` were decided, and some that were dropped again after them."""
     steps: int = 0
     """Denoise and verify passes."""
     ended: bool = False
-    """True when nothing follows: the hole is full, or the limit is reached, or it went in circles."""
+    """True when nothing follows: the hole is full, the limit is reached, it went in circles, or it is unlikely."""
+
+    @property
+    def unlikely(self) -> bool:
+        """True when it is less likely than wanted."""
+        return self.log_probability < self.least_log_probability
 
     @property
     def log_probability(self) -> float:
@@ -202,4 +209,4 @@ def _decide(choice: Choice, opinion: Opinion, middle: Middle) -> None:
     middle.tokens.append(choice.token)
     middle.choices.append(choice)
     full = opinion.finished or len(middle.tokens) >= middle.limit
-    middle.ended = _drop_repetition_(middle.tokens) or full
+    middle.ended = _drop_repetition_(middle.tokens) or full or middle.unlikely

@@ -205,7 +205,8 @@ class Engine:
             p = session.decoder.read(built.context, check)
             return fill_middle(session.decoder, p, opinion, self._fill_options, self._gauge, middle, check)
 
-        middles = [middle := Middle(self._budget.middle)]
+        least = math.log(request.least_probability) if request.least_probability else -math.inf
+        middles = [middle := Middle(self._budget.middle, least)]
         finished = True
         try:
             for progress in decode(middle, recalled, False):
@@ -213,13 +214,14 @@ class Engine:
         except DeadlineReached:
             finished = False
         syntax = SyntaxCheck.of(request)
-        if not finished:
-            middle.tokens = parsing_run(middle.tokens, view.text, syntax)
+        unlikely = middle.unlikely
+        if unlikely or not finished:
+            middle.tokens = parsing_run(middle.tokens, view.text, syntax, whole_lines=unlikely)
         elif request.count > 1:
             middles = self._ranked(middle, request.count, syntax, view, decode)
         elif self.options.alternatives:
             middles = [self._repaired(middle, syntax, view, decode)]
-        final = view.final(middles, finished=finished)
+        final = view.final(middles, finished=finished, unlikely=unlikely)
         session.suggested = request.prefix + final.text
         yield final
 
@@ -231,7 +233,7 @@ class Engine:
             for start in starts:
                 if not errors:
                     break
-                other = Middle(self._budget.middle, steps=best.steps)
+                other = Middle(self._budget.middle, middle.least_log_probability, steps=best.steps)
                 for _ in decode(other, start, True):
                     pass
                 fewer = syntax.errors(view.text(other.tokens))

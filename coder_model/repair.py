@@ -50,18 +50,22 @@ class SyntaxCheck:
         return max(0, found - self.floor) if found else 0
 
 
-def parsing_run(tokens: list[int], text_of: Callable[[list[int]], str], syntax: SyntaxCheck) -> list[int]:
+def parsing_run(
+    tokens: list[int], text_of: Callable[[list[int]], str], syntax: SyntaxCheck, whole_lines: bool = False
+) -> list[int]:
     """Returns the longest start of an unfinished middle that leaves no syntax errors; empty when none is near its end.
 
     Args:
         tokens: decided so far.
         text_of: their text.
         syntax: of the surroundings.
+        whole_lines: the run must end where a line does, and not in the last one.
     """
     whole = len(tokens)
     texts = [text_of(tokens[:n]) for n in range(whole + 1)]
     lines = [n for n in range(whole - 1, 0, -1) if texts[n].count("\n") < texts[n + 1].count("\n")]
-    for n in [*range(whole, max(0, whole - CUTS), -1), *lines[:CUTS]]:
+    last = [] if whole_lines else range(whole, max(0, whole - CUTS), -1)
+    for n in [*last, *lines[:CUTS]]:
         if not syntax.errors(texts[n]):
             return tokens[:n]
     return []

@@ -35,7 +35,8 @@ class FillRequest:
     """Fill the hole between `prefix` and `suffix` of one document.
 
     Raises:
-        InvalidInput: when a text holds a lone surrogate, or `deadline_ms` or `count` is not positive.
+        InvalidInput: when a text holds a lone surrogate, `deadline_ms` or `count` is not positive, or
+            `least_probability` is not in [0, 1).
     """
 
     session: str
@@ -51,6 +52,9 @@ class FillRequest:
     snippets: tuple[Snippet, ...] = ()
     count: int = 1
     """Distinct middles wanted, the best first; the others come with the final draft."""
+    least_probability: float = 0.0
+    """A middle that is less likely than this as a whole is not wanted, nor the work to finish it: of a block its first
+    lines are the answer, as far as they are likely enough together, otherwise nothing."""
     speculative: bool = False
     """Nobody waits for the answer yet: every other request goes first."""
     deadline_ms: float | None = None
@@ -63,6 +67,8 @@ class FillRequest:
                 raise InvalidInput(f"{name} must be valid Unicode text, found a lone surrogate")
         if self.count < 1:
             raise InvalidInput(f"count must be positive, got {self.count}")
+        if not 0 <= self.least_probability < 1:
+            raise InvalidInput(f"least_probability must be in [0, 1), got {self.least_probability}")
         if self.deadline_ms is not None and not self.deadline_ms > 0:
             raise InvalidInput(f"deadline_ms must be positive, got {self.deadline_ms}")
 
@@ -94,6 +100,8 @@ class Draft:
     elapsed_ms: float
     finished: bool = True
     """On the final draft: False when the deadline cut it short."""
+    unlikely: bool = False
+    """On the final draft: True when the middle was given up because of `least_probability`."""
     kind: Literal["denoise", "verify", "remask", "final"] = "final"
     slots: tuple[Slot, ...] = ()
     """The canvas; empty unless the caller asked to watch."""

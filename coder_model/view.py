@@ -38,13 +38,13 @@ class View:
             slots = self._slots(progress.canvas) if self.watch else ()
         return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
 
-    def final(self, middles: list[Middle], *, finished: bool) -> Draft:
+    def final(self, middles: list[Middle], *, finished: bool, unlikely: bool) -> Draft:
         """The answer: the first of the middles, with the others beside it."""
         drafts = []
         for middle in middles:
             text, changed = self.shown(middle)
             drafts.append(self._of(middle, text, final=True, finished=finished, kind="final", filtered=changed))
-        return replace(drafts[0], others=tuple(drafts[1:]))
+        return replace(drafts[0], others=tuple(drafts[1:]), unlikely=unlikely)
 
     def shown(self, middle: Middle) -> tuple[str, tuple[str, ...]]:
         """The text of a finished middle, and the filters that changed it."""

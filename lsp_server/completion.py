@@ -12,7 +12,7 @@ from coder_model.types import Cancelled, Draft, FillRequest, Reach
 from lsp_server.backends import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position, without_surrogates
-from lsp_server.quiet import PRESETS, may_ask, may_show
+from lsp_server.quiet import PRESETS, may_ask
 from lsp_server.recent import Recent, typed_since
 from lsp_server.settings import Settings
 from lsp_server.statistics import KEPT_AFTER_S, Statistics
@@ -211,15 +211,14 @@ class Completer:
         return run
 
     async def _ask(self, place: _Place) -> list[Suggestion]:
-        settings = self.settings
-        deadline_ms = settings.deadline_invoked_ms if place.invoked else settings.deadline_ms
-        request = fill_request(place, settings.reach, self._context, deadline_ms)
+        request = fill_request(place, self.settings, self._context)
         if request is None:
             return []
+        wait_s = request.deadline_ms / 1000 if request.deadline_ms else None
         last = None
         try:
             # a model that is about to be there is worth the wait that the request has to give, and no more
-            async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
+            async with asyncio.timeout(wait_s):
                 await self._backend.wait_ready()
             self._counts["fills"] += 1
             async for draft in self._backend.fill(request):
@@ -233,7 +232,8 @@ class Completer:
         if last is None:
             return []
         self._counts.update(f"filter:{name}" for name in last.filtered)
-        worth_it = [draft for draft in (last, *last.others) if self._is_worth_it(place, draft)]
+        self._counts["unlikely"] += last.unlikely and not last.text
+        worth_it = [draft for draft in (last, *last.others) if draft.text.strip()]
         # the best one last: whoever types on is shown the rest of the newest that agrees
         return [self._suggestion(place, draft) for draft in reversed(worth_it)][::-1]
 
@@ -242,11 +242,6 @@ class Completer:
         made = self._recent.add(place.document.uri, place.prefix, place.suffix, text)
         return Suggestion(text, place.row, place.column, made, draft)
 
-    def _is_worth_it(self, place: _Place, draft: Draft) -> bool:
-        likely = place.invoked or may_show(self.settings.preset, draft)
-        self._counts["unlikely"] += not likely
-        return likely and bool(draft.text.strip())
-
 
 def _place(document: Document, position: Position, invoked: bool) -> _Place:
     row, column = document.place(position)
@@ -254,10 +249,10 @@ def _place(document: Document, position: Position, invoked: bool) -> _Place:
     return _Place(document, document.version, row, column, prefix, suffix, invoked)
 
 
-def fill_request(place: _Place, reach: Reach, context: Context, deadline_ms: float | None) -> FillRequest | None:
+def fill_request(place: _Place, settings: Settings, context: Context) -> FillRequest | None:
     """Returns what to ask the model at a place, or None where nothing should be offered."""
     document = place.document
-    wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else reach
+    wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
     hole = hole_at(place.prefix[-WINDOW_BEFORE:], place.suffix[:WINDOW_AFTER], document.language, wanted)
     if hole is None:
         return None
@@ -270,8 +265,9 @@ def fill_request(place: _Place, reach: Reach, context: Context, deadline_ms: flo
         hole=hole,
         snippets=context.snippets(document, place.row),
         count=ALTERNATIVES if place.invoked else 1,
+        least_probability=0.0 if place.invoked else PRESETS[settings.preset].least_probability,
         speculative=place.speculative,
-        deadline_ms=deadline_ms,
+        deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,
     )
 
 

@@ -1,12 +1,10 @@
-"""When to say nothing: what a preset allows, before the model is asked and after it has answered."""
+"""When to say nothing: what a preset allows to be asked of the model, and how likely its answer must be."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import Literal
-
-from coder_model.types import Draft
 
 PresetName = Literal["eager", "balanced", "quiet", "manual"]
 
@@ -48,8 +46,3 @@ def may_ask(name: PresetName, rest_of_line: str, deletions: int) -> bool:
     if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
         return False
     return preset.before_text or bool(_ONLY_CLOSERS.match(rest_of_line))
-
-
-def may_show(name: PresetName, draft: Draft) -> bool:
-    """Returns whether what an automatic request found is shown."""
-    return draft.confidence**draft.tokens >= PRESETS[name].least_probability

@@ -199,6 +199,35 @@ def test_an_unfinished_middle_is_cut_where_it_parses(tokens, kept):
     assert len(run) == kept
 
 
+def joint(draft):
+    return draft.confidence**draft.tokens
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_what_is_less_likely_than_wanted_is_given_up_early(model, tokenizer, prefix):
+    whole = last(engine(model, tokenizer, alternatives=0), prefix)
+    at_limit = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=joint(whole) * 1e-12)
+    # far below: this random model says things over and over, and what is cut again has cost probability too
+    assert (at_limit.text, at_limit.unlikely) == (whole.text, False)
+    above = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=min(0.999, joint(whole) * 1.01))
+    assert (above.text, above.unlikely) == ("", True)
+    assert above.steps <= whole.steps
+    assert last(engine(model, tokenizer, alternatives=0), prefix, least_probability=0.999).steps <= above.steps
+
+
+def test_of_an_unlikely_block_the_likely_lines_are_the_answer():
+    made = Engine(*weights.load(DEFAULT_MODEL))
+    prefix = DOCUMENT + "def total(items):\n    "
+    whole = last(made, prefix, hole="block")
+    cuts = [last(made, prefix, hole="block", least_probability=least) for least in (0.9, 0.3, 0.1, 0.01, 1e-6, 1e-12)]
+    for cut in cuts:
+        assert whole.text.startswith(cut.text)
+        assert cut.text == whole.text or cut.unlikely
+        assert not cut.text or whole.text[len(cut.text) :][:1] in ("", "\n")
+    assert cuts[0].text == ""
+    assert any(cut.text and cut.text != whole.text for cut in cuts)
+
+
 def test_damaged_weights_in_memory_are_found(model, tokenizer):
     made = engine(copy.deepcopy(model), tokenizer)
     made.warm_up()

@@ -62,12 +62,14 @@ class FakeEngine:
             text += "\nmore"
         with FILLS.open("a") as file:
             file.write(f"{request.speculative} {line}\n")
-        confidence = 0.1 if "unsure" in line else 0.5
+        if "unsure" in line and request.least_probability > 0.001:
+            yield Draft("", final=True, confidence=0.1, steps=2, tokens=3, elapsed_ms=1.0, unlikely=True)
+            return
         others = tuple(
             Draft(f"{text}{i}", final=True, confidence=0.5, steps=2, tokens=3, elapsed_ms=1.0)
             for i in range(1, request.count)
         )
-        yield Draft(text, final=True, confidence=confidence, steps=2, tokens=3, elapsed_ms=1.0, others=others)
+        yield Draft(text, final=True, confidence=0.5, steps=2, tokens=3, elapsed_ms=1.0, others=others)
 
 
 def make(arguments):
