@@ -2,7 +2,10 @@
 import * as vscode from 'vscode';
 import { LanguageClient, State } from 'vscode-languageclient/node';
 
-const LANGUAGES = ['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'];
+const LANGUAGES = [
+  ...['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'],
+  ...['c', 'cpp', 'java', 'shellscript', 'markdown'],
+];
 
 let client: LanguageClient | undefined;
 let status: vscode.StatusBarItem;
