@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from tables import DOCS, RESULTS, load, percent, table
 
-RESULTS, DOCS = Path("benchmarks/results"), Path("docs")
 FIGURES = DOCS / "figures"
 BINS = 10
 PUBLISHED = (
@@ -27,23 +26,6 @@ PUBLISHED = (
     ("DreamOn 7B, diffusion, length unknown, 4 tokens a step", "78.8", "-", "-", "a GitHub lab log"),
 )
 """HumanEval-Infilling pass@1 in percent (single line, several lines, random span) as their sources give it."""
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a Markdown table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def load(name: str) -> dict[str, Any]:
-    """Returns a result file."""
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text("utf-8"))
-    return found
-
-
-def percent(figures: dict[str, float], *names: str) -> str:
-    """Returns figures as `a / b / c`."""
-    return " / ".join(f"{figures[name]:.1f}" for name in names)
 
 
 def comparison() -> str:

@@ -12,7 +12,7 @@ from coder_model.types import Cancelled, Draft, FillRequest, Reach
 from lsp_server.backends import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position, without_surrogates
-from lsp_server.quiet import PRESETS, may_ask
+from lsp_server.quiet import PRESETS, least_probability
 from lsp_server.recent import Recent, typed_since
 from lsp_server.settings import Settings
 from lsp_server.statistics import KEPT_AFTER_S, Statistics
@@ -177,8 +177,6 @@ class Completer:
         uri = place.document.uri
         if found := self._remembered(place):
             return found
-        if not place.invoked and not may_ask(self.settings.preset, place.rest_of_line, place.document.deletions):
-            return []
         running = self._runs.get(uri)
         if running and running.may_serve(place):
             await running.suggestions()
@@ -254,7 +252,9 @@ def fill_request(place: _Place, settings: Settings, context: Context) -> FillReq
     document = place.document
     wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
     hole = hole_at(place.prefix[-WINDOW_BEFORE:], place.suffix[:WINDOW_AFTER], document.language, wanted)
-    if hole is None:
+    deletions = 0 if place.speculative else document.deletions
+    least = 0.0 if place.invoked else least_probability(settings.preset, place.rest_of_line, deletions)
+    if hole is None or least is None:
         return None
     return FillRequest(
         session=document.uri,
@@ -265,7 +265,7 @@ def fill_request(place: _Place, settings: Settings, context: Context) -> FillReq
         hole=hole,
         snippets=context.snippets(document, place.row),
         count=ALTERNATIVES if place.invoked else 1,
-        least_probability=0.0 if place.invoked else PRESETS[settings.preset].least_probability,
+        least_probability=least,
         speculative=place.speculative,
         deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,
     )

@@ -17,15 +17,15 @@ class Preset:
     """False: only what the user invokes."""
     least_probability: float = 0.0
     """Of the whole suggestion, by the model's own account: what is less likely to be right is not shown."""
-    before_text: bool = False
-    """Also where the cursor's line goes on with more than closing brackets and punctuation."""
+    before_text: float | None = None
+    """The same where the cursor's line goes on with more than closing brackets and punctuation; None: nothing there."""
     after_deletion: bool = False
     """Also after one or two deletions, which mostly mend a slip."""
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "eager": Preset(before_text=True, after_deletion=True),
-    "balanced": Preset(least_probability=0.002),
+    "eager": Preset(before_text=0.0, after_deletion=True),
+    "balanced": Preset(least_probability=0.002, before_text=0.1),
     "quiet": Preset(least_probability=0.05),
     "manual": Preset(automatic=False),
 }
@@ -34,8 +34,8 @@ MANY_DELETIONS = 3
 _ONLY_CLOSERS = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*$")
 
 
-def may_ask(name: PresetName, rest_of_line: str, deletions: int) -> bool:
-    """Returns whether an automatic request goes on to the model.
+def least_probability(name: PresetName, rest_of_line: str, deletions: int) -> float | None:
+    """Returns how likely the answer to an automatic request must be, or None where nothing should be offered.
 
     Args:
         name: of the preset.
@@ -44,5 +44,5 @@ def may_ask(name: PresetName, rest_of_line: str, deletions: int) -> bool:
     """
     preset = PRESETS[name]
     if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
-        return False
-    return preset.before_text or bool(_ONLY_CLOSERS.match(rest_of_line))
+        return None
+    return preset.least_probability if _ONLY_CLOSERS.match(rest_of_line) else preset.before_text
