@@ -35,8 +35,8 @@ p50 / p95 {times["p50_ms"]:.0f} / {times["p95_ms"]:.0f} ms.
 def quiet(found: dict[str, Any]) -> str:
     """Show rate and quiet rate of the presets."""
     rows = [[name, f"{f['show_rate']:.0f}", f"{f['quiet_rate']:.0f}"] for name, f in found["presets"].items()]
-    return f"""`benchmarks/quiet_scenarios.toml` holds 20 places where a person wants the next text, and 20 where nothing is
-wanted.
+    return f"""`benchmarks/quiet_scenarios.toml` holds 20 places where a person wants the next text, and 20 where
+nothing is wanted.
 
 {table(["preset", "show rate, %", "quiet rate, %"], rows)}"""
 
@@ -70,8 +70,8 @@ def sessions(found: dict[str, Any]) -> str:
     if soak := found.get("soak"):
         grown = soak["grown_mb"]
         text += f"""
-{soak["minutes"]:.0f} minutes of typing without pauses, {soak["keys"]:,} keys in {soak["documents"]} documents: the front
-grew by {grown["front"]:.1f} MB to {soak["front_mb"]:.0f} MB, the worker by {grown["worker"]:.1f} MB.
+{soak["minutes"]:.0f} minutes of typing without pauses, {soak["keys"]:,} keys in {soak["documents"]} documents: the
+front grew by {grown["front"]:.1f} MB to {soak["front_mb"]:.0f} MB, the worker by {grown["worker"]:.1f} MB.
 """
     return text
 
