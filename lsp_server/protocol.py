@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import cattrs
 from lsprotocol import converters, types
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.io_ import StdoutWriter
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.language_server import lsp_method
@@ -70,11 +70,11 @@ class Protocol(LanguageServerProtocol):
             return
         try:
             self.handle_message(self.structure_message(data))
-        except JsonRpcException:
-            if "method" in data and "id" in data:
+        except Exception as error:
+            # whatever a message holds, the next one is read; pygls trips over an id that cannot be one
+            logger.warning("a message cannot be handled: %s", type(error).__name__)
+            if "method" in data and isinstance(data.get("id"), (int, str)):
                 self._send_response(data["id"], error=JsonRpcInvalidParams().to_response_error())
-        except AttributeError:
-            logger.warning("a message must be JSON-RPC 2.0")
 
 
 def lenient_converter() -> cattrs.Converter:

@@ -35,6 +35,14 @@ def test_bytes_that_are_no_message_do_no_harm(shared):
     assert ask(shared, "x = ", 0, 4)
 
 
+@pytest.mark.parametrize("number", [None, True, 1.5, [], {}, {"a": 1}, "x" * 10_000])
+@pytest.mark.parametrize("method", ["$/cancelRequest", "$/setTrace", "textDocument/inlineCompletion", "workspace/none"])
+def test_ids_that_cannot_be_one_do_no_harm(shared, method, number):
+    shared.notify(method, {"id": number})
+    shared.send({"method": method, "id": number, "params": {"id": number}})
+    assert ask(shared, "x = ")
+
+
 def test_header_names_count_in_any_case(client):
     body = json.dumps({"jsonrpc": "2.0", "id": 999, "method": "shutdown"}).encode()
     waiting = client.start("textDocument/none", {})

@@ -132,7 +132,7 @@ class LspClient:
                     self.send({"id": message["id"], "result": None})
             elif "method" in message:
                 self.notifications.append(message)
-            else:
+            elif isinstance(message.get("id"), (int, str)):
                 self.arrived.append(message["id"])
                 self._waiting.pop(message["id"], queue.Queue()).put(message)
 
