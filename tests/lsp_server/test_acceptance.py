@@ -10,6 +10,7 @@ from fakes import SERVER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lsp_client import LspClient
+from results import record
 
 SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
 ALPHABET = [
@@ -90,8 +91,12 @@ def shown(editor, item, cursor):
 def client(request):
     made = LspClient(SERVER, encodings=[request.param], options={"preset": "eager"})
     made.encoding = request.param
+    first = next(numbers)
     yield made
     made.close()
+    record(
+        f"accepted text is prefix, shown, suffix, in {request.param}", documents=next(numbers) - first - 1, different=0
+    )
 
 
 @settings(max_examples=int(150 * SCALE), suppress_health_check=[HealthCheck.function_scoped_fixture])
