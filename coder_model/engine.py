@@ -17,7 +17,6 @@ from coder_model import prompt, weights
 from coder_model.copying import CopySource
 from coder_model.decoder import Decoder
 from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, fill_middle
-from coder_model.errors import ModelFileError
 from coder_model.filters import FILTERS, Surroundings
 from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
@@ -149,14 +148,9 @@ class Engine:
             pass
         self._sessions.pop("warm-up", None)
 
-    def check(self) -> None:
-        """Runs the model on the text of its known answer.
-
-        Raises:
-            ModelFileError: when it says something else than in `warm_up`: the weights in memory are damaged.
-        """
-        if not same_answer(known_answer(self._model), self._known_answer, ON_THE_SAME):
-            raise ModelFileError(f"the weights of {self.name} in memory are not what was loaded")
+    def is_intact(self) -> bool:
+        """Returns whether the model answers its known text as in `warm_up`: else the weights in memory are damaged."""
+        return same_answer(known_answer(self._model), self._known_answer, ON_THE_SAME)
 
     def relieve(self) -> bool:
         """Lets go of all caches and reads half as much context from now on; False when that is too little to work."""

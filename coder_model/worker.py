@@ -38,8 +38,8 @@ class FillEngine(Protocol):
     def warm_up(self) -> None:
         """Makes the first real fill as quick as the later ones."""
 
-    def check(self) -> None:
-        """Raises ValueError when the weights in memory do not give the answer that they gave at first."""
+    def is_intact(self) -> bool:
+        """Returns whether the weights in memory still give the answer that they gave at first."""
 
     def relieve(self) -> bool:
         """Makes do with less memory from now on; returns False when that is not possible."""
@@ -57,7 +57,7 @@ def serve(make_engine: Callable[[], FillEngine], listener: socket.socket, idle_s
         idle_s: seconds.
 
     Returns:
-        The exit code, 1 when the engine cannot be made or fails its check; clients have been told why.
+        The exit code: 1 when the engine cannot be made, and clients have been told why, or when it is damaged.
     """
     mailbox = Mailbox()
     clients = Clients(listener, mailbox)
@@ -71,7 +71,10 @@ def serve(make_engine: Callable[[], FillEngine], listener: socket.socket, idle_s
         while job := mailbox.take(idle_s):
             _answer(engine, job, mailbox)
             if time.monotonic() - checked > CHECK_S:
-                engine.check()
+                if not engine.is_intact():
+                    # the memory is damaged, not the file: another worker will do better
+                    clients.retire()
+                    return 1
                 checked = time.monotonic()
     except (ValueError, ImportError, MemoryError) as error:
         clients.tell(Broken(f"{error}" or type(error).__name__))

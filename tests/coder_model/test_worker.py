@@ -1,4 +1,5 @@
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from processes import wait_until
 
 from coder_model import messages
+from coder_model.clients import Clients
 from coder_model.mailbox import Job, Mailbox
 from coder_model.messages import Broken, Cancel, Dropped, Fill, Hello, Ping, Pong, Progress, Ready, Resting, frame
 from coder_model.types import FillRequest
@@ -196,6 +198,19 @@ def test_it_frees_its_memory_when_nobody_asks(start):
     assert window.receive() is None
     assert worker.process.wait(timeout=3) == 0
     assert not worker.path.exists()
+
+
+def test_another_user_is_turned_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("coder_model.clients._user_of", lambda _: os.getuid() + 1)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "worker"))
+        listener.listen()
+        clients = Clients(listener, Mailbox())
+        window = Window(tmp_path / "worker")
+        clients.retire()
+        clients.tell(Resting())
+        assert window.receive() is None
+        window.close()
 
 
 @pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x03\0\0\0abc", b"\x00\0\0\0"])
