@@ -8,13 +8,16 @@ MAX_THREADS = 2
 
 
 def limit_threads() -> None:
-    """Sets the threads of torch and the tokenizer; must run before torch is imported for the first time."""
+    """Sets the threads of torch and the tokenizer, and how much oneDNN keeps; must run before torch's first import."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(MAX_THREADS, available)
     # a waiting thread spins for microseconds: asleep at once, it doubles a small pass's time; for ever, it eats a core
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("KMP_BLOCKTIME", "1")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # oneDNN keeps what it made for each length of a context, a thousand of them, two megabytes each
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import torch
 

@@ -1,7 +1,8 @@
 """JSON-RPC over stdio as we want it: lenient in what it takes, silent towards the user, never an unanswered request.
 
-Three things differ from pygls: the documents are ours (its copy breaks lines where the protocol does not), a request
-that cannot be read is answered with an error instead of a popup, and the reader survives odd headers.
+Four things differ from pygls: the documents are ours (its copy breaks lines where the protocol does not), a request
+that cannot be read is answered with an error instead of a popup, the reader survives odd headers, and nothing is kept
+of a notification.
 """
 
 from __future__ import annotations
@@ -53,6 +54,15 @@ class Protocol(LanguageServerProtocol):
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> Any:
         """Passes the notification on, and keeps no copy."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+
+    def _execute_handler(self, msg_id: Any, handler: Any, callback: Any, args: Any = None, kwargs: Any = None) -> None:
+        """Forgets the handler's future when it is done; pygls keeps that of every notification, a kilobyte a key."""
+
+        def done(future: Any) -> None:
+            self._request_futures.pop(msg_id, None)
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, done, args, kwargs)
 
     def _send_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
         """Sends a reply; a result that is a function is asked for only now, and may raise JsonRpcException."""

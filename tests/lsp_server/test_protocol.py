@@ -1,5 +1,6 @@
 """Messages that are none, and how it ends: the real server as a process."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,6 +9,9 @@ import pytest
 from fakes import INVALID, SERVER, URI, ask
 from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
+from pygls.io_ import StdoutWriter
+
+from lsp_server.server import make_server
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,21 @@ def test_ids_that_cannot_be_one_do_no_harm(shared, method, number):
     shared.notify(method, {"id": number})
     shared.send({"method": method, "id": number, "params": {"id": number}})
     assert ask(shared, "x = ")
+
+
+def test_nothing_is_kept_of_what_is_done():
+    server = make_server()
+    server.protocol.set_writer(StdoutWriter(io.BytesIO()))
+    for number in range(50):
+        document = {"uri": URI, "languageId": "python", "version": 1, "text": "x"}
+        params = {"textDocument": document}
+        for method in ("textDocument/didOpen", "textDocument/didSave", "workspace/executeCommand"):
+            body = {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "command": "none"}}
+            if method.startswith("text"):
+                del body["id"]
+            server.protocol.receive(json.dumps(body).encode())
+    assert server.documents.get(URI)
+    assert not server.protocol._request_futures
 
 
 def test_header_names_count_in_any_case(client):
