@@ -70,7 +70,7 @@ def sessions(found: dict[str, Any]) -> str:
     if soak := found.get("soak"):
         grown = soak["grown_mb"]
         text += f"""
-{soak["minutes"]:.0f} minutes of typing without pauses, {soak["keys"]:,} keys in {soak["documents"]} documents: the
+{soak["minutes"]:g} minutes of typing without pauses, {soak["keys"]:,} keys in {soak["documents"]} documents: the
 front grew by {grown["front"]:.1f} MB to {soak["front_mb"]:.0f} MB, the worker by {grown["worker"]:.1f} MB.
 """
     return text

@@ -67,7 +67,7 @@ class Clients:
         self._path = Path(listener.getsockname())
         self._present: set[Client] = set()
         self._greeting: list[messages.FromWorker] = [Hello(os.getpid())]
-        self._lock = threading.Lock()
+        self._lock, self._accepting = threading.Lock(), threading.Lock()
         self._is_retired = False
 
     def let_in(self) -> None:
@@ -98,20 +98,22 @@ class Clients:
                 self._exit_unless_somebody_comes()
 
     def _accept_one(self, seconds: float) -> bool:
-        self._listener.settimeout(seconds)
-        try:
-            connection, _ = self._listener.accept()
-        except (TimeoutError, BlockingIOError):
-            return False
-        connection.settimeout(None)
-        if _user_of(connection) != os.getuid():
-            connection.close()
-            return False
-        client = Client(connection)
-        with self._lock:
-            self._present.add(client)
-            for message in self._greeting:
-                client.send(message)
+        # whoever is let in is greeted before the process can end
+        with self._accepting:
+            self._listener.settimeout(seconds)
+            try:
+                connection, _ = self._listener.accept()
+            except (TimeoutError, BlockingIOError):
+                return False
+            connection.settimeout(None)
+            if _user_of(connection) != os.getuid():
+                connection.close()
+                return False
+            client = Client(connection)
+            with self._lock:
+                self._present.add(client)
+                for message in self._greeting:
+                    client.send(message)
         threading.Thread(target=self._serve, args=(client,), daemon=True).start()
         return True
 
