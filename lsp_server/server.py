@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from lsp_server import release
 from lsp_server.backends.worker import WorkerBackend, worker_command
 from lsp_server.completion import Answer, Completer, Suggestion
 from lsp_server.context import Context
@@ -52,7 +52,7 @@ class UnmaskServer(LanguageServer):
     """The server's state: documents, first settings, and the backend once the client has said hello."""
 
     def __init__(self, make_backend: MakeBackend) -> None:
-        super().__init__("unmask", _version(), protocol_cls=Protocol, converter_factory=lenient_converter)
+        super().__init__("unmask", release(), protocol_cls=Protocol, converter_factory=lenient_converter)
         self.documents = Documents()
         self.statistics = Statistics()
         self.initial_settings = Settings()
@@ -280,10 +280,3 @@ def _place(error: BaseException) -> str:
     """Type and place of an error, without its message: that may quote the user's text."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return f"{type(error).__name__} at {' < '.join(f'{Path(f.filename).name}:{f.lineno}' for f in reversed(frames))}"
-
-
-def _version() -> str:
-    try:
-        return version("unmask")
-    except PackageNotFoundError:
-        return "0"

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from platformdirs import user_state_path
 
 from coder_model.clients import LOCK_SUFFIX
+from lsp_server import release
 from lsp_server.backends import BackendUnavailable
 
 WINDOWS = 64
@@ -52,11 +52,7 @@ def folder() -> Path:
 
 def socket_path(command: Sequence[str]) -> Path:
     """Returns the socket of the workers that a command starts: another model or option is another worker."""
-    try:
-        release = version("unmask")
-    except PackageNotFoundError:
-        release = "0"
-    return folder() / hashlib.sha256(json.dumps([release, *command]).encode()).hexdigest()[:16]
+    return folder() / hashlib.sha256(json.dumps([release(), *command]).encode()).hexdigest()[:16]
 
 
 async def meet(command: Sequence[str]) -> socket.socket:
