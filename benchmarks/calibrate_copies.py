@@ -37,7 +37,7 @@ def trials(
 ) -> list[tuple[tuple[bool, int], Trial]]:
     """Returns origin, match length and trial of every token of a reference that a copy had a proposal for."""
     request = FillRequest("s", case.prefix, case.suffix, path=case.file_name, snippets=case.snippets)
-    built = prompt.build(request, tokenizer, budget)
+    built = prompt.build(request, tokenizer, budget, prompt.suffix_first(tokenizer.marks))
     middle = tokenizer.encode(built.heal.decode() + case.reference)[: budget.middle]
     first = decoder.read(built.context, lambda: None)
     rows = torch.cat([first[None], decoder.commit(middle)])

@@ -68,7 +68,7 @@ def main() -> None:
             shown, true = ids[start : start + PROMPT], ids[start + PROMPT : start + PROMPT + 2 * GENERATED]
             name = tokenizer.encode(prompt.file_name(shard.names[index]))
             decoder = Decoder(model, Vocabulary(tokenizer).forbidden)
-            p = decoder.read(prompt.layout(name, [], False, [], shown), lambda: None)
+            p = decoder.read(prompt.layout(tokenizer.marks, name, [], False, [], shown), lambda: None)
             said: list[int] = []
             for _ in range(GENERATED):
                 said.append(int(p.argmax()))

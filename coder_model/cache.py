@@ -18,11 +18,18 @@ from coder_model.model import Attend
 class KVCache:
     """Keys and values of B sequences of different lengths; grows by doubling, shrinks by `truncate`."""
 
-    def __init__(self, config: ModelConfig, batch: int = 1, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        batch: int = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.lengths = [0] * batch
+        self._block_length = config.block_length if config.attention == "block_causal" else 1
         self._shape = (config.n_layers, batch, config.n_kv_heads)
         self._head_dim = config.head_dim
-        self.keys = torch.empty((*self._shape, 0, self._head_dim), dtype=dtype)
+        self.keys = torch.empty((*self._shape, 0, self._head_dim), dtype=dtype, device=device)
         self.values = torch.empty_like(self.keys)
 
     def truncate(self, length: int, row: int = 0) -> None:
@@ -31,7 +38,7 @@ class KVCache:
         self.lengths[row] = length
 
     def commit_attention(self, counts: list[int], dtype: torch.dtype = torch.float32) -> Attend:
-        """Causal attention over the cache and the new tokens; writes the new keys and values.
+        """Attention of clean tokens over the cache and themselves, causal or by blocks; writes the new keys and values.
 
         Args:
             counts: new tokens per row; a pass over T tokens has `max(counts) == T`, shorter rows are padded right.
@@ -47,11 +54,13 @@ class KVCache:
         self.reserve(end)
         self.lengths = [s + n for s, n in zip(start, counts, strict=True)]
         mask = bias = None
-        causal = len(start) == 1 and start[0] == 0
+        causal = self._block_length == 1 and len(start) == 1 and start[0] == 0
+        cached = torch.tensor(start, device=self.keys.device)
         if dtype != torch.float32:
-            bias = additive(commit_mask(torch.tensor(start), length, end)[:, None], dtype)
-        elif not causal and not (len(start) == 1 and length == 1):
-            mask = commit_mask(torch.tensor(start), length, end)[:, None]
+            bias = additive(commit_mask(cached, length, end, self._block_length)[:, None], dtype)
+        elif not causal and not (len(start) == 1 and length == self._block_length):
+            # one token, or one block, sees all that is there
+            mask = commit_mask(cached, length, end, self._block_length)[:, None]
 
         def attend(layer_idx: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys, values = self.keys[layer_idx], self.values[layer_idx]
@@ -69,7 +78,7 @@ class KVCache:
         end = max(self.lengths)
         mask = None
         if len(self.lengths) > 1:
-            mask = denoise_mask(torch.tensor(self.lengths), n_slots, end + n_slots)[:, None]
+            mask = denoise_mask(torch.tensor(self.lengths, device=self.keys.device), n_slots, end + n_slots)[:, None]
 
         def attend(layer_idx: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys = torch.cat([self.keys[layer_idx, :, :, :end], k], dim=2)

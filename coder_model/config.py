@@ -5,13 +5,32 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from coder_model.errors import ModelFileError
+
+AttentionPattern = Literal["causal_context", "causal", "block_causal", "bidirectional"]
+"""Who sees whom. `causal_context`: clean tokens causally, a block of slots itself and all before it; `causal`: there
+are no slots; `block_causal`: every token its own aligned block and all before it; `bidirectional`: all see all."""
+
+
+@dataclass(frozen=True)
+class Yarn:
+    """Rotary positions stretched to a longer context (YaRN, arXiv:2309.00071, section 3.2 to 3.4)."""
+
+    factor: float
+    original_context: int
+    """Tokens of the first training."""
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    mscale: float = 0.0
+    mscale_all: float = 0.0
+    """Both 0: the paper's temperature."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the decoder. Names follow Qwen2 where it has one.
+    """Sizes and habits of the decoder. Names follow Qwen2 where it has one.
 
     Raises:
         ValueError: when the sizes contradict each other.
@@ -30,6 +49,14 @@ class ModelConfig:
     """Longest sequence seen in training: suffix, prefix and middle together."""
     block_length: int = 16
     """Slots of the canvas at inference; training draws from several lengths."""
+    attention: AttentionPattern = "causal_context"
+    shifted: bool = True
+    """True: a slot's scores come from the slot before it, as in autoregression; False: from the slot itself."""
+    qkv_bias: bool = False
+    qk_norm: bool = True
+    tied_head: bool = True
+    """The head is the embedding table."""
+    yarn: Yarn | None = None
 
     def __post_init__(self) -> None:
         if self.n_heads % self.n_kv_heads:
@@ -44,17 +71,23 @@ class ModelConfig:
         """Reads `config.json`.
 
         Raises:
-            ModelFileError: when it is missing, no JSON, or has other fields than this class.
+            ModelFileError: when it is missing, no JSON, or has fields that this class has not.
         """
         try:
             values = json.loads(path.read_text("utf-8"))
-            if not isinstance(values, dict) or set(values) != {f.name for f in fields(cls)}:
-                raise ValueError("the fields differ")
+            if not isinstance(values, dict) or not values.keys() >= REQUIRED:
+                raise ValueError("a field is missing")
+            if values.get("yarn"):
+                values["yarn"] = Yarn(**values["yarn"])
             return cls(**values)
         except (OSError, TypeError, ValueError) as error:
             names = ", ".join(f.name for f in fields(cls))
-            raise ModelFileError(f"{path} must be a JSON object with exactly {names}: {error}") from error
+            raise ModelFileError(f"{path} must be a JSON object of {names}: {error}") from error
 
     def save(self, path: Path) -> None:
         """Writes `config.json`."""
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+
+
+REQUIRED = {"vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "head_dim", "d_ff", "context_tokens"}
+"""Fields without which a `config.json` is not this project's."""

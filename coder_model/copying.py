@@ -25,8 +25,14 @@ _END = -1
 class CopySource:
     """Follows the text as it is decided, and proposes what came next where it stood before."""
 
-    def __init__(self, document: list[int], after: list[int], others: Iterable[list[int]] = ()) -> None:
-        """Takes the tokens before the hole, those after it, and those of snippets of other files."""
+    def __init__(
+        self, document: list[int], after: list[int], others: Iterable[list[int]] = (), counts: bool = True
+    ) -> None:
+        """Takes the tokens before the hole, those after it, and those of snippets of other files.
+
+        What does not count has no weight beside the model's opinion: it is only a draft.
+        """
+        self._counts = counts
         self.match = 0
         """Tokens of the present match; 0 without one."""
         own = [_END, *document, _END, *after, _END]
@@ -47,7 +53,7 @@ class CopySource:
     def weight(self) -> float:
         """How much the proposal counts, in [0, 1)."""
         index = bisect_right(MATCH_LENGTHS, self.match) - 1
-        return WEIGHTS[index] if index >= 0 and self.proposals(1) else 0.0
+        return WEIGHTS[index] if self._counts and index >= 0 and self.proposals(1) else 0.0
 
     def proposals(self, count: int) -> list[int]:
         """Returns up to `count` tokens that followed the longest match; empty when there is none."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from coder_kernels.ops import select
 from coder_model.cache import KVCache
+from coder_model.canvas import Canvas
 from coder_model.model import Attend, Transformer
-from coder_model.tokenizer import MASK
 
 Check = Callable[[], None]
 """Called between passes; raises to stop."""
@@ -22,37 +21,6 @@ PREFILL_TOKENS = 64
 """A commit pass over so many tokens may run in a lower precision: it reads context, and no draft is so long."""
 
 
-@dataclass(slots=True)
-class Canvas:
-    """The block being denoised, slot 0 decided."""
-
-    tokens: Tensor
-    """[B] int64, MASK where masked."""
-    masked: Tensor
-    """[B] bool."""
-    confidence: Tensor
-    """[B] float32 in (0, 1]; of the likeliest token where masked."""
-    entropy: Tensor
-    """[B] float32, in nats."""
-    candidates: Tensor
-    """[B] int64, the likeliest token of each slot."""
-
-    @classmethod
-    def opening(cls, first: int, probability: float, block_length: int) -> Canvas:
-        """A block of masks after a decided first slot."""
-        tokens = torch.full((block_length,), MASK)
-        tokens[0] = first
-        masked = tokens == MASK
-        confidence = torch.zeros(block_length)
-        confidence[0] = probability
-        return cls(tokens, masked, confidence, torch.zeros(block_length), tokens.clone())
-
-    def reveal_(self, slots: Tensor) -> None:
-        """Writes the candidates into `slots` [B] bool."""
-        self.tokens = torch.where(slots, self.candidates, self.tokens)
-        self.masked = self.masked & ~slots
-
-
 class Decoder:
     """One sequence's committed tokens with their keys and values, and the passes that go on from there."""
 
@@ -61,8 +29,9 @@ class Decoder:
         self.tokens: list[int] = []
         """Committed tokens."""
         self._model = model
-        self._cache = KVCache(model.config)
-        self._forbidden = forbidden
+        self._weight = model.embed_tokens.weight
+        self._cache = KVCache(model.config, dtype=self._weight.dtype, device=self._weight.device)
+        self._forbidden = forbidden.to(self._weight.device)
         self._prefill_dtype = prefill_dtype
 
     def read(self, context: list[int], check: Check) -> Tensor:
@@ -70,13 +39,7 @@ class Decoder:
 
         The last token is always read again, because its scores are wanted: returns [V] float32, what follows it.
         """
-        common = 0
-        for common, (old, new) in enumerate(zip(self.tokens, context[:-1], strict=False)):  # noqa: B007
-            if old != new:
-                break
-        else:
-            common = min(len(self.tokens), len(context) - 1)
-        self.truncate(common)
+        self.truncate(common_length(self.tokens, context[:-1]))
         self._cache.reserve(len(context) + PREFILL_TOKENS)
         while len(context) - len(self.tokens) > COMMIT_TOKENS:
             check()
@@ -98,12 +61,8 @@ class Decoder:
         """One bidirectional pass over the block; fills in candidates, confidence and entropy of the masked slots."""
         length = len(canvas.tokens)
         hidden = self._pass(canvas.tokens, self._cache.denoise_attention(length))
-        # shifted form: slot j's scores come from slot j - 1; slot 0 was decided before
-        found = select(self._scores(hidden[:-1]))
-        masked = canvas.masked[1:]
-        canvas.candidates[1:] = torch.where(masked, found.token, canvas.tokens[1:])
-        canvas.confidence[1:] = torch.where(masked, found.confidence, canvas.confidence[1:])
-        canvas.entropy[1:] = found.entropy
+        # slot 0 was decided before; in the shifted form slot j's scores come from slot j - 1
+        canvas.note_(select(self._scores(hidden[:-1] if self._model.config.shifted else hidden[1:])), first=1)
 
     def _commit(self, tokens: list[int]) -> Tensor:
         dtype = self._prefill_dtype if len(tokens) >= PREFILL_TOKENS else torch.float32
@@ -113,12 +72,21 @@ class Decoder:
         return hidden
 
     def _pass(self, tokens: Tensor, attend: Attend) -> Tensor:
-        positions = torch.arange(len(self.tokens), len(self.tokens) + len(tokens))
-        hidden: Tensor = self._model(tokens[None], positions[None], attend)
+        device = self._weight.device
+        positions = torch.arange(len(self.tokens), len(self.tokens) + len(tokens), device=device)
+        hidden: Tensor = self._model(tokens[None].to(device), positions[None], attend)
         return hidden[0]
 
     def _scores(self, hidden: Tensor) -> Tensor:
         return self._model.logits(hidden).float().masked_fill(self._forbidden, float("-inf"))
 
     def _following(self, hidden: Tensor) -> Tensor:
-        return self._scores(hidden).softmax(dim=1)
+        return self._scores(hidden).softmax(dim=1).cpu()
+
+
+def common_length(old: list[int], new: list[int]) -> int:
+    """Returns how many tokens two sequences have in common at their start."""
+    for index, (a, b) in enumerate(zip(old, new, strict=False)):
+        if a != b:
+            return index
+    return min(len(old), len(new))

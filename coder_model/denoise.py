@@ -8,21 +8,18 @@ Without it, the denoised block is taken as it is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
-from coder_model.decoder import Canvas, Check, Decoder
+from coder_model.canvas import Canvas
+from coder_model.decoder import Check, Decoder
 from coder_model.gauge import DenoiseGauge
+from coder_model.middle import Middle
 from coder_model.opinion import Choice, Opinion
 from coder_model.policies import Policy, PolicyOptions, Step
-from coder_model.tokenizer import MASK
-
-MAX_PERIOD, MIN_REPEATED = 24, 12
-"""A run of at most so many tokens that comes three times, and makes up at least so many tokens, is a loop."""
 
 
 class DeadlineReached(Exception):
@@ -34,43 +31,20 @@ class FillOptions:
     """How a middle is decoded."""
 
     policy: Policy | None
-    """None: one token at a time, no drafts."""
+    """None: no block is denoised."""
     policy_options: PolicyOptions
     block_length: int
     max_steps: int
     """Denoise steps per block."""
     verify: bool
+    copies: bool
+    """Drafts from the text itself; only with `verify`."""
     min_copy: int
     """A copied run shorter than this many tokens is no draft; the block is denoised instead."""
     remask_below: float
     """Without verify, slots revealed with less confidence than this are masked again, once per block."""
-
-
-@dataclass(slots=True)
-class Middle:
-    """What is decided so far."""
-
-    limit: int
-    """Most tokens it may have."""
-    least_log_probability: float = -math.inf
-    """Of all tokens together, in nats; what is less likely is given up."""
-    tokens: list[int] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
-    """How `tokens` were decided, and some that were dropped again after them."""
-    steps: int = 0
-    """Denoise and verify passes."""
-    ended: bool = False
-    """True when nothing follows: the hole is full, the limit is reached, it went in circles, or it is unlikely."""
-
-    @property
-    def unlikely(self) -> bool:
-        """True when it is less likely than wanted."""
-        return self.log_probability < self.least_log_probability
-
-    @property
-    def log_probability(self) -> float:
-        """Of all tokens together, in nats."""
-        return sum(math.log(max(choice.probability, 1e-9)) for choice in self.choices[: len(self.tokens)])
+    operations: tuple[int, int] | None = None
+    """Tokens that make a slot two, and none; for models that know them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +81,17 @@ def fill_middle(
     """
     while True:
         choice = opinion.choose(p)
-        _decide(choice, opinion, middle)
+        middle.decide_(choice, opinion)
         if middle.ended:
             return
         draft: list[int] = []
-        if options.policy and options.verify:
+        if options.copies and options.verify:
             draft = opinion.proposals(options.block_length - 1)
         denoised = bool(options.policy) and not opinion.heal and len(draft) < options.min_copy
         if denoised and options.verify:
             denoised = gauge.wants_denoising()
         if denoised:
-            canvas = Canvas.opening(choice.token, choice.probability, options.block_length)
+            canvas = Canvas.opening([choice.token], options.block_length, opinion.mask, choice.probability)
             yield from _denoise(decoder, canvas, opinion, options, middle, check)
             draft = canvas.tokens[1:].tolist()
             if not options.verify:
@@ -158,7 +132,7 @@ def _denoise(
     weak[0] = False
     if not options.verify and bool(weak.any()):
         check()
-        canvas.tokens = canvas.tokens.masked_fill(weak, MASK)
+        canvas.tokens = canvas.tokens.masked_fill(weak, opinion.mask)
         canvas.masked = weak
         decoder.denoise_(canvas)
         middle.steps += 1
@@ -182,7 +156,7 @@ def _verify(draft: list[int], rows: Tensor, opinion: Opinion, middle: Middle) ->
         choice = opinion.choose(rows[index])
         if choice.token != proposed or middle.ended:
             return index
-        _decide(choice, opinion, middle)
+        middle.decide_(choice, opinion)
     return len(draft)
 
 
@@ -190,23 +164,4 @@ def _take(draft: list[int], confidences: list[float], opinion: Opinion, middle: 
     """Decides the whole draft, up to the end of the middle."""
     for token, confidence in zip(draft, confidences, strict=True):
         if not middle.ended:
-            _decide(Choice(token, confidence), opinion, middle)
-
-
-def _drop_repetition_(tokens: list[int]) -> bool:
-    """Cuts tokens that end in one run said over and over, back to the first time; returns True when they did."""
-    for period in range(1, MAX_PERIOD + 1):
-        repeats = max(3, -(-MIN_REPEATED // period))
-        tail = tokens[-period * repeats :]
-        if len(tail) == period * repeats and tail == tail[:period] * repeats:
-            del tokens[len(tokens) - period * (repeats - 1) :]
-            return True
-    return False
-
-
-def _decide(choice: Choice, opinion: Opinion, middle: Middle) -> None:
-    opinion.advance(choice.token)
-    middle.tokens.append(choice.token)
-    middle.choices.append(choice)
-    full = opinion.finished or len(middle.tokens) >= middle.limit
-    middle.ended = _drop_repetition_(middle.tokens) or full or middle.unlikely
+            middle.decide_(Choice(token, confidence), opinion)

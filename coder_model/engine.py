@@ -14,25 +14,29 @@ import torch
 
 from coder_kernels.ops import prefill_dtype
 from coder_model import prompt, weights
+from coder_model.config import ModelConfig
 from coder_model.copying import CopySource
-from coder_model.decoder import Decoder
-from coder_model.denoise import DeadlineReached, FillOptions, Middle, Progress, fill_middle
+from coder_model.denoise import DeadlineReached, FillOptions, Progress
 from coder_model.filters import FILTERS, Surroundings
 from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
+from coder_model.middle import Middle
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
-from coder_model.policies import POLICIES, PolicyOptions
+from coder_model.policies import POLICIES, PolicyOptions, top_k
 from coder_model.postprocess import Bounds
 from coder_model.repair import SyntaxCheck, branches, parsing_run
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
 from coder_model.view import View
+from coder_model.ways import Habits, Kit, Way, way_of
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
 DEFAULT_MODEL = Path(__file__).parent / "default"
 ONE_TOKEN = "one_token"
+VERIFIED_STEPS = 2
+"""Denoise steps of a draft that is verified afterwards."""
 PRECISIONS: dict[str, Callable[[], torch.dtype]] = {
     "auto": prefill_dtype,
     "float32": lambda: torch.float32,
@@ -56,8 +60,8 @@ class EngineOptions:
     k: int = 2
     block_length: int = 0
     """Slots per block; 0: the model's own."""
-    max_steps: int = 2
-    """Denoise steps per block."""
+    max_steps: int = 0
+    """Denoise steps per block; 0: 2 for a draft that is verified, else as many as there are slots."""
     verify: bool = True
     copy: bool = True
     """Proposals from the text itself."""
@@ -73,6 +77,8 @@ class EngineOptions:
     """Names of `filters.FILTERS` that are left out."""
     precision: str = "auto"
     """Of the passes that read a long context: `float32`, `bfloat16`, or `auto`, the faster one on this processor."""
+    refresh_every: int = 4
+    """For models in which prefix and suffix see the canvas: so many passes share what those wrote; 1: none, exact."""
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
     sessions: int = 8
@@ -87,9 +93,9 @@ class EngineOptions:
             raise InvalidInput(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.block_length and self.block_length < 2:
             raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
-        for name in ("k", "max_steps", "sessions"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in (("k", 1), ("max_steps", 0), ("refresh_every", 1), ("sessions", 1)):
+            if getattr(self, name) < least:
+                raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
 Decode = Callable[[Middle, list[int], bool], Iterator[Progress]]
@@ -105,29 +111,30 @@ class Engine:
     """A loaded model that fills holes, one request at a time."""
 
     def __init__(
-        self, model: Transformer, tokenizer: CodeTokenizer, name: str = "", options: EngineOptions | None = None
+        self,
+        model: Transformer,
+        tokenizer: CodeTokenizer,
+        name: str = "",
+        options: EngineOptions | None = None,
+        habits: Habits | None = None,
     ) -> None:
         self.options = options or EngineOptions()
         self.name = name
-        self.parameters = sum(p.numel() for p in model.parameters())
+        self.parameters = weights.parameters(model.config)
         self._model, self._tokenizer = model, tokenizer
-        self._vocabulary = Vocabulary(tokenizer)
+        self._habits = habits or Habits(prompt.suffix_first(tokenizer.marks))
         self._budget = prompt.Budget.of(model.config.context_tokens)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._prefill_dtype = PRECISIONS[self.options.precision]()
-        self._gauge = DenoiseGauge(self.options.min_accepted)
         self._known_answer = math.nan
-        policy = self.options.policy
-        self._fill_options = FillOptions(
-            policy=None if policy == ONE_TOKEN else POLICIES[policy],
-            policy_options=PolicyOptions(
-                self.options.threshold, self.options.factor, self.options.entropy_bound, self.options.k
-            ),
-            block_length=self.options.block_length or model.config.block_length,
-            max_steps=self.options.max_steps,
-            verify=self.options.verify or policy == ONE_TOKEN,
-            min_copy=self.options.min_copy,
-            remask_below=self.options.remask_below,
+        # weights that are short already are read with as they are
+        is_float32 = model.embed_tokens.weight.dtype == torch.float32
+        self._kit = Kit(
+            model,
+            Vocabulary(tokenizer),
+            _fill_options(self.options, model.config, self._habits),
+            DenoiseGauge(self.options.min_accepted),
+            PRECISIONS[self.options.precision]() if is_float32 else torch.float32,
+            self.options.refresh_every,
         )
 
     @classmethod
@@ -185,19 +192,20 @@ class Engine:
                 raise DeadlineReached
 
         seen, ending = _line_of_its_own(request)
-        built = prompt.build(seen, self._tokenizer, self._budget)
+        built = prompt.build(seen, self._tokenizer, self._budget, self._habits.form)
         bounds = Bounds.of(seen.prefix, seen.suffix, seen.hole)
         around = Surroundings(prompt.newlines(seen.prefix), prompt.newlines(seen.suffix), seen.hole)
         view = View(self._tokenizer, built.heal, bounds, ending, around, self.options.filters_off, began, watch)
         session = self._session(request.session)
+        may_copy = self.options.copy and session.way.proposes
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
 
         def decode(middle: Middle, start: list[int], forced: bool) -> Iterator[Progress]:
-            copies = CopySource(built.document, built.after, built.others) if self.options.copy else None
-            opinion = Opinion(self._vocabulary, built.heal, bounds, copies, start, forced)
-            p = session.decoder.read(built.context, check)
-            return fill_middle(session.decoder, p, opinion, self._fill_options, self._gauge, middle, check)
+            counts = self._habits.copies_count
+            copies = CopySource(built.document, built.after, built.others, counts) if may_copy else None
+            opinion = Opinion(self._kit.vocabulary, built.heal, bounds, copies, start, forced)
+            return session.way.fill(built, opinion, middle, check)
 
         least = math.log(request.least_probability) if request.least_probability else -math.inf
         middles = [middle := Middle(self._budget.middle, least)]
@@ -256,7 +264,7 @@ class Engine:
     def _session(self, name: str) -> _Session:
         """The document's session, as the last request left it."""
         session = self._sessions.pop(name, None) if self.options.reuse else None
-        session = session or _Session(Decoder(self._model, self._vocabulary.forbidden, self._prefill_dtype))
+        session = session or _Session(way_of(self._kit))
         self._sessions[name] = session
         while len(self._sessions) > self.options.sessions:
             self._sessions.popitem(last=False)
@@ -267,7 +275,7 @@ class Engine:
 class _Session:
     """What is kept of a document between its requests."""
 
-    decoder: Decoder
+    way: Way
     """With the cache of the last request."""
     suggested: str = ""
     """The last request's prefix and its suggestion."""
@@ -275,6 +283,33 @@ class _Session:
     def expected(self, prefix: str) -> str:
         """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
         return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
+
+
+def _fill_options(options: EngineOptions, config: ModelConfig, habits: Habits) -> FillOptions:
+    """The options of the loop, as far as the model allows."""
+    one_by_one = options.policy == ONE_TOKEN
+    has_opinion = config.attention in ("causal", "causal_context")
+    if has_opinion:
+        policy = None if one_by_one or config.attention == "causal" else POLICIES[options.policy]
+    else:
+        policy = top_k if one_by_one else POLICIES[options.policy]
+    verify = has_opinion and (options.verify or policy is None)
+    # blocks that are cut from the start of the sequence have the length of the training
+    is_aligned = config.attention == "block_causal"
+    block_length = config.block_length if is_aligned else options.block_length or config.block_length
+    return FillOptions(
+        policy=policy,
+        policy_options=PolicyOptions(
+            options.threshold, options.factor, options.entropy_bound, 1 if one_by_one else options.k
+        ),
+        block_length=block_length,
+        max_steps=options.max_steps or (VERIFIED_STEPS if verify else block_length if has_opinion else 0),
+        verify=verify,
+        copies=not one_by_one,
+        min_copy=options.min_copy,
+        remask_below=options.remask_below,
+        operations=habits.operations,
+    )
 
 
 def _line_of_its_own(request: FillRequest) -> tuple[FillRequest, str]:

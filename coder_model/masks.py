@@ -10,19 +10,21 @@ import torch
 from torch import Tensor
 
 
-def commit_mask(cached: Tensor, n_queries: int, n_keys: int) -> Tensor:
-    """A clean token sees everything cached before it and the new tokens up to itself.
+def commit_mask(cached: Tensor, n_queries: int, n_keys: int, block_length: int = 1) -> Tensor:
+    """A clean token sees everything cached before it and the new tokens up to itself, or up to the end of its block.
 
     Args:
         cached: [B] int64, tokens in each row's cache before this pass.
         n_queries: new tokens in the pass, the same padded number for every row.
         n_keys: keys in the pass; new token t of row b stands at key `cached[b] + t`.
+        block_length: 1 for causal attention; else blocks are counted from the start of the sequence.
 
     Returns:
         [B, n_queries, n_keys] bool.
     """
     query = cached[:, None] + torch.arange(n_queries, device=cached.device)  # [B, n_queries]
-    return torch.arange(n_keys, device=cached.device) <= query[:, :, None]
+    last = (query // block_length + 1) * block_length - 1
+    return torch.arange(n_keys, device=cached.device) <= last[:, :, None]
 
 
 def denoise_mask(cached: Tensor, n_slots: int, n_keys: int) -> Tensor:

@@ -1,7 +1,8 @@
-"""The transformer: pre-RMSNorm, rotary positions, grouped-query attention, QK-norm, SwiGLU, tied embeddings.
+"""The transformer: pre-RMSNorm, rotary positions, grouped-query attention, SwiGLU.
 
-It knows neither caches nor masks: whoever calls it passes an `attend` function, and that choice makes the pass a
-commit, a denoise, a verify or a training pass over the same weights. Parameter names are Qwen2's.
+With QK-norm, biases or a head of its own, where the configuration says so, it is Qwen2, Qwen3 or Llama as well. It
+knows neither caches nor masks: whoever calls it passes an `attend` function, and that choice makes the pass a commit, a
+denoise, a verify or a training pass over the same weights. Parameter names are Qwen2's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor, nn
 
 from coder_model.config import ModelConfig
+from coder_model.rotary import rotary_tables, rotate
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer_idx, q [B, H, T, K], k [B, Hkv, T, K], v [B, Hkv, T, K]) -> [B, H, T, K], keys already rotated."""
@@ -28,45 +30,24 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns x [..., width], normalised and scaled, in float32."""
-        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps)
-
-
-def rotary_tables(config: ModelConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """The cosines and sines of rotary position embedding (RoFormer, arXiv:2104.09864, half-split layout).
-
-    Args:
-        config: gives head_dim and rope_theta.
-        positions: [B, T] int64.
-
-    Returns:
-        Two [B, 1, T, head_dim] float32 tensors.
-    """
-    half = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32)
-    angles = positions[..., None].float() * config.rope_theta ** (-half / config.head_dim)
-    angles = torch.cat([angles, angles], dim=-1)[:, None]
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Returns x [B, H, T, K] turned by its position; the dtype of x is kept."""
-    left, right = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat([-right, left], dim=-1) * sin).to(x.dtype)
+        """Returns x [..., width], normalised and scaled in float32, in the dtype of the weights."""
+        normal = F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
+        return normal.to(self.weight.dtype)
 
 
 class Attention(nn.Module):
-    """Grouped-query attention with normalised queries and keys; who sees whom is the caller's."""
+    """Grouped-query attention; who sees whom is the caller's."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.head_dim
         self.head_dim = width
-        self.q_proj = nn.Linear(config.d_model, config.n_heads * width, bias=False)
-        self.k_proj = nn.Linear(config.d_model, config.n_kv_heads * width, bias=False)
-        self.v_proj = nn.Linear(config.d_model, config.n_kv_heads * width, bias=False)
+        self.q_proj = nn.Linear(config.d_model, config.n_heads * width, bias=config.qkv_bias)
+        self.k_proj = nn.Linear(config.d_model, config.n_kv_heads * width, bias=config.qkv_bias)
+        self.v_proj = nn.Linear(config.d_model, config.n_kv_heads * width, bias=config.qkv_bias)
         self.o_proj = nn.Linear(config.n_heads * width, config.d_model, bias=False)
-        self.q_norm = RMSNorm(width, config.norm_eps)
-        self.k_norm = RMSNorm(width, config.norm_eps)
+        self.q_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else nn.Identity()
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, layer_idx: int, attend: Attend) -> Tensor:
         """Returns [B, T, D] for x [B, T, D]."""
@@ -120,6 +101,8 @@ class Transformer(nn.Module):
         self.embed_tokens = nn.Embedding.from_pretrained(table, freeze=False)  # type: ignore[no-untyped-call]
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = RMSNorm(config.d_model, config.norm_eps)
+        if not config.tied_head:
+            self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
 
     def forward(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """One pass.
@@ -139,8 +122,10 @@ class Transformer(nn.Module):
         return cast(Tensor, self.norm(x))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Returns [..., V] scores of the token that follows each hidden state [..., D]."""
-        return F.linear(hidden, self.embed_tokens.weight)
+        """Returns [..., V] scores of each hidden state [..., D]: of the token that follows it, or of its own."""
+        if self.config.tied_head:
+            return F.linear(hidden, self.embed_tokens.weight)
+        return cast(Tensor, self.lm_head(hidden))
 
     @torch.no_grad()
     def initialise_(self, seed: int) -> None:
@@ -148,7 +133,7 @@ class Transformer(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
             if parameter.dim() < 2:
-                parameter.fill_(1.0)
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
                 parameter.zero_()
             else:

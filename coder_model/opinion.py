@@ -15,7 +15,7 @@ from torch import Tensor
 
 from coder_model.copying import CopySource
 from coder_model.postprocess import Bounds
-from coder_model.tokenizer import EOM, N_SPECIAL, CodeTokenizer
+from coder_model.tokenizer import CodeTokenizer
 
 EMPTY_NEEDS = 0.9
 """An empty middle is the answer only when the model is at least this sure of it."""
@@ -40,14 +40,15 @@ class Vocabulary:
 
     def __init__(self, tokenizer: CodeTokenizer) -> None:
         self.bytes = tokenizer.token_bytes
-        self.never = {i for i, data in enumerate(self.bytes) if i < N_SPECIAL or _CONTROL.intersection(data)} - {EOM}
+        self.eom, self.mask = tokenizer.marks.eom, tokenizer.marks.mask
+        self.never = {i for i, data in enumerate(self.bytes) if not data or _CONTROL.intersection(data)} - {self.eom}
         """Tokens that no middle may hold, though the document may: marks, and characters that no code has."""
         self.forbidden = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
         self.forbidden[list(self.never)] = True
         self.is_eom = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
-        self.is_eom[EOM] = True
-        self.ends_line = torch.tensor([b"\n" in data or i == EOM for i, data in enumerate(self.bytes)])
-        self._sorted = sorted((data, i) for i, data in enumerate(self.bytes) if i >= N_SPECIAL)
+        self.is_eom[self.eom] = True
+        self.ends_line = torch.tensor([b"\n" in data or i == self.eom for i, data in enumerate(self.bytes)])
+        self._sorted = sorted((data, i) for i, data in enumerate(self.bytes) if data)
         self._longest = max(len(data) for data, _ in self._sorted)
 
     def healing(self, heal: bytes) -> set[int]:
@@ -82,6 +83,8 @@ class Opinion:
         """
         self.finished = False
         """True once the decided tokens fill the hole."""
+        self.mask = vocabulary.mask
+        """The token of a slot that is not filled."""
         self._vocabulary = vocabulary
         self._is_line = bounds.hole == "line"
         self._final = vocabulary.ends_line if self._is_line else vocabulary.is_eom
@@ -130,7 +133,7 @@ class Opinion:
         self._text += data[len(self.heal) :]
         self.heal = self.heal[len(data) :]
         text = self._text.decode("utf-8", "ignore")
-        self.finished = token == EOM or self._bounds.end(text) is not None
+        self.finished = token == self._vocabulary.eom or self._bounds.end(text) is not None
         if self._copies:
             self._copies.advance(token)
         self._recalled = self._recalled[1:] if self._recalled[:1] == [token] else []

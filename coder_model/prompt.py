@@ -7,10 +7,11 @@ KV cache of all that stands before stays valid.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from coder_model.tokenizer import END, FILE, PRE, SNIP, SUF, CodeTokenizer
-from coder_model.types import FillRequest
+from coder_model.tokenizer import CodeTokenizer, Marks
+from coder_model.types import FillRequest, HoleMode
 
 MAX_PREFIX_CHARS = 64_000
 """Nothing further back is looked at, neither by the model nor for copies."""
@@ -51,27 +52,55 @@ class Prompt:
     """Token ids of the suffix, not cropped to the budget: the other place to copy from."""
     others: list[list[int]]
     """Token ids of each snippet's text, those that do not fit the budget too: the third place to copy from."""
+    behind: list[int]
+    """Token ids that stand behind the middle: empty where the suffix comes first."""
+    hole: HoleMode
 
 
-def layout(name: list[int], suffix: list[int], ends: bool, snippets: list[list[int]], prefix: list[int]) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Token ids of all that a model can be shown, cropped to its budget."""
+
+    name: list[int]
+    suffix: list[int]
+    ends: bool
+    """True when `suffix` reaches the end of the file."""
+    snippets: list[list[int]]
+    """Each with its name first."""
+    prefix: list[int]
+
+
+Form = Callable[[Parts], tuple[list[int], list[int]]]
+"""Puts the parts in a model's order: what stands before the middle, and what behind it."""
+
+
+def suffix_first(marks: Marks) -> Form:
+    """Returns the project's own form, see `layout`."""
+    return lambda parts: (layout(marks, parts.name, parts.suffix, parts.ends, parts.snippets, parts.prefix), [])
+
+
+def layout(
+    marks: Marks, name: list[int], suffix: list[int], ends: bool, snippets: list[list[int]], prefix: list[int]
+) -> list[int]:
     """Puts the parts in order.
 
     Args:
+        marks: the special tokens between them.
         name: tokens of the file's name.
         suffix: tokens of the text after the cursor, cropped at its far end.
         ends: True when `suffix` reaches the end of the file.
         snippets: tokens of each snippet, its name first.
         prefix: tokens of the text before the cursor, cropped at its far end.
     """
-    ids = [FILE, *name, SUF, *suffix]
+    ids = [marks.file, *name, marks.suf, *suffix]
     if ends:
-        ids.append(END)
+        ids.append(marks.end)
     for snippet in snippets:
-        ids += [SNIP, *snippet]
-    return [*ids, PRE, *prefix]
+        ids += [marks.snip, *snippet]
+    return [*ids, marks.pre, *prefix]
 
 
-def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget) -> Prompt:
+def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget, form: Form) -> Prompt:
     """Turns a request into the model's sequence; a token that straddles the cursor is healed.
 
     The last piece of the prefix is dropped whole, because more text could have merged with it: two thirds of random
@@ -87,11 +116,12 @@ def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget) -> Pro
     others = [tokenizer.encode(newlines(s.text)) for s in request.snippets]
     snippets = _fit([[*head, *text] for head, text in zip(named, others, strict=True)], budget.snippets)
     name = tokenizer.encode(file_name(request.path))[:16]
-    taken = len(layout(name, near, True, snippets, []))
+    taken = sum(map(len, form(Parts(name, near, True, snippets, []))))
     kept = crop(lines, max(budget.context - budget.middle - taken, ANCHOR))
     ends = len(near) == len(after) and len(request.suffix) <= MAX_SUFFIX_CHARS
     document = [token for line in lines for token in line]
-    return Prompt(layout(name, near, ends, snippets, kept), piece.encode(), document, after, others)
+    context, behind = form(Parts(name, near, ends, snippets, kept))
+    return Prompt(context, piece.encode(), document, after, others, behind, request.hole)
 
 
 def crop(lines: list[list[int]], budget: int) -> list[int]:

@@ -1,9 +1,9 @@
 """Byte-level BPE for code, and the special tokens of the sequence.
 
-A *piece* is what the pre-tokenizer cuts: a run of line ends with the indentation that follows it, a word with one
-character before it, one digit, a run of punctuation, a run of blanks. Merges never cross pieces, so text can be encoded
-line by line and the results joined; `encode` keeps the lines it has seen, which makes encoding a document again after a
-keystroke cost one line.
+A *piece* is what the pre-tokenizer cuts; this project's own: a run of line ends with the indentation that follows it, a
+word with one character before it, one digit, a run of punctuation, a run of blanks. Merges never cross pieces, so text
+can be encoded line by line and the results joined; `encode` keeps the lines it has seen, which makes encoding a
+document again after a keystroke cost one line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,17 +41,52 @@ PIECE = (
     r"|[^\S\r\n]+(?!\S)"
     r"|[^\S\r\n]+"
 )
-_LINE = re.compile(r"[\r\n]+[^\r\n]*|[^\r\n]+")
+OWN_LINE = re.compile(r"[\r\n]+[^\r\n]*|[^\r\n]+")
+"""A line with the line ends before it, as `PIECE` has them with the indentation that follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The special tokens of the project's own sequence, as ids; see `prompt.layout`."""
+
+    pad: int = PAD
+    mask: int = MASK
+    eom: int = EOM
+    suf: int = SUF
+    pre: int = PRE
+    file: int = FILE
+    snip: int = SNIP
+    end: int = END
 
 
 class CodeTokenizer:
     """Encodes text to token ids and back; special tokens are never produced from text."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        marks: Marks = Marks(),
+        line: re.Pattern[str] = OWN_LINE,
+        special: frozenset[int] = frozenset(range(N_SPECIAL)),
+        vocab_size: int = 0,
+    ) -> None:
+        """Takes a byte-level tokenizer.
+
+        Args:
+            tokenizer: of the tokenizers library.
+            marks: the sequence's special tokens.
+            line: splits text where no piece ends up on both sides.
+            special: ids that no text has.
+            vocab_size: of the model, where it has more rows than the tokenizer has tokens; 0: as many.
+        """
+        self.marks = marks
+        self._tokenizer, self._line = tokenizer, line
         tokenizer.encode_special_tokens = True
-        self.vocab_size: int = tokenizer.get_vocab_size()
-        self.token_bytes: list[bytes] = [_token_bytes(tokenizer.id_to_token(i) or "") for i in range(self.vocab_size)]
+        self.vocab_size: int = vocab_size or tokenizer.get_vocab_size()
+        self.token_bytes: list[bytes] = [
+            b"" if i in special else _token_bytes(tokenizer.id_to_token(i) or "") for i in range(self.vocab_size)
+        ]
+        """[V] the bytes of each token; none for one that no text has."""
         self._encode_line = lru_cache(maxsize=65_536)(self._encode_line_uncached)
 
     @classmethod
@@ -94,13 +130,13 @@ class CodeTokenizer:
     def encode(self, text: str) -> list[int]:
         """Returns the token ids of text; their bytes joined are the text's UTF-8 bytes."""
         ids: list[int] = []
-        for line in _LINE.finditer(text):
+        for line in self._line.finditer(text):
             ids.extend(self._encode_line(line.group()))
         return ids
 
     def encode_lines(self, text: str) -> Iterator[list[int]]:
-        """Yields the token ids of each line of text, a line's end standing at the start of the next."""
-        for line in _LINE.finditer(text):
+        """Yields the token ids of each line of text; the line ends stand where the tokenizer's pieces have them."""
+        for line in self._line.finditer(text):
             yield list(self._encode_line(line.group()))
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -110,21 +146,16 @@ class CodeTokenizer:
 
     def last_piece(self, text: str) -> str:
         """Returns the last piece of text: what more typing could merge with. Empty for empty text."""
-        tail = text[_last_line_start(text) :]
+        window = 256
+        while len(lines := self._line.findall(text[-window:])) < 2 and window < len(text):
+            # the first one may be cut
+            window *= 4
+        tail = lines[-1] if lines else ""
         pieces = self._tokenizer.pre_tokenizer.pre_tokenize_str(tail)
         return tail[pieces[-1][1][0] :] if pieces else ""
 
     def _encode_line_uncached(self, line: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(line, add_special_tokens=False).ids)
-
-
-def _last_line_start(text: str) -> int:
-    """Index of the line end(s) that open the last line."""
-    end = len(text)
-    body = max(text.rfind("\n"), text.rfind("\r")) + 1
-    if body == end:  # text ends in line ends: they are the last line
-        return len(text.rstrip("\r\n"))
-    return len(text[:body].rstrip("\r\n"))
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +167,5 @@ def _byte_of_char() -> dict[str, int]:
 
 
 def _token_bytes(token: str) -> bytes:
-    if token in SPECIAL_TOKENS:
-        return b""
     table = _byte_of_char()
     return bytes(table[ch] for ch in token)

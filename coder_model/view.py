@@ -7,9 +7,10 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from coder_model.decoder import Canvas
-from coder_model.denoise import Middle, Progress
+from coder_model.canvas import Canvas
+from coder_model.denoise import Progress
 from coder_model.filters import Surroundings, filtered
+from coder_model.middle import Middle
 from coder_model.postprocess import Bounds
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Draft, Slot
@@ -34,7 +35,7 @@ class View:
         tokens = list(middle.tokens)
         slots: tuple[Slot, ...] = ()
         if progress.canvas is not None:
-            tokens += _leftmost_run(progress.canvas)
+            tokens += progress.canvas.leftmost_run()
             slots = self._slots(progress.canvas) if self.watch else ()
         return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
 
@@ -71,13 +72,3 @@ class View:
     def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
         rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)
         return tuple(Slot("" if m else self.tokenizer.decode([t]), c, m) for t, c, m in rows)
-
-
-def _leftmost_run(canvas: Canvas) -> list[int]:
-    """The revealed tokens after slot 0 (which is decided already) and before the first mask."""
-    run: list[int] = []
-    for token, masked in zip(canvas.tokens[1:].tolist(), canvas.masked[1:].tolist(), strict=True):
-        if masked:
-            break
-        run.append(token)
-    return run

@@ -8,6 +8,7 @@ loading, so that a damaged file is found before it speaks.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -101,6 +102,11 @@ def _parts(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         parts[-1][name] = tensor
         room -= tensor.nbytes
     return parts
+
+
+def parameters(config: ModelConfig) -> int:
+    """Returns how many numbers a model of this shape has."""
+    return sum(math.prod(shape) for shape in _schema(config).values())
 
 
 def _schema(config: ModelConfig) -> dict[str, tuple[int, ...]]:

@@ -48,7 +48,7 @@ def fill(
         bool, typer.Option("--watch", help="show the denoising step by step, also where it does not pay")
     ] = False,
     policy: Annotated[str, typer.Option(help="threshold, entropy_bound, top_k, cosine or one_token")] = "threshold",
-    steps: Annotated[int, typer.Option(help="denoise steps per block")] = 2,
+    steps: Annotated[int, typer.Option(help="denoise steps per block; 0: what suits the model")] = 0,
     deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,

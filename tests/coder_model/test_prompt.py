@@ -11,7 +11,8 @@ BUDGET = Budget.of(256)
 
 
 def build(tokenizer, prefix, suffix="", **more):
-    return prompt.build(FillRequest("s", prefix, suffix, **more), tokenizer, BUDGET)
+    form = prompt.suffix_first(tokenizer.marks)
+    return prompt.build(FillRequest("s", prefix, suffix, **more), tokenizer, BUDGET, form)
 
 
 def test_the_parts_stand_in_the_order_of_how_rarely_they_change(tokenizer):

@@ -1,0 +1,158 @@
+"""Published weights into our transformer: memory-mapped, tensor by tensor, straight to the device and the precision.
+
+Nothing is read before every header has been checked against the shape that the configuration implies. A tensor that is
+kept as it is stays a view of the file, whose pages the system may drop; of any other one only the converted copy stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from coder_kernels import quantise
+from coder_model.checkpoints.forms import form_of
+from coder_model.checkpoints.headers import TensorEntry, read_header
+from coder_model.checkpoints.published import Published
+from coder_model.checkpoints.vocabulary import load_vocabulary
+from coder_model.config import ModelConfig
+from coder_model.errors import ModelFileError
+from coder_model.model import Transformer
+from coder_model.quantised import QuantisedLinear
+from coder_model.tokenizer import CodeTokenizer
+from coder_model.ways import Habits
+
+Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8")
+FILES = "model*.safetensors"
+_FLOATS = ("F32", "F16", "BF16")
+_LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
+"""Ends of names of tensors that follow from the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A published model, ready for inference."""
+
+    model: Transformer
+    tokenizer: CodeTokenizer
+    habits: Habits
+
+
+def load_weights(
+    published: Published,
+    precision: Precision,
+    device: torch.device | str = "cpu",
+    progress: Callable[[float], None] = lambda _: None,
+) -> Loaded:
+    """Loads a published model.
+
+    Args:
+        published: what its directory says of it.
+        precision: of the weights; with few bits the matrices of the layers and of a head of its own have them, and the
+            rest is bfloat16.
+        device: where they go.
+        progress: called with the share that is there, in [0, 1].
+
+    Raises:
+        ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
+    """
+    directory, config, family = published.directory, published.config, published.family
+    found = _headers(directory)
+    if family.names.head in found:
+        # a head that is there is used, though the configuration may call it tied: it is the same then
+        config = replace(config, tied_head=False)
+    with torch.device("meta"):
+        model = Transformer(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    _check(directory, {family.names.theirs(name): shape for name, shape in expected.items()}, found)
+    tokenizer = load_vocabulary(directory, published.marks, published.tokens, config.vocab_size)
+    total = sum(path.stat().st_size for path in directory.glob(FILES))
+    done = 0
+    for name, entry, tensor in _tensors(family.names.theirs, list(expected), found):
+        _place_(model, name, tensor, precision, torch.device(device))
+        done += entry.data_offsets[1] - entry.data_offsets[0]
+        progress(min(1.0, done / total))
+    operations = (published.tokens[family.expand], published.marks.eom) if family.expand else None
+    habits = Habits(form_of(family, published.tokens), operations, copies_count=False)
+    return Loaded(model.eval().requires_grad_(False), tokenizer, habits)
+
+
+def _headers(directory: Path) -> dict[str, tuple[Path, TensorEntry]]:
+    """Where each tensor of a directory is, by its published name."""
+    files = sorted(directory.glob(FILES))
+    if not files:
+        others = [path.name for path in sorted(directory.glob("*.bin")) + sorted(directory.glob("*.pt"))]
+        hint = f"; {', '.join(others)} could run code and is not read" if others else ""
+        raise ModelFileError(f"{directory} must hold {FILES}, found none{hint}")
+    found: dict[str, tuple[Path, TensorEntry]] = {}
+    for path in files:
+        for name, entry in read_header(path).items():
+            if name in found:
+                raise ModelFileError(f"{path}: tensor {name!r} is in {found[name][0].name} already")
+            found[name] = path, entry
+    return found
+
+
+def _check(directory: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[Path, TensorEntry]]) -> None:
+    for name, shape in expected.items():
+        if name not in found:
+            raise ModelFileError(f"{directory}: tensor {name!r} must have shape {shape}, found nothing")
+    for name, (path, entry) in found.items():
+        if name.endswith(_LEFT_OUT):
+            continue
+        if name not in expected:
+            raise ModelFileError(f"{path}: tensor {name!r} has no place in this model: another family, or renamed")
+        if tuple(entry.shape) != expected[name]:
+            raise ModelFileError(
+                f"{path}: tensor {name!r} must have shape {expected[name]}, found {tuple(entry.shape)}"
+            )
+        if entry.dtype not in _FLOATS:
+            raise ModelFileError(f"{path}: tensor {name!r} must be one of {', '.join(_FLOATS)}, found {entry.dtype}")
+
+
+def _tensors(
+    theirs: Callable[[str], str], names: list[str], found: dict[str, tuple[Path, TensorEntry]]
+) -> Iterator[tuple[str, TensorEntry, Tensor]]:
+    """Our name, place and value of each tensor; the file is mapped anew for each, so that its pages can go again."""
+    for name in names:
+        path, entry = found[theirs(name)]
+        try:
+            with safe_open(path, "pt") as file:
+                tensor = file.get_tensor(theirs(name))
+        except (SafetensorError, OSError) as error:
+            raise ModelFileError(f"{path} must be a whole safetensors file: {error}") from error
+        yield name, entry, tensor
+
+
+def _place_(model: Transformer, name: str, tensor: Tensor, precision: Precision, device: torch.device) -> None:
+    """Puts a tensor into the model, in its precision."""
+    owner_name, _, field = name.rpartition(".")
+    parent_name, _, child = owner_name.rpartition(".")
+    owner = model.get_submodule(owner_name)
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    if precision in quantise.PRECISIONS and isinstance(owner, nn.Linear) and field == "weight":
+        setattr(model.get_submodule(parent_name), child, QuantisedLinear(tensor.to(device), None, precision))
+    elif isinstance(owner, QuantisedLinear):
+        owner.bias = tensor.to(device, dtype)
+    else:
+        setattr(owner, field, nn.Parameter(tensor.to(device, dtype), requires_grad=False))
+
+
+def bytes_of(config: ModelConfig, precision: Precision) -> int:
+    """Returns how many bytes the weights of a model take."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    packed = next((few for few in quantise.PRECISIONS if few == precision), None)
+    total = 0
+    for name, parameter in model.named_parameters():
+        if packed and parameter.dim() == 2 and not name.startswith("embed_tokens"):
+            total += quantise.bytes_of(parameter.shape[0], parameter.shape[1], packed)
+        else:
+            total += parameter.numel() * (4 if precision == "float32" else 2)
+    return total

@@ -1,0 +1,185 @@
+"""What a directory of published weights is: its family, its shape and its special tokens, from its JSON files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coder_model.checkpoints.families import FAMILIES, UNSUPPORTED, Family
+from coder_model.checkpoints.vocabulary import added_tokens, mask_token, read_json
+from coder_model.config import ModelConfig, Yarn
+from coder_model.errors import ModelFileError
+from coder_model.tokenizer import Marks
+
+
+class _Sizes(msgspec.Struct, frozen=True):
+    """The fields of a published `config.json` that change what the transformer computes; all others are ignored."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    rms_norm_eps: float = 1e-6
+    rope_theta: float | None = None
+    rope_scaling: dict[str, Any] | None = None
+    rope_parameters: dict[str, Any] | None = None
+    tie_word_embeddings: bool | None = None
+    attention_bias: bool | None = None
+    hidden_act: str = "silu"
+    mask_token_id: int | None = None
+    max_position_embeddings: int = 1 << 20
+    use_sliding_window: bool = False
+    block_size: int | None = None
+    bd_size: int | None = None
+    quantization_config: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint as its files describe it; the weights are not read."""
+
+    directory: Path
+    family: Family
+    config: ModelConfig
+    marks: Marks
+    tokens: Mapping[str, int]
+    """Added token -> id."""
+
+
+def is_published(directory: Path) -> bool:
+    """Returns whether a model directory holds published weights, not the project's own."""
+    values = read_json(directory / "config.json", {})
+    return isinstance(values, dict) and "model_type" in values
+
+
+def read_published(directory: Path, family_name: str = "") -> Published:
+    """Reads what a directory of published weights says of itself.
+
+    Args:
+        directory: holds `config.json` and the tokenizer.
+        family_name: a name of `FAMILIES`, where the files leave it open; else it is found by them.
+
+    Raises:
+        ModelFileError: when a file is missing or broken, or the model cannot be used: says what was found, what was
+            expected, and for a known kind why.
+    """
+    path = directory / "config.json"
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ModelFileError(f"{path} must be a JSON object, found {type(values).__name__}")
+    tokens = added_tokens(directory)
+    family = _family(path, values, tokens, mask_token(directory), family_name)
+    renamed = {ours: values[theirs] for ours, theirs in family.sizes.items() if theirs in values}
+    try:
+        sizes = msgspec.convert({**values, **renamed}, _Sizes)
+        config = _config(path, sizes, family)
+    except (msgspec.ValidationError, ValueError, LookupError, ArithmeticError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path} must be the configuration of a {family.name} model: {error}") from error
+    marks = _marks(directory, family, sizes, tokens)
+    return Published(directory, family, config, marks, tokens)
+
+
+def _family(path: Path, values: dict[str, Any], tokens: Mapping[str, int], said_mask: str, name: str) -> Family:
+    model_type = str(values.get("model_type", ""))
+    if reason := UNSUPPORTED.get(model_type):
+        raise ModelFileError(f"{path}: models of type {model_type} cannot be used: {reason}")
+    kin = [f for f in FAMILIES if model_type in f.model_types]
+    if not kin:
+        known = sorted({kind for f in FAMILIES for kind in f.model_types})
+        raise ModelFileError(f"{path}: model_type must be one of {', '.join(known)}, found {model_type!r}")
+    if name:
+        named = [f for f in kin if f.name == name]
+        if not named:
+            raise ModelFileError(f"{path}: a {name} model must have another model_type, found {model_type!r}")
+        return named[0]
+    has_mask = "mask_token_id" in values or bool(said_mask) or any(token in tokens for f in kin for token in f.mask)
+    for family in kin:
+        if family.expand in ("", *tokens) and (not family.has_mask or has_mask):
+            return family
+    raise ModelFileError(
+        f"{path.parent}: the tokenizer must have a mask token, such as {kin[0].mask[0]!r}; found none: "
+        "a diffusion model cannot work without"
+    )
+
+
+def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
+    for name, found, expected in (
+        ("hidden_act", sizes.hidden_act, "silu"),
+        ("use_sliding_window", sizes.use_sliding_window, False),
+        ("quantization_config", sizes.quantization_config, None),
+        ("attention_bias", sizes.attention_bias or family.qkv_bias, family.qkv_bias),
+    ):
+        if found != expected:
+            raise ModelFileError(f"{path}: {name} must be {expected!r} in a {family.name} model, found {found!r}")
+    if min(sizes.hidden_size, sizes.num_hidden_layers, sizes.num_attention_heads, sizes.vocab_size) < 1:
+        raise ModelFileError(f"{path}: sizes must be positive")
+    rope = sizes.rope_parameters or {}
+    yarn = _yarn(path, sizes.rope_scaling or rope)
+    context = min(family.context_tokens, sizes.max_position_embeddings, yarn.original_context if yarn else 1 << 20)
+    return ModelConfig(
+        vocab_size=sizes.vocab_size,
+        d_model=sizes.hidden_size,
+        n_layers=sizes.num_hidden_layers,
+        n_heads=sizes.num_attention_heads,
+        n_kv_heads=sizes.num_key_value_heads or sizes.num_attention_heads,
+        head_dim=sizes.head_dim or sizes.hidden_size // sizes.num_attention_heads,
+        d_ff=sizes.intermediate_size,
+        rope_theta=float(rope.get("rope_theta", sizes.rope_theta or 10_000.0)),
+        norm_eps=sizes.rms_norm_eps,
+        context_tokens=context,
+        block_length=sizes.block_size or sizes.bd_size or family.block_length,
+        attention=family.attention,
+        shifted=family.shifted,
+        qkv_bias=family.qkv_bias,
+        qk_norm=family.qk_norm,
+        tied_head=bool(sizes.tie_word_embeddings),
+        yarn=yarn,
+    )
+
+
+def _yarn(path: Path, scaling: Mapping[str, Any]) -> Yarn | None:
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind == "default":
+        return None
+    if kind != "yarn":
+        raise ModelFileError(f"{path}: rope_type must be default or yarn, found {kind!r}")
+    return Yarn(
+        factor=float(scaling["factor"]),
+        original_context=int(scaling["original_max_position_embeddings"]),
+        beta_fast=float(scaling.get("beta_fast") or 32.0),
+        beta_slow=float(scaling.get("beta_slow") or 1.0),
+        mscale=float(scaling.get("mscale") or 0.0),
+        mscale_all=float(scaling.get("mscale_all_dim") or 0.0),
+    )
+
+
+def _marks(directory: Path, family: Family, sizes: _Sizes, tokens: Mapping[str, int]) -> Marks:
+    """The ids of mask and end; what the project's own sequence has besides does not occur."""
+
+    def wanted(kind: str, *names: str) -> int:
+        for name in names:
+            if name in tokens:
+                return tokens[name]
+        raise ModelFileError(f"{directory}: the tokenizer must have the {kind} token {names[0]!r}, found none")
+
+    for token in (*family.fim, family.file, family.expand):
+        if token:
+            wanted("special", token)
+    mask = -1
+    if family.has_mask:
+        said = mask_token(directory)
+        mask = sizes.mask_token_id if sizes.mask_token_id is not None else -1
+        mask = mask if mask >= 0 else wanted("mask", *([said] if said else []), *family.mask)
+        if mask >= sizes.vocab_size:
+            raise ModelFileError(f"{directory}: the mask token {mask} must be one of {sizes.vocab_size} rows")
+    end = wanted("end", *family.end)
+    return Marks(pad=end, mask=mask, eom=end, suf=-1, pre=-1, file=-1, snip=-1, end=end)

@@ -1,0 +1,111 @@
+"""How a middle is decoded, by who sees whom in the model: one class per way, one object of it per document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from coder_model.bidirectional_decoder import BidirectionalDecoder
+from coder_model.block_decoder import BlockDecoder
+from coder_model.decoder import Check, Decoder
+from coder_model.denoise import FillOptions, Progress, fill_middle
+from coder_model.gauge import DenoiseGauge
+from coder_model.infill import MOST_EXPANDED, fill_between, fill_blocks
+from coder_model.middle import Middle
+from coder_model.model import Transformer
+from coder_model.opinion import Opinion, Vocabulary
+from coder_model.prompt import Form, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a model wants to be asked, beyond its shape."""
+
+    form: Form
+    """Order of the parts of the sequence."""
+    operations: tuple[int, int] | None = None
+    """Tokens that make a slot two, and none."""
+    copies_count: bool = True
+    """Whether what the text proposes takes part in choosing a token; else it is only a draft to be verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What the documents of one model share."""
+
+    model: Transformer
+    vocabulary: Vocabulary
+    options: FillOptions
+    gauge: DenoiseGauge
+    prefill_dtype: torch.dtype
+    refresh_every: int
+
+
+class Way(Protocol):
+    """One document's state, and how its next middle is decoded."""
+
+    proposes: bool
+    """Whether drafts from the text are of use."""
+
+    def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
+        """Reads the prompt and fills the middle; yields after every pass."""
+
+
+class CausalWay:
+    """Drafts that the autoregressive opinion verifies, over an exact cache."""
+
+    proposes = True
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self.decoder = Decoder(kit.model, kit.vocabulary.forbidden, kit.prefill_dtype)
+
+    def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
+        """Reads the prompt and fills the middle; yields after every pass."""
+        p = self.decoder.read(prompt.context, check)
+        return fill_middle(self.decoder, p, opinion, self._kit.options, self._kit.gauge, middle, check)
+
+
+class BlockWay:
+    """Aligned blocks, one after the other, over an exact cache."""
+
+    proposes = False
+
+    def __init__(self, kit: Kit) -> None:
+        self._options = kit.options
+        self.decoder = BlockDecoder(kit.model, kit.vocabulary.forbidden)
+
+    def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
+        """Reads the prompt and fills the middle; yields after every pass."""
+        return fill_blocks(self.decoder, prompt, opinion, self._options, middle, check)
+
+
+class BidirectionalWay:
+    """A canvas between prefix and suffix."""
+
+    proposes = False
+
+    def __init__(self, kit: Kit) -> None:
+        self._options = kit.options
+        expand = kit.options.operations[0] if kit.options.operations else None
+        forbidden = kit.vocabulary.forbidden.clone()
+        forbidden[list(kit.options.operations or ())] = False
+        self.decoder = BidirectionalDecoder(kit.model, forbidden, kit.refresh_every, expand, MOST_EXPANDED)
+
+    def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
+        """Reads the prompt and fills the middle; yields after every pass."""
+        return fill_between(self.decoder, prompt, opinion, self._options, middle, check)
+
+
+def way_of(kit: Kit) -> Way:
+    """Returns a new document's state."""
+    match kit.model.config.attention:
+        case "block_causal":
+            return BlockWay(kit)
+        case "bidirectional":
+            return BidirectionalWay(kit)
+        case _:
+            return CausalWay(kit)

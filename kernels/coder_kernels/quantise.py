@@ -1,0 +1,73 @@
+"""Weights in few bits, and back: int8 and fp8 with a scale per row, int4 with a scale and an offset per group."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Precision = Literal["int8", "int4", "fp8"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "int4", "fp8")
+GROUP = 64
+"""Weights of a row that share a scale in int4."""
+_MOST = {"int8": 127.0, "fp8": 448.0}
+"""The largest value of int8 that has a negative, and of float8_e4m3fn."""
+
+
+class Quantised(NamedTuple):
+    """A matrix [N, K] in few bits."""
+
+    values: Tensor
+    """int8 or float8_e4m3fn [N, K]; for int4 uint8 [N, K / 2], the even columns in the low half of a byte."""
+    scale: Tensor
+    """float32 [N, 1]; for int4 float16 [N, K / group, 1]."""
+    offset: Tensor
+    """For int4 float16 [N, K / group, 1], the value of 0; empty otherwise."""
+
+
+def quantise(weight: Tensor, precision: Precision) -> Quantised:
+    """Returns a matrix in few bits, by the absolute maximum of each row (int8, fp8) or the range of each group (int4).
+
+    Args:
+        weight: [N, K] float; for int4 K is a multiple of `GROUP`, or is the group itself and even.
+        precision: `int8` keeps 1 byte a weight, `fp8` 1, `int4` 0.56.
+
+    Raises:
+        ValueError: when `weight` is no such matrix.
+    """
+    if weight.dim() != 2 or (precision == "int4" and weight.shape[1] % 2):
+        raise ValueError(f"weight must be [N, K], for int4 with an even K, got shape {tuple(weight.shape)}")
+    exact = weight.float()
+    if precision == "int4":
+        groups = exact.view(len(exact), -1, _group(weight.shape[1]))
+        low, high = groups.amin(dim=2, keepdim=True), groups.amax(dim=2, keepdim=True)
+        scale = ((high - low) / 15).clamp(min=1e-7).half()
+        offset = low.half()
+        levels = ((groups - offset.float()) / scale.float()).round().clamp(0, 15).to(torch.uint8).view(weight.shape)
+        return Quantised(levels[:, ::2] | levels[:, 1::2] << 4, scale, offset)
+    scale = exact.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / _MOST[precision]
+    scaled = exact / scale
+    values = scaled.round().to(torch.int8) if precision == "int8" else scaled.to(torch.float8_e4m3fn)
+    return Quantised(values, scale, exact.new_empty(0))
+
+
+def dequantise(matrix: Quantised, dtype: torch.dtype) -> Tensor:
+    """Returns [N, K] in a floating dtype."""
+    values, scale, offset = matrix
+    if values.dtype != torch.uint8:
+        return values.to(dtype) * scale.to(dtype)
+    levels = torch.stack([values & 15, values >> 4], dim=2).view(len(values), scale.shape[1], -1)
+    weight: Tensor = (levels.to(dtype) * scale.to(dtype) + offset.to(dtype)).view(len(values), -1)
+    return weight
+
+
+def bytes_of(n_rows: int, n_columns: int, precision: Precision) -> int:
+    """Returns how many bytes a matrix takes."""
+    if precision == "int4":
+        return n_rows * (n_columns // 2 + 4 * (n_columns // _group(n_columns)))
+    return n_rows * (n_columns + 4)
+
+
+def _group(n_columns: int) -> int:
+    return GROUP if n_columns % GROUP == 0 else n_columns
