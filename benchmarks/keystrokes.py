@@ -16,7 +16,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,7 +47,7 @@ class NoModel(WorkerBackend):
     async def wait_ready(self) -> None:
         """Is there already."""
 
-    async def fill(self, *_: Any) -> AsyncIterator[Draft]:  # type: ignore[override]
+    async def fill(self, *_: Any) -> AsyncGenerator[Draft, None]:
         """Yields an empty draft."""
         yield Draft("", final=True, confidence=1.0, steps=0, tokens=0, elapsed_ms=0.0)
 

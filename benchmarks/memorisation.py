@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from coder_model.text import file_name
 from coder_model.threads import limit_threads
 
 PROMPT, GENERATED, VERBATIM = 200, 100, 50
@@ -66,7 +67,7 @@ def main() -> None:
                 ids = shard.file(index).tolist()
             start = rng.randrange(len(ids) - PROMPT - 2 * GENERATED)
             shown, true = ids[start : start + PROMPT], ids[start + PROMPT : start + PROMPT + 2 * GENERATED]
-            name = tokenizer.encode(prompt.file_name(shard.names[index]))
+            name = tokenizer.encode(file_name(shard.names[index]))
             decoder = Decoder(model, Vocabulary(tokenizer).forbidden)
             p = decoder.read(prompt.layout(tokenizer.marks, name, [], False, [], shown), lambda: None)
             said: list[int] = []

@@ -49,10 +49,8 @@ class BidirectionalDecoder:
         self._since_exact = 0
 
     def place(self, before: list[int], behind: list[int]) -> None:
-        """Takes the tokens on both sides of the hole; `before` holds at least one."""
-        if (before, behind) != (self._before, self._behind):
-            self._written = []
-        self._before, self._behind = before, behind
+        """Takes the tokens on both sides of a hole, `before` at least one; nothing of another hole is kept."""
+        self._before, self._behind, self._written = before, behind, []
 
     def probabilities_(self, canvas: Canvas) -> Tensor:
         """One pass; fills in what it says of the masked slots.

@@ -78,6 +78,11 @@ class Clients:
         """Tells everybody, those who come later too."""
         with self._lock:
             self._greeting.append(message)
+        self.mention(message)
+
+    def mention(self, message: messages.FromWorker) -> None:
+        """Tells those who are there."""
+        with self._lock:
             for client in self._present:
                 client.send(message)
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,15 +17,16 @@ from coder_model import prompt, weights
 from coder_model.config import ModelConfig
 from coder_model.copying import CopySource
 from coder_model.denoise import DeadlineReached, FillOptions, Progress
-from coder_model.filters import FILTERS, Surroundings
+from coder_model.filters import FILTERS
 from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
 from coder_model.middle import Middle
 from coder_model.model import Transformer
+from coder_model.opening import Opening
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.policies import POLICIES, PolicyOptions, top_k
-from coder_model.postprocess import Bounds
 from coder_model.repair import SyntaxCheck, branches, parsing_run
+from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
 from coder_model.view import View
@@ -191,20 +192,18 @@ class Engine:
             if time.perf_counter() >= deadline:
                 raise DeadlineReached
 
-        seen, ending = _line_of_its_own(request)
-        built = prompt.build(seen, self._tokenizer, self._budget, self._habits.form)
-        bounds = Bounds.of(seen.prefix, seen.suffix, seen.hole)
-        around = Surroundings(prompt.newlines(seen.prefix), prompt.newlines(seen.suffix), seen.hole)
-        view = View(self._tokenizer, built.heal, bounds, ending, around, self.options.filters_off, began, watch)
+        opening = Opening.of(request)
+        built = prompt.build(opening.request, self._tokenizer, self._budget, self._habits.form)
+        view = View(self._tokenizer, built.heal, opening, self.options.filters_off, began, watch)
         session = self._session(request.session)
         may_copy = self.options.copy and session.way.proposes
         expected = session.expected(request.prefix)
-        recalled = self._tokenizer.encode(built.heal.decode() + prompt.newlines(expected)) if expected else []
+        recalled = self._tokenizer.encode(built.heal.decode() + newlines(expected)) if expected else []
 
         def decode(middle: Middle, start: list[int], forced: bool) -> Iterator[Progress]:
             counts = self._habits.copies_count
             copies = CopySource(built.document, built.after, built.others, counts) if may_copy else None
-            opinion = Opinion(self._kit.vocabulary, built.heal, bounds, copies, start, forced)
+            opinion = Opinion(self._kit.vocabulary, built.heal, opening.bounds, copies, start, forced)
             return session.way.fill(built, opinion, middle, check)
 
         least = math.log(request.least_probability) if request.least_probability else -math.inf
@@ -310,14 +309,3 @@ def _fill_options(options: EngineOptions, config: ModelConfig, habits: Habits) -
         remask_below=options.remask_below,
         operations=habits.operations,
     )
-
-
-def _line_of_its_own(request: FillRequest) -> tuple[FillRequest, str]:
-    """The request as the model sees it, and what ends its middle.
-
-    At the very start of a line that holds text, the middle is a new line before it.
-    """
-    starts_line = not request.prefix or request.prefix.endswith("\n")
-    if starts_line and request.suffix.partition("\n")[0].strip():
-        return replace(request, suffix="\n" + request.suffix), "\n"
-    return request, ""

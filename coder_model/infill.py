@@ -63,12 +63,22 @@ def fill_between(
     needs the real weights).
     """
     decoder.place(prompt.context, prompt.behind)
+    try:
+        yield from _fill_placed(decoder, prompt.hole, opinion, options, middle, check)
+    finally:
+        # the next hole reads everything anew, and this is much memory
+        decoder.place([], [])
+    middle.ended = True
+
+
+def _fill_placed(
+    decoder: BidirectionalDecoder, hole: HoleMode, opinion: Opinion, options: FillOptions, middle: Middle, check: Check
+) -> Iterator[Progress]:
     length = FIRST_LENGTH
     if not options.operations:
-        length = _surest_length(decoder, LENGTHS[prompt.hole], opinion.mask, middle, check)
+        length = _surest_length(decoder, LENGTHS[hole], opinion.mask, middle, check)
     canvas = Canvas.opening([], length, opinion.mask)
     yield from _reveal(decoder.probabilities_, canvas, opinion, options, middle, check)
-    middle.ended = True
 
 
 def _surest_length(

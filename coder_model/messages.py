@@ -1,9 +1,9 @@
 """What travels between a front and the worker: length-prefixed msgpack frames of the structs below.
 
 A frame is a 4-byte little-endian length and that many bytes of msgpack (source: the project's own format). The worker
-sends `Hello` at once and `Ready` when the model is loaded, or `Broken` and exits; then for every `Fill`, in any order,
-one or more `Progress` of which the last has `draft.final`, or one `Dropped`; a `Pong` for every `Ping`, whatever the
-model does; `Resting` before it exits because nobody asked for long. Imports nothing slow.
+sends `Hello` at once, `Loading` now and then, and `Ready` when the model is loaded, or `Broken` and exits; then for
+every `Fill`, in any order, one or more `Progress` of which the last has `draft.final`, or one `Dropped`; a `Pong` for
+every `Ping`, whatever the model does; `Resting` before it exits because nobody asked for long. Imports nothing slow.
 """
 
 from __future__ import annotations
@@ -59,6 +59,13 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     load_ms: float
 
 
+class Loading(msgspec.Struct, frozen=True, tag=True):
+    """So much of the model is there."""
+
+    share: float
+    """In [0, 1]."""
+
+
 class Broken(msgspec.Struct, frozen=True, tag=True):
     """The worker cannot serve at all (no weights, wrong weights); it exits after this."""
 
@@ -84,7 +91,7 @@ class Dropped(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Fill | Cancel | Ping
-FromWorker = Hello | Ready | Broken | Resting | Progress | Dropped | Pong
+FromWorker = Hello | Loading | Ready | Broken | Resting | Progress | Dropped | Pong
 
 _encoder = msgspec.msgpack.Encoder()
 to_worker = msgspec.msgpack.Decoder(ToWorker)

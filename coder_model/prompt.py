@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coder_model.text import file_name, newlines
 from coder_model.tokenizer import CodeTokenizer, Marks
 from coder_model.types import FillRequest, HoleMode
 
@@ -141,16 +142,6 @@ def crop(lines: list[list[int]], budget: int) -> list[int]:
             return [token for kept in lines[index:] for token in kept]
         start += len(line)
     return lines[-1][cut - total :] if lines else []
-
-
-def newlines(text: str) -> str:
-    r"""Returns text with `\\n` as its only line end, as in training."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def file_name(path: str) -> str:
-    """Returns the last component of a path or URI."""
-    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
 def _fit(snippets: list[list[int]], budget: int) -> list[list[int]]:

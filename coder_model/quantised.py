@@ -8,6 +8,14 @@ from torch import Tensor, nn
 from coder_kernels.quantise import Precision, Quantised, dequantise, quantise
 
 
+def pack_(model: nn.Module, precision: Precision) -> None:
+    """Replaces every linear layer of a model by a packed one, its biases too."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, QuantisedLinear(child.weight.data, child.bias, precision))
+
+
 class QuantisedLinear(nn.Module):
     """y = x W^T + b with W in int8, int4 or fp8; computes in the dtype of x."""
 

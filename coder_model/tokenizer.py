@@ -151,8 +151,16 @@ class CodeTokenizer:
             # the first one may be cut
             window *= 4
         tail = lines[-1] if lines else ""
-        pieces = self._tokenizer.pre_tokenizer.pre_tokenize_str(tail)
-        return tail[pieces[-1][1][0] :] if pieces else ""
+        pieces = self._pieces(tail)
+        last = len(pieces) - 1
+        # blanks before it may be cut otherwise when it is gone
+        while last > 0 and self._pieces(tail[: pieces[last][0]]) != pieces[:last]:
+            last -= 1
+        return tail[pieces[last][0] :] if pieces else ""
+
+    def _pieces(self, text: str) -> list[tuple[int, int]]:
+        """First character of each piece of a text, and the one after its last."""
+        return [place for _, place in self._tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
     def _encode_line_uncached(self, line: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(line, add_special_tokens=False).ids)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 from coder_model.canvas import Canvas
 from coder_model.denoise import Progress
-from coder_model.filters import Surroundings, filtered
 from coder_model.middle import Middle
-from coder_model.postprocess import Bounds
+from coder_model.opening import Opening
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Draft, Slot
 
@@ -22,10 +21,7 @@ class View:
 
     tokenizer: CodeTokenizer
     heal: bytes
-    bounds: Bounds
-    ending: str
-    """Follows a text that is not empty."""
-    around: Surroundings
+    opening: Opening
     filters_off: Collection[str]
     began: float
     watch: bool
@@ -49,14 +45,13 @@ class View:
 
     def shown(self, middle: Middle) -> tuple[str, tuple[str, ...]]:
         """The text of a finished middle, and the filters that changed it."""
-        return filtered(self.text(middle.tokens), self.around, self.filters_off)
+        return self.opening.filter(self.text(middle.tokens), self.filters_off)
 
     def text(self, tokens: list[int]) -> str:
         """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""
         data = b"".join(self.tokenizer.token_bytes[token] for token in tokens)
         text = data[len(self.heal) :].decode("utf-8", "ignore") if data.startswith(self.heal) else ""
-        trimmed = self.bounds.trim(text)
-        return trimmed and trimmed + self.ending
+        return self.opening.trim(text)
 
     def _of(self, middle: Middle, text: str, **rest: object) -> Draft:
         n = len(middle.tokens)

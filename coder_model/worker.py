@@ -19,12 +19,13 @@ from typing import Protocol
 
 from coder_model.clients import Clients
 from coder_model.mailbox import Job, Mailbox
-from coder_model.messages import Broken, Dropped, Progress, Ready, Resting
+from coder_model.messages import Broken, Dropped, Loading, Progress, Ready, Resting
 from coder_model.threads import limit_threads
 from coder_model.types import Cancelled, Draft, FillRequest
 
 IDLE_S = 300.0
 """Seconds without a request after which the worker frees its memory by ending."""
+LOAD_STEP = 0.05
 CHECK_S = 600.0
 """How often the weights in memory are checked against a known answer while the worker is in use."""
 
@@ -48,7 +49,11 @@ class FillEngine(Protocol):
         """Yields drafts, the last one final; raises Cancelled once `cancelled` says so."""
 
 
-def serve(make_engine: Callable[[], FillEngine], listener: socket.socket, idle_s: float = IDLE_S) -> int:
+MakeEngine = Callable[[Callable[[float], None]], FillEngine]
+"""Loads the model; calls its argument with the share in [0, 1] that is there."""
+
+
+def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE_S) -> int:
     """Loads the engine and serves until the last client has gone, which ends the process, or nobody asks for long.
 
     Args:
@@ -64,7 +69,7 @@ def serve(make_engine: Callable[[], FillEngine], listener: socket.socket, idle_s
     clients.let_in()
     began = time.perf_counter()
     try:
-        engine = make_engine()
+        engine = make_engine(_in_steps(lambda share: clients.mention(Loading(share))))
         engine.warm_up()
         clients.tell(Ready(engine.name, engine.parameters, (time.perf_counter() - began) * 1000))
         checked = time.monotonic()
@@ -83,6 +88,19 @@ def serve(make_engine: Callable[[], FillEngine], listener: socket.socket, idle_s
     clients.tell(Resting())
     clients.retire()
     return 0
+
+
+def _in_steps(tell: Callable[[float], None]) -> Callable[[float], None]:
+    """Returns a listener that passes a share on when it has grown by `LOAD_STEP`."""
+    told = 0.0
+
+    def hear(share: float) -> None:
+        nonlocal told
+        if share >= told + LOAD_STEP:
+            told = share
+            tell(share)
+
+    return hear
 
 
 def _answer(engine: FillEngine, job: Job, mailbox: Mailbox) -> None:
@@ -123,11 +141,14 @@ def _place(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
-def _make_engine(model: Path | None, options: dict[str, object]) -> FillEngine:
+def _make_engine(
+    model: str, quantize: str, options: dict[str, object], progress: Callable[[float], None]
+) -> FillEngine:
     limit_threads()
-    from coder_model.engine import Engine, EngineOptions
+    from coder_model.checkpoints.engines import open_engine
+    from coder_model.engine import EngineOptions
 
-    return Engine.load(model, EngineOptions(**options))  # type: ignore[arg-type]
+    return open_engine(model, EngineOptions(**options), quantize, progress)  # type: ignore[arg-type]
 
 
 def listener_at(descriptor: int) -> socket.socket:
@@ -138,12 +159,13 @@ def listener_at(descriptor: int) -> socket.socket:
 def main() -> int:
     """Runs the worker on a socket that it has inherited."""
     parser = argparse.ArgumentParser("coder_model.worker")
-    parser.add_argument("--model", type=Path)
+    parser.add_argument("--model", default="", help="directory, or name of an installed model; else the embedded one")
+    parser.add_argument("--quantize", default="auto", help="precision of a published model's weights")
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--idle-seconds", type=float, default=IDLE_S)
     parser.add_argument("--listener", type=int, required=True, help="file descriptor of a listening socket")
     arguments = parser.parse_args()
-    make_engine = partial(_make_engine, arguments.model, arguments.options)
+    make_engine = partial(_make_engine, arguments.model, arguments.quantize, arguments.options)
     return serve(make_engine, listener_at(arguments.listener), arguments.idle_seconds)
 
 

@@ -1,22 +1,31 @@
-"""The command line: `unmask lsp | fill | doctor | stats | train | eval`. Nothing imports torch before it must."""
+"""The command line: `unmask lsp | fill | models | key | doctor | stats | train | eval`.
+
+Nothing imports torch before it must.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, Optional
 
+import msgspec
 import typer
 
 from coder_model.types import InvalidInput
+from lsp_server import models
+from lsp_server.backends.shapes import SHAPES
+from lsp_server.settings import engine_options
+from lsp_server.terminal import fail
+from lsp_server.user_settings import UserSettings, read_user_settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-BAD_INPUT = 2
-_Model = Annotated[Optional[Path], typer.Option(help="model directory; the embedded one when absent")]  # noqa: UP045
+_Model = Annotated[str, typer.Option(help="directory or name of an installed model; else the user's settings decide")]
+_Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:
@@ -31,17 +40,20 @@ def unmask() -> None:
 
 @app.command()
 def lsp(
-    model: _Model = None,
+    model: _Model = "",
+    quantize: _Quantize = "",
     _: Annotated[bool, typer.Option("--stdio", hidden=True, help="what many clients add, and the only way")] = True,
 ) -> None:
     """Start the language server on stdin and stdout; editors call this."""
-    from lsp_server.server import run, worker_backend
+    from lsp_server.backends.choosing import chosen_backend
+    from lsp_server.server import run
 
-    run(partial(worker_backend, model=model))
+    # read when the client has said hello: what is wrong with them is told as a status
+    run(lambda settings: chosen_backend(_user(model, quantize), engine_options(settings)))
 
 
-@app.command()
-def fill(
+@app.command(name="fill")
+def fill_at(
     file: Path,
     at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="cursor, both from 1, COL in characters")],
     watch: Annotated[
@@ -53,7 +65,8 @@ def fill(
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
-    model: _Model = None,
+    model: _Model = "",
+    quantize: _Quantize = "",
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Print the suggestion at a place of a file."""
@@ -64,19 +77,34 @@ def fill(
     if watch:
         options["min_accepted"] = 0
     try:
-        asyncio.run(fill_file(file, at, hole, options, model, deadline_ms, watch=watch, as_json=json))
+        user = _user(model, quantize)
+        asyncio.run(fill_file(file, at, hole, options, user, deadline_ms, watch=watch, as_json=json))
     except (InvalidInput, BackendUnavailable) as error:
-        _fail("fill", error)
+        fail("fill", error)
 
 
 @app.command()
 def doctor(
-    model: _Model = None,
+    model: _Model = "",
+    quantize: _Quantize = "",
 ) -> None:
     """Check this installation, and say what is wrong with it."""
     from lsp_server.doctor import examine
 
-    sys.exit(0 if asyncio.run(examine(model)) else 1)
+    sys.exit(0 if asyncio.run(examine(lambda: _user(model, quantize))) else 1)
+
+
+@app.command()
+def key(
+    kind: Annotated[str, typer.Argument(help=f"which service: {', '.join(SHAPES)}")],
+) -> None:
+    """Keep the key of a remote service in the system's keyring; an empty one removes it."""
+    from lsp_server.backends.remote import keep_key
+
+    try:
+        keep_key(kind, typer.prompt(f"key of {kind}", hide_input=True, default="", show_default=False))
+    except InvalidInput as error:
+        fail("key", error)
 
 
 @app.command()
@@ -103,6 +131,10 @@ def evaluate(context: typer.Context) -> None:
     sys.exit(eval_main(context.args))
 
 
-def _fail(command: str, error: Exception) -> NoReturn:
-    print(f"unmask {command}: {error}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
+def _user(model: str, quantize: str) -> UserSettings:
+    """The user's settings, with what the command line says instead."""
+    user = read_user_settings()
+    if model:
+        # who names a model here wants that one, and no server
+        user = msgspec.structs.replace(user, model=model, remote=None)
+    return msgspec.structs.replace(user, quantize=quantize or user.quantize)

@@ -6,25 +6,26 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from coder_model.types import Cancelled, FillRequest
+from coder_model.types import Cancelled, FillRequest, InvalidInput
 from lsp_server.backends import BackendUnavailable, rendezvous
-from lsp_server.backends.worker import WorkerBackend, worker_command
+from lsp_server.backends.choosing import chosen_backend
 from lsp_server.statistics import default_folder
+from lsp_server.user_settings import UserSettings
 
 PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizers", "safetensors")
 MIN_PYTHON = (3, 11)
 
 
-async def examine(model: Path | None) -> bool:
+async def examine(read_user: Callable[[], UserSettings]) -> bool:
     """Prints a table of checks; returns True when all of them passed."""
-    checks = [*_installed(), *_folders(), await _answers(model)]
+    checks = [*_installed(), *_folders(), await _answers(read_user)]
     table = Table("check", "result", "")
     for name, found, good in checks:
         table.add_row(name, found, "[green]ok" if good else "[red]wrong")
@@ -58,14 +59,17 @@ def _folders() -> Iterator[tuple[str, str, bool]]:
     yield "statistics", f"{state}" if writable else f"{there} cannot be written: nothing is counted", writable
 
 
-async def _answers(model: Path | None) -> tuple[str, str, bool]:
-    """Starts the worker and asks it for one completion."""
-    backend = WorkerBackend(worker_command({}, model))
+async def _answers(read_user: Callable[[], UserSettings]) -> tuple[str, str, bool]:
+    """Asks the model that the user has chosen for one completion."""
+    try:
+        backend = chosen_backend(read_user(), {})
+    except InvalidInput as error:
+        return "model", str(error), False
     await backend.start()
     began = time.perf_counter()
     try:
         await backend.wait_ready()
-        loaded = time.perf_counter() - began
+        ready_s = time.perf_counter() - began
         request = FillRequest("doctor", "def add(a, b):\n    return ", "\n", path="add.py")
         async for draft in backend.fill(request):
             last = draft
@@ -73,6 +77,4 @@ async def _answers(model: Path | None) -> tuple[str, str, bool]:
         return "model", str(error), False
     finally:
         await backend.close()
-    assert backend.ready
-    size = backend.ready.parameters / 1e6
-    return "model", f"{size:.1f} M parameters, loaded in {loaded:.1f} s, answered in {last.elapsed_ms:.0f} ms", True
+    return "model", f"{backend.description}, ready in {ready_s:.1f} s, answered in {last.elapsed_ms:.0f} ms", True

@@ -16,8 +16,10 @@ from rich.text import Text
 from coder_model.holes import hole_at
 from coder_model.syntax import language_of
 from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
-from lsp_server.backends.worker import WorkerBackend, worker_command
+from lsp_server.backends import Backend
+from lsp_server.backends.choosing import chosen_backend
 from lsp_server.documents import split_lines
+from lsp_server.user_settings import UserSettings
 
 CONTEXT_LINES = 6
 MASK_SIGN = "░"
@@ -29,7 +31,7 @@ async def fill_file(
     at: str,
     hole: str,
     options: dict[str, object],
-    model: Path | None,
+    user: UserSettings,
     deadline_ms: float | None,
     *,
     watch: bool,
@@ -42,7 +44,7 @@ async def fill_file(
         at: `LINE:COL`, both from 1, the column in characters.
         hole: `line`, `block` or `auto`.
         options: of the engine, see `EngineOptions`.
-        model: model directory; None for the embedded one.
+        user: which model, on this machine or elsewhere.
         deadline_ms: milliseconds, or None for no deadline.
         watch: show every step.
         as_json: print one JSON object instead.
@@ -61,7 +63,7 @@ async def fill_file(
         hole=_hole(hole, prefix, suffix, file),
         deadline_ms=deadline_ms,
     )
-    backend = WorkerBackend(worker_command(options, model))
+    backend = chosen_backend(user, options)
     await backend.start()
     try:
         await backend.wait_ready()
@@ -147,7 +149,7 @@ def _cell(slot: Slot) -> tuple[str, str]:
     return slot.text.replace("\n", "↵"), colour
 
 
-async def _shown(backend: WorkerBackend, request: FillRequest, watch: bool) -> AsyncGenerator[Draft, None]:
+async def _shown(backend: Backend, request: FillRequest, watch: bool) -> AsyncGenerator[Draft, None]:
     """Yields the drafts, each drawn as it comes when somebody watches."""
     console = Console(highlight=False)
     async with aclosing(backend.fill(request, watch)) as drafts:

@@ -18,8 +18,9 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from coder_model.types import InvalidInput
 from lsp_server import release
-from lsp_server.backends.worker import WorkerBackend, worker_command
+from lsp_server.backends import AbsentBackend, Backend
 from lsp_server.completion import Answer, Completer, Suggestion
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Encoding, Position
@@ -39,13 +40,7 @@ SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
 """Of the client's configuration."""
 PARENT_CHECK_S, SAVE_S = 2.0, 60.0
-MakeBackend = Callable[[Settings], WorkerBackend]
-
-
-def worker_backend(settings: Settings, model: Path | None = None) -> WorkerBackend:
-    """Returns a worker with a model directory, the embedded one when none is named."""
-    options = {"policy": settings.policy, "reuse": settings.reuse, "filters_off": settings.filters_off}
-    return WorkerBackend(worker_command(options, model))
+MakeBackend = Callable[[Settings], Backend]
 
 
 class UnmaskServer(LanguageServer):
@@ -58,7 +53,7 @@ class UnmaskServer(LanguageServer):
         self.initial_settings = Settings()
         """What `initializationOptions` made of the defaults."""
         self._named: set[str] = set()
-        self.backend: WorkerBackend | None = None
+        self.backend: Backend | None = None
         self.make_backend = make_backend
 
     def report_server_error(self, error: Exception, source: object) -> None:
@@ -86,7 +81,7 @@ class UnmaskServer(LanguageServer):
             await self.backend.close()
 
 
-def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
+def make_server(make_backend: MakeBackend) -> UnmaskServer:
     """Returns a server with its handlers registered."""
     server = UnmaskServer(make_backend)
     completers: list[Completer] = []
@@ -96,7 +91,11 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     def initialize(params: types.InitializeParams) -> None:
         server.initial_settings = server.read_settings(params.initialization_options, Settings())
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
-        server.backend = server.make_backend(server.initial_settings)
+        try:
+            server.backend = server.make_backend(server.initial_settings)
+        except InvalidInput as error:
+            logger.error("no model: %s", error)
+            server.backend = AbsentBackend(str(error))
         context = Context(server.documents, Privacy(server.roots()))
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
@@ -113,7 +112,7 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
         left = completers[0].quiet_until - time.monotonic()
         until = datetime.now() + timedelta(seconds=left) if left > 0 else None
         if server.backend:
-            announcer.tell(server.backend.state, server.backend.reason, until)
+            announcer.tell(server.backend, until)
 
     @server.command(SNOOZE)
     def snooze(*arguments: Any) -> None:
@@ -206,7 +205,7 @@ def make_server(make_backend: MakeBackend = worker_backend) -> UnmaskServer:
     return server
 
 
-def run(make_backend: MakeBackend = worker_backend) -> int:
+def run(make_backend: MakeBackend) -> int:
     """Serves on stdin and stdout until the client goes away; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # pygls logs whole messages, and those hold source text

@@ -35,6 +35,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Keep a document's KV cache between requests; off only to measure what it saves."""
 
 
+def engine_options(settings: Settings) -> dict[str, object]:
+    """Returns what of the settings is the engine's, as `EngineOptions` names it."""
+    return {"policy": settings.policy, "reuse": settings.reuse, "filters_off": settings.filters_off}
+
+
 def read_settings(value: Any, base: Settings) -> tuple[Settings, list[str]]:
     """Returns `base` with what a client has set, and what is wrong with it: that keeps its value in `base`.
 

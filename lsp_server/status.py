@@ -16,26 +16,31 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from lsp_server.backends import State
+from lsp_server.backends import Backend, State
 
 STATUS = "didChangeStatus"
 
 
-def status_of(state: State, reason: str, quiet_until: datetime | None) -> dict[str, Any]:
+def status_of(
+    state: State, reason: str, quiet_until: datetime | None, share_loaded: float = 0.0, receiver: str = ""
+) -> dict[str, Any]:
     """Returns the parameters of the notification.
 
     Args:
         state: of the model.
         reason: why it is down.
         quiet_until: local time until which nothing is offered unasked, if that was wanted.
+        share_loaded: of the model, in [0, 1].
+        receiver: host that code goes to; empty when it stays on this machine.
     """
     if state == "down":
         return {"kind": "Error", "busy": False, "message": f"no model: {reason}; `unmask doctor` examines it"}
     if quiet_until:
         return {"kind": "Inactive", "busy": False, "message": f"quiet until {quiet_until:%H:%M}"}
     if state == "starting":
-        return {"kind": "Normal", "busy": True, "message": "the model is loading"}
-    return {"kind": "Normal", "busy": False, "message": "on"}
+        share = f" ({share_loaded:.0%})" if share_loaded else ""
+        return {"kind": "Normal", "busy": True, "message": f"the model is loading{share}"}
+    return {"kind": "Normal", "busy": False, "message": f"on, code goes to {receiver}" if receiver else "on"}
 
 
 class Announcer:
@@ -48,9 +53,10 @@ class Announcer:
         self._progress: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
 
-    def tell(self, state: State, reason: str, quiet_until: datetime | None) -> None:
+    def tell(self, backend: Backend, quiet_until: datetime | None) -> None:
         """Sends the status when it differs from the last one, and shows progress while the model loads."""
-        status = status_of(state, reason, quiet_until)
+        state = backend.state
+        status = status_of(state, backend.reason, quiet_until, backend.share_loaded, backend.receiver)
         if status != self._told:
             self._told = status
             self._server.protocol.notify(STATUS, status)

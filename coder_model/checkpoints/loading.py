@@ -62,25 +62,43 @@ def load_weights(
     Raises:
         ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
     """
-    directory, config, family = published.directory, published.config, published.family
-    found = _headers(directory)
-    if family.names.head in found:
-        # a head that is there is used, though the configuration may call it tied: it is the same then
-        config = replace(config, tied_head=False)
-    with torch.device("meta"):
-        model = Transformer(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _check(directory, {family.names.theirs(name): shape for name, shape in expected.items()}, found)
-    tokenizer = load_vocabulary(directory, published.marks, published.tokens, config.vocab_size)
+    directory, family = published.directory, published.family
+    model, found = _empty_model(published)
+    names = list(model.state_dict())
+    tokenizer = load_vocabulary(directory, published.marks, published.tokens, published.config.vocab_size)
     total = sum(path.stat().st_size for path in directory.glob(FILES))
     done = 0
-    for name, entry, tensor in _tensors(family.names.theirs, list(expected), found):
+    for name, entry, tensor in _tensors(family.names.theirs, names, found):
         _place_(model, name, tensor, precision, torch.device(device))
         done += entry.data_offsets[1] - entry.data_offsets[0]
         progress(min(1.0, done / total))
     operations = (published.tokens[family.expand], published.marks.eom) if family.expand else None
     habits = Habits(form_of(family, published.tokens), operations, copies_count=False)
     return Loaded(model.eval().requires_grad_(False), tokenizer, habits)
+
+
+def check(published: Published) -> None:
+    """Looks whether a model could be loaded, without reading its weights.
+
+    Raises:
+        ModelFileError: when a file is missing or broken, or the tensors are not those of the configuration.
+    """
+    _empty_model(published)
+    load_vocabulary(published.directory, published.marks, published.tokens, published.config.vocab_size)
+
+
+def _empty_model(published: Published) -> tuple[Transformer, dict[str, tuple[Path, TensorEntry]]]:
+    """A model without values, and where its tensors are, all of them and no others."""
+    found, theirs = _headers(published.directory), published.family.names.theirs
+    config = published.config
+    if theirs("lm_head.weight") in found:
+        # a head that is there is used, though the configuration may call it tied: it is the same then
+        config = replace(config, tied_head=False)
+    with torch.device("meta"):
+        model = Transformer(config)
+    expected = {theirs(name): tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    _check(published.directory, expected, found)
+    return model, found
 
 
 def _headers(directory: Path) -> dict[str, tuple[Path, TensorEntry]]:

@@ -93,7 +93,7 @@ def load_vocabulary(directory: Path, marks: Marks, added: Mapping[str, int], voc
         raise
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise ModelFileError(f"{directory} must hold a tokenizer of the tokenizers library: {error}") from error
-    highest = max([tokenizer.get_vocab_size() - 1, *added.values()])
+    highest = max([*tokenizer.get_vocab().values(), *added.values()])
     if highest >= vocab_size:
         raise ModelFileError(f"{directory}: the model has {vocab_size} rows, its tokenizer has a token {highest}")
     try:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coder_model.prompt import file_name, layout
+from coder_model.prompt import layout
 from coder_model.syntax import language_of
+from coder_model.text import file_name
 from coder_model.tokenizer import CodeTokenizer, Marks
 from coder_model.training.holes import sample_hole
 from coder_model.training.shards import Shard

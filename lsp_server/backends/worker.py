@@ -22,6 +22,7 @@ from coder_model.messages import (
     Fill,
     FromWorker,
     Hello,
+    Loading,
     Ping,
     Pong,
     Progress,
@@ -43,24 +44,30 @@ _Answer = Progress | Dropped | None
 """None: the worker is gone."""
 
 
-def worker_command(options: dict[str, object], model: Path | None = None) -> list[str]:
+def worker_command(options: dict[str, object], model: str = "", quantize: str = "auto") -> list[str]:
     """Returns the command line of a worker with these `EngineOptions`.
 
     `-P` keeps the working directory off the import path: it may be a workspace that holds an `argparse.py`. The worker
-    runs elsewhere, so the path of the model becomes absolute.
+    runs elsewhere, so the path of a model's directory becomes absolute.
     """
     command = [sys.executable, "-P", "-m", "coder_model.worker", "--options", json.dumps(options)]
-    return [*command, "--model", str(model.resolve())] if model else command
+    if model:
+        command += ["--model", str(Path(model).resolve()) if Path(model).is_dir() else model]
+    return command if quantize == "auto" else [*command, "--quantize", quantize]
 
 
 class WorkerBackend:
     """Connects to the worker, starts it again when it dies, and shares it among requests."""
+
+    receiver = ""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.reason = ""
         """Why the state is `down`."""
         self.ready: Ready | None = None
         """What the worker said of itself."""
+        self.share_loaded = 0.0
+        """Of the model, in [0, 1], as far as the worker says."""
         self.on_change: Callable[[], None] = lambda: None
         """Called after the state has changed."""
         self._command = list(command)
@@ -73,6 +80,11 @@ class WorkerBackend:
         self._answers: dict[int, asyncio.Queue[_Answer]] = {}
         self._ids = itertools.count(1)
         self._pulse = Pulse()
+
+    @property
+    def description(self) -> str:
+        """Name and size, once they are known."""
+        return f"{self.ready.model}, {self.ready.parameters / 1e6:.1f} M parameters" if self.ready else "not loaded"
 
     @property
     def state(self) -> State:
@@ -189,6 +201,9 @@ class WorkerBackend:
                 self.ready = message
                 logger.info("model %s is ready after %.0f ms", message.model, message.load_ms)
                 self._set_state("ready")
+            case Loading():
+                self.share_loaded = message.share
+                self.on_change()
             case Broken():
                 self.reason = message.reason
             case Resting():

@@ -102,7 +102,8 @@ def test_a_broken_model_is_one_line_and_exit_code_two(model_directory, tmp_path,
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--policy", "best"], ["--steps", "0"], ["--hole", "round"], ["--deadline-ms", "-1"]]
+    "arguments",
+    [["--policy", "best"], ["--steps", "-1"], ["--quantize", "int3"], ["--hole", "round"], ["--deadline-ms", "-1"]],
 )
 def test_a_wrong_option_is_named(model_directory, file, arguments):
     found = fill(model_directory, file, "--at", "1:1", *arguments)

@@ -11,6 +11,7 @@ from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
 from pygls.io_ import StdoutWriter
 
+from lsp_server.backends import AbsentBackend
 from lsp_server.server import make_server
 
 
@@ -48,7 +49,7 @@ def test_ids_that_cannot_be_one_do_no_harm(shared, method, number):
 
 
 def test_nothing_is_kept_of_what_is_done():
-    server = make_server()
+    server = make_server(lambda _: AbsentBackend("none"))
     server.protocol.set_writer(StdoutWriter(io.BytesIO()))
     for number in range(50):
         document = {"uri": URI, "languageId": "python", "version": 1, "text": "x"}

@@ -9,7 +9,6 @@ import argparse
 import os
 import random
 import time
-from functools import partial
 from pathlib import Path
 
 from coder_model.types import Cancelled, Draft
@@ -87,7 +86,7 @@ def main():
     parser.add_argument("--idle-seconds", type=float, default=300)
     parser.add_argument("--listener", type=int)
     arguments = parser.parse_args()
-    os._exit(serve(partial(make, arguments), listener_at(arguments.listener), arguments.idle_seconds))
+    os._exit(serve(lambda _: make(arguments), listener_at(arguments.listener), arguments.idle_seconds))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""The published models that are known to work, read from `catalogue.toml`. Imports nothing slow."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from coder_model.errors import ModelFileError
+
+FILE = Path(__file__).with_name("catalogue.toml")
+BYTES_PER_PARAMETER = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.1, "int4": 0.7, "fp8": 1.1}
+"""Of a whole model, embeddings in 16 bits counted in; what is loaded is counted exactly."""
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model of the catalogue."""
+
+    name: str
+    source: str
+    """Repository on the hub."""
+    revision: str
+    family: str
+    parameters: float
+    """In billions."""
+    licence: str
+    infills: bool
+    """Whether it was trained to fill holes."""
+    card: str
+    """Which card it is for."""
+    scores: str
+    source_of_scores: str
+    warning: str = ""
+    """What may keep somebody from using it."""
+
+    def gigabytes(self, precision: str) -> float:
+        """Returns about how much memory its weights take."""
+        return self.parameters * BYTES_PER_PARAMETER[precision]
+
+
+class _Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    model: list[Entry]
+
+
+@cache
+def catalogue() -> dict[str, Entry]:
+    """Returns all entries by name, in the order of the file."""
+    entries = msgspec.convert(tomllib.loads(FILE.read_text("utf-8")), _Catalogue).model
+    return {entry.name: entry for entry in entries}
+
+
+def entry_of(name: str) -> Entry:
+    """Returns an entry.
+
+    Raises:
+        ModelFileError: when there is none of that name; names the nearest ones.
+    """
+    known = catalogue()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 3, 0.4) or list(known)[:3]
+        raise ModelFileError(f"model must be one of `unmask models list`, such as {', '.join(near)}; got {name!r}")
+    return known[name]
+
+
+def as_table() -> list[str]:
+    """Returns the catalogue as the lines of a Markdown table."""
+    head = ["| name | source | parameters | memory: bfloat16 / int8 / int4 | licence | infills | scores (source) |"]
+    lines = [*head, "|---|---|---|---|---|---|---|"]
+    for entry in catalogue().values():
+        memory = " / ".join(f"{entry.gigabytes(p):.1f}" for p in ("bfloat16", "int8", "int4"))
+        licence = f"{entry.licence}: **{entry.warning}**" if entry.warning else entry.licence
+        scores = f"{entry.scores} ({entry.source_of_scores})" if entry.source_of_scores else entry.scores
+        cells = [f"`{entry.name}`", f"`{entry.source}`", f"{entry.parameters:g} B", f"{memory} GB", licence]
+        lines.append(f"| {' | '.join([*cells, 'yes' if entry.infills else 'no', scores])} |")
+    return lines

@@ -1,0 +1,74 @@
+"""From what a user calls a model to an engine: the embedded one, a directory, or an installed published one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from coder_kernels import quantise
+from coder_model import weights
+from coder_model.checkpoints.loading import PRECISIONS, load_weights
+from coder_model.checkpoints.plan import free_bytes, plan
+from coder_model.checkpoints.published import is_published, read_published
+from coder_model.checkpoints.store import Store
+from coder_model.engine import DEFAULT_MODEL, Engine, EngineOptions
+from coder_model.errors import ModelFileError
+from coder_model.quantised import pack_
+
+
+def locate(model: str) -> tuple[Path, str]:
+    """Returns a model's directory and its family, empty where its files say it.
+
+    Raises:
+        ModelFileError: when `model` is neither a directory nor installed, or its files have changed.
+    """
+    path = Path(model)
+    if path.is_dir():
+        return path, ""
+    manifest = Store().check(model)
+    return Path(manifest.directory), manifest.family
+
+
+def open_engine(
+    model: str = "",
+    options: EngineOptions | None = None,
+    quantize: str = "auto",
+    progress: Callable[[float], None] = lambda _: None,
+) -> Engine:
+    """Loads a model on the best device there is.
+
+    Args:
+        model: a directory or the name of an installed model; the embedded one when empty.
+        options: how it fills.
+        quantize: precision of the weights; `auto` for the best that fits, and float32 in our own small models.
+        progress: called with the share of the weights that is there.
+
+    Raises:
+        ModelFileError: when it is missing, broken, or does not fit into the memory; one line that says what to do.
+    """
+    if quantize not in ("auto", *PRECISIONS):
+        raise ModelFileError(f"quantize must be one of auto, {', '.join(PRECISIONS)}, got {quantize!r}")
+    directory, family = locate(model) if model else (DEFAULT_MODEL, "")
+    if not is_published(directory):
+        return _own(directory, options, quantize)
+    options = options or EngineOptions()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    published = read_published(directory, family)
+    chosen = plan(model, published.config, free_bytes(device), device, quantize, options.sessions)
+    published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
+    loaded = load_weights(published, chosen.precision, device, progress)
+    return Engine(loaded.model, loaded.tokenizer, f"{Path(model).name} ({chosen.precision})", options, loaded.habits)
+
+
+def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engine:
+    """An engine of the project's own layout."""
+    model, tokenizer = weights.load(directory)
+    packed = next((few for few in quantise.PRECISIONS if few == quantize), None)
+    if packed or quantize == "bfloat16":
+        model.bfloat16()
+    if packed:
+        pack_(model, packed)
+    return Engine(model, tokenizer, directory.name, options)

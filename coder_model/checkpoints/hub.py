@@ -1,0 +1,184 @@
+"""Fetches a model from the Hugging Face hub into its shared cache, and only what belongs to a model.
+
+The one module that uses the network, and only when somebody runs `unmask models pull`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coder_model.checkpoints.catalogue import Entry
+from coder_model.checkpoints.store import Manifest, Store, is_wanted
+from coder_model.errors import ModelFileError
+
+TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as the hub describes it."""
+
+    name: str
+    size: int
+    sha256: str
+    """Empty for small files that the hub knows by `git_sha1` alone."""
+    git_sha1: str
+    """Of git's blob: the header `blob SIZE NUL` and the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a pull would fetch."""
+
+    entry: Entry
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all files together; less when some lie in the cache."""
+        return sum(file.size for file in self.files)
+
+
+def offer(entry: Entry, revision: str = "") -> Offer:
+    """Asks the hub what an entry stands for today.
+
+    Raises:
+        ModelFileError: when the hub cannot be reached, or has no such model, or one without safetensors.
+    """
+    with _plainly(entry.source):
+        from huggingface_hub import HfApi
+
+        wanted = revision or entry.revision
+        info = HfApi().model_info(entry.source, revision=wanted, files_metadata=True, timeout=TIMEOUT_S)
+    files = tuple(
+        RemoteFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "", file.blob_id or "")
+        for file in info.siblings or ()
+        if is_wanted(file.rfilename)
+    )
+    if not any(file.name.endswith(".safetensors") for file in files):
+        names = ", ".join(file.rfilename for file in (info.siblings or ())[:8])
+        raise ModelFileError(f"{entry.source} must hold safetensors, found {names or 'nothing'}: nothing is fetched")
+    return Offer(entry, info.sha or "", files)
+
+
+def pull(found: Offer, store: Store, on_file: Callable[[RemoteFile], None] = lambda _: None) -> Manifest:
+    """Fetches the files of an offer, checks them, and notes the model as installed.
+
+    What an interrupted pull has left in the cache is used. Nothing is noted before every file has the hash that the hub
+    names.
+
+    Raises:
+        ModelFileError: when a file cannot be fetched or kept, or is not what the hub says.
+    """
+    from huggingface_hub import constants, hf_hub_download
+
+    entry = found.entry
+    cache = Path(constants.HF_HUB_CACHE)
+    with _plainly(entry.source):
+        cache.mkdir(parents=True, exist_ok=True)
+        missing = sum(file.size for file in found.files if not _is_cached(entry, found.commit, file.name))
+        free = shutil.disk_usage(cache).free
+    if missing > free:
+        raise ModelFileError(f"{cache} must have {missing / 1e9:.1f} GB free, found {free / 1e9:.1f} GB")
+    folder = cache
+    for file in found.files:
+        on_file(file)
+        with _plainly(f"{entry.source}/{file.name}"):
+            path = Path(hf_hub_download(entry.source, file.name, revision=found.commit, etag_timeout=TIMEOUT_S))
+        if not file.sha256 and file.git_sha1 and _git_sha1(path) != file.git_sha1:
+            _drop(path)
+            raise ModelFileError(f"{path} must be the file that the hub describes, found another; pull again")
+        folder = path.parent
+    expected = {file.name: file.sha256 for file in found.files if file.sha256}
+    try:
+        return store.register(entry.name, entry.source, found.commit, entry.family, folder, expected)
+    except ModelFileError:
+        # what is damaged in the cache would be found there for ever
+        for file in found.files:
+            _drop(folder / file.name)
+        raise
+
+
+def remove_from_cache(manifest: Manifest) -> int:
+    """Deletes a pulled model's revision from the hub's cache; returns the bytes that became free."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        strategy = scan_cache_dir().delete_revisions(manifest.commit)
+    except CacheNotFound:
+        return 0
+    strategy.execute()
+    return strategy.expected_freed_size
+
+
+def _is_cached(entry: Entry, commit: str, name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(entry.source, name, revision=commit), str)
+
+
+def _git_sha1(path: Path) -> str:
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _drop(path: Path) -> None:
+    """Deletes a file of the cache and what it links to."""
+    if path.is_symlink():
+        path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _plainly(what: str) -> Iterator[None]:
+    """Turns what the hub's library raises into one line that says what to do."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except GatedRepoError as error:
+        raise ModelFileError(f"{what}: its authors want you to accept their terms on the hub first") from error
+    except RevisionNotFoundError as error:
+        raise ModelFileError(f"{what}: the hub has no such revision") from error
+    except RepositoryNotFoundError as error:
+        raise ModelFileError(f"{what}: the hub has no such model, or wants a login (`hf auth login`)") from error
+    except OfflineModeIsEnabled as error:
+        raise ModelFileError(f"{what}: HF_HUB_OFFLINE is set; use --from DIRECTORY, or unset it") from error
+    except LocalEntryNotFoundError as error:
+        raise ModelFileError(f"{what}: the hub cannot be reached; run the same command again to go on") from error
+    except EntryNotFoundError as error:
+        raise ModelFileError(f"{what}: the hub has no such file any more") from error
+    except HfHubHTTPError as error:
+        raise ModelFileError(f"{what}: the hub answered {_status(error)}; try again later") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ModelFileError(f"{what}: {reason}; run the same command again to go on") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "hf_xet"):
+            raise
+        kind = type(error).__name__
+        raise ModelFileError(
+            f"{what}: no connection to the hub ({kind}); check the network, HTTPS_PROXY and HF_ENDPOINT, or use --from"
+        ) from error
+
+
+def _status(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    return str(getattr(response, "status_code", "with an error"))

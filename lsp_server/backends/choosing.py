@@ -1,0 +1,24 @@
+"""Which backend a user's settings ask for; the settings of an editor, or a command, only say how it fills."""
+
+from __future__ import annotations
+
+from lsp_server.backends import Backend
+from lsp_server.backends.worker import WorkerBackend, worker_command
+from lsp_server.user_settings import UserSettings
+
+
+def chosen_backend(user: UserSettings, options: dict[str, object]) -> Backend:
+    """Returns the remote server that the user names, else a worker on this machine.
+
+    Args:
+        user: what only the user decides.
+        options: `EngineOptions` of a model on this machine; of a remote one `filters_off` alone counts.
+
+    Raises:
+        InvalidInput: when the remote server's settings lack something.
+    """
+    if user.remote:
+        from lsp_server.backends.remote import RemoteBackend
+
+        return RemoteBackend(user.remote, tuple(options.get("filters_off", ())))  # type: ignore[arg-type]
+    return WorkerBackend(worker_command(options, user.model, user.quantize))

@@ -1,0 +1,254 @@
+"""A model behind HTTP: Mercury, an OpenAI-compatible server, llama.cpp's; only where the user's own settings name it.
+
+Code leaves the machine here, which the status says. What leaves is without secrets; nothing that comes back is logged.
+A request that nobody waits for any more is dropped, and its connection with it. Faults are silence and a status; after
+one the server is left alone for a while, as long as it asks for or twice as long as the last time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from coder_model.opening import Opening
+from coder_model.text import newlines
+from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
+from lsp_server.backends import BackendUnavailable, State
+from lsp_server.backends.shapes import SHAPES
+from lsp_server.user_settings import Remote
+
+logger = logging.getLogger(__name__)
+
+KEYRING_SERVICE = "unmask"
+MAX_ANSWER_BYTES = 1 << 20
+FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
+"""How long a server that failed is left alone."""
+_AGAIN = {500, 502, 503, 504}
+"""Statuses after which one more try may help."""
+_REFUSED = {401, 402, 403, 404, 405, 407, 410, 422}
+"""Statuses that no other try will change."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def key_of(remote: Remote) -> str:
+    """Returns the key of a service: from the environment variable it names, else from the system's keyring.
+
+    Raises:
+        InvalidInput: when there is none and the service wants one.
+    """
+    key = os.environ.get(remote.key_variable, "") if remote.key_variable else _from_keyring(remote.kind)
+    if not key and SHAPES[remote.kind].needs_key:
+        where = f"${remote.key_variable}" if remote.key_variable else f"the keyring (`unmask key {remote.kind}`)"
+        raise InvalidInput(f"{remote.kind} needs a key, found none in {where}")
+    return key
+
+
+def _from_keyring(kind: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        return ""
+    try:
+        return keyring.get_password(KEYRING_SERVICE, kind) or ""
+    except (KeyringError, RuntimeError):
+        return ""
+
+
+def keep_key(kind: str, key: str) -> None:
+    """Writes the key of a service to the system's keyring; an empty one removes what is there.
+
+    Raises:
+        InvalidInput: when there is no such service, or no keyring.
+    """
+    if kind not in SHAPES:
+        raise InvalidInput(f"service must be one of {', '.join(SHAPES)}, got {kind!r}")
+    try:
+        import keyring
+        from keyring.errors import KeyringError, PasswordDeleteError
+    except ImportError as error:
+        raise InvalidInput("the keyring needs more packages: pip install 'unmask[remote]'") from error
+    try:
+        if key:
+            keyring.set_password(KEYRING_SERVICE, kind, key)
+        else:
+            with contextlib.suppress(PasswordDeleteError):
+                keyring.delete_password(KEYRING_SERVICE, kind)
+    except (KeyringError, RuntimeError) as error:
+        raise InvalidInput(
+            f"this system has no keyring to write to ({error}); name a variable as remote.key_variable"
+        ) from error
+
+
+class RemoteBackend:
+    """Sends the holes of all documents to one server, the newest of each document."""
+
+    def __init__(self, remote: Remote, filters_off: tuple[str, ...] = ()) -> None:
+        """Takes the user's settings, and the names of filters that are left out.
+
+        Raises:
+            InvalidInput: when they lack an address, a key or a package, or the address is neither HTTPS nor loopback.
+        """
+        try:
+            import httpx2
+        except ImportError as error:
+            raise InvalidInput("a remote model needs more packages: pip install 'unmask[remote]'") from error
+        shape = SHAPES[remote.kind]
+        try:
+            url = httpx2.URL((remote.url or shape.url).rstrip("/") + shape.path)
+        except httpx2.InvalidURL as error:
+            raise InvalidInput(f"remote.url must be an address, got {remote.url!r}") from error
+        if not url.host or (url.scheme != "https" and url.host not in _LOOPBACK):
+            raise InvalidInput(f"remote.url must be HTTPS, or on this machine, got {remote.url!r}")
+        self.on_change: Callable[[], None] = lambda: None
+        self.reason = ""
+        """What went wrong last; empty when nothing did."""
+        self.share_loaded = 1.0
+        self.description = f"{remote.kind} at {url.host}"
+        self.receiver = "" if url.host in _LOOPBACK else url.host
+        """The host that code goes to; empty when it stays on this machine."""
+        self._http = httpx2
+        self._url, self._remote, self._shape = url, remote, shape
+        self._filters_off = filters_off
+        key = key_of(remote)
+        self._client = httpx2.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=remote.timeout_s,
+            # a redirect would send code where the user has not said
+            follow_redirects=False,
+            verify=_trusted(remote),
+        )
+        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._rest_s, self._resting_until = 0.0, 0.0
+
+    @property
+    def state(self) -> State:
+        """`down` while the server is left alone."""
+        return "down" if self.reason else "ready"
+
+    async def start(self) -> None:
+        """Does nothing: a server is there or not."""
+
+    async def wait_ready(self) -> None:
+        """Returns at once.
+
+        Raises:
+            BackendUnavailable: while the server is left alone, with what went wrong.
+        """
+        if time.monotonic() < self._resting_until:
+            raise BackendUnavailable(self.reason)
+
+    async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:  # noqa: ARG002
+        """Yields one draft, the final one; see `Backend.fill`."""
+        await self.wait_ready()
+        began = time.perf_counter()
+        if older := self._running.get(request.session):
+            older.cancel()
+        opening = Opening.of(request)
+        task = self._running[request.session] = asyncio.create_task(self._ask(opening.request))
+        try:
+            text = await task
+        except asyncio.CancelledError:
+            if task.cancelled() and not _is_cancelled():
+                raise Cancelled from None
+            raise
+        finally:
+            task.cancel()
+            if self._running.get(request.session) is task:
+                del self._running[request.session]
+        text, filtered = opening.filter(opening.trim(newlines(text)), self._filters_off)
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        yield Draft(text, True, 1.0, 0, 0, elapsed_ms, filtered=filtered)
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        for task in self._running.values():
+            task.cancel()
+        await self._client.aclose()
+
+    async def _ask(self, request: FillRequest) -> str:
+        """Asks the server, once more if a fault may have passed."""
+        body = self._shape.body(request, self._remote.model or self._shape.model, self._remote.max_tokens)
+        allowed_s = min(self._remote.timeout_s, request.deadline_ms / 1000 if request.deadline_ms else 60.0)
+        try:
+            async with asyncio.timeout(allowed_s):
+                answer = await self._post(body) or await self._post(body)
+                if answer is None:
+                    self._leave_alone("the server fails")
+                text = self._shape.text(answer, request)
+        except TimeoutError:
+            self._leave_alone(f"no answer in {allowed_s:g} s")
+        except (LookupError, TypeError, ValueError, RecursionError):
+            self._leave_alone(f"the answer is not one of {self._shape.path}")
+        if self.reason:
+            self.reason, self._rest_s = "", 0.0
+            self.on_change()
+        return text
+
+    async def _post(self, body: dict[str, Any]) -> Any:
+        """One try; returns the answer, or None when another one may help."""
+        http = self._http
+        try:
+            async with self._client.stream("POST", self._url, json=body) as response:
+                if response.status_code == 429:
+                    self._leave_alone("too many requests", _seconds(response.headers.get("Retry-After", "")))
+                if response.status_code in _AGAIN:
+                    return None
+                if response.status_code != 200:
+                    rest = LONGEST_REST_S if response.status_code in _REFUSED else 0.0
+                    self._leave_alone(f"the server answers {response.status_code}", rest)
+                data = b""
+                async for part in response.aiter_bytes():
+                    data += part
+                    if len(data) > MAX_ANSWER_BYTES:
+                        raise ValueError("the answer is too long")
+        except http.ConnectError as error:
+            if "CERTIFICATE" in str(error).upper():
+                self._leave_alone("the server's certificate is not trusted", LONGEST_REST_S)
+            return None
+        except http.TransportError:
+            return None
+        return json.loads(data)
+
+    def _leave_alone(self, reason: str, seconds: float = 0.0) -> None:
+        """Notes what went wrong, and for how long nothing is sent.
+
+        Raises:
+            BackendUnavailable: always.
+        """
+        self._rest_s = min(max(FIRST_REST_S, 2 * self._rest_s), LONGEST_REST_S)
+        self._resting_until = time.monotonic() + max(seconds, self._rest_s)
+        self.reason = f"{self._url.host}: {reason}"
+        logger.warning("remote model: %s", self.reason)
+        self.on_change()
+        raise BackendUnavailable(self.reason)
+
+
+def _trusted(remote: Remote) -> Any:
+    import ssl
+
+    if not remote.certificates:
+        return True
+    try:
+        return ssl.create_default_context(cafile=remote.certificates)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidInput(
+            f"remote.certificates must be a file of certificates, got {remote.certificates!r}"
+        ) from error
+
+
+def _seconds(header: str) -> float:
+    """Seconds of a `Retry-After`; a date, or nothing, counts as none."""
+    return min(float(header), 3600.0) if header.isdigit() else 0.0
+
+
+def _is_cancelled() -> bool:
+    """Whether it is this task that somebody wants to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

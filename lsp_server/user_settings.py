@@ -1,0 +1,65 @@
+"""What only the user decides: which model, and whether code may leave the machine. Never read from a workspace.
+
+The file is `settings.toml` in the user's configuration folder (`$XDG_CONFIG_HOME/unmask` on Linux).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from platformdirs import user_config_path
+
+from coder_model.types import InvalidInput
+from lsp_server.backends.shapes import Kind
+
+
+class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A service that code is sent to."""
+
+    kind: Kind
+    """`mercury`, `mercury-edit`, `openai` or `llama.cpp`."""
+    url: str = ""
+    """Of the server, without the path of the protocol; the service's own when empty."""
+    model: str = ""
+    """As the service calls it; its usual one when empty."""
+    key_variable: str = ""
+    """Environment variable that holds the key; without it the system's keyring is asked, see `unmask key`."""
+    certificates: str = ""
+    """File of the authorities that the server's certificate may be signed by; the system's when empty."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
+
+
+class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file's content."""
+
+    model: str = ""
+    """A directory, or the name of an installed model; the embedded one when empty."""
+    quantize: str = "auto"
+    """Precision of a published model's weights."""
+    remote: Remote | None = None
+    """Asked instead of a local model; none when absent."""
+
+
+def settings_path() -> Path:
+    """Returns where the file is, whether or not it is there."""
+    return user_config_path("unmask", appauthor=False) / "settings.toml"
+
+
+def read_user_settings(path: Path | None = None) -> UserSettings:
+    """Reads the file; all defaults when there is none.
+
+    Raises:
+        InvalidInput: when it is no TOML, or says what is not known; names the file and the setting.
+    """
+    path = path or settings_path()
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+        return msgspec.convert(values, UserSettings)
+    except FileNotFoundError:
+        return UserSettings()
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} must be the user's settings: {error}") from error
