@@ -1,0 +1,49 @@
+"""Weights in few bits: how far off they may be, and how many bytes they take."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coder_kernels.quantise import GROUP, PRECISIONS, bytes_of, dequantise, quantise
+
+SHAPES = [(1, 2), (3, GROUP), (5, 3 * GROUP), (7, 2 * GROUP + 2), (257, 66)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(seed=st.integers(0, 2**31), spread=st.sampled_from([1e-3, 1.0, 30.0]))
+def test_every_weight_comes_back_within_half_a_step(shape, seed, spread):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * spread
+    row = weight.abs().amax(1, keepdim=True)
+    int8 = dequantise(quantise(weight, "int8"), torch.float32)
+    assert ((int8 - weight).abs() <= row / 127 * 0.501 + 1e-7).all()
+    fp8 = dequantise(quantise(weight, "fp8"), torch.float32)
+    # three bits of mantissa; the smallest numbers are multiples of 2^-9 of the scale
+    assert ((fp8 - weight).abs() <= weight.abs() / 16 * 1.001 + row / 448 * 2**-10 * 1.001).all()
+    packed = quantise(weight, "int4")
+    step = packed.scale.float().repeat_interleave(shape[1] // packed.scale.shape[1], 1).view(shape)
+    int4 = dequantise(packed, torch.float32)
+    # offset and scale are float16 themselves
+    assert ((int4 - weight).abs() <= step * 0.52 + row * 2e-3).all()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bytes_are_counted_as_they_are(precision, shape):
+    packed = quantise(torch.randn(shape), precision)
+    assert sum(part.nbytes for part in packed) == bytes_of(*shape, precision)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_zeros_stay_zero_and_signs_do_not_lean(precision):
+    assert (dequantise(quantise(torch.zeros(4, GROUP), precision), torch.float32) == 0).all()
+    weight = torch.rand(64, 8 * GROUP) + 0.5
+    for sign in (1, -1):
+        error = dequantise(quantise(sign * weight, precision), torch.float32) - sign * weight
+        assert abs(float(error.mean())) < 2e-3
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 4), (4, 5)])
+def test_what_is_no_matrix_is_refused(shape):
+    with pytest.raises(ValueError, match="weight must be .N, K."):
+        quantise(torch.zeros(shape), "int4")
