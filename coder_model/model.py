@@ -121,6 +121,11 @@ class Transformer(nn.Module):
             x = layer(x, cos, sin, layer_idx, attend)
         return cast(Tensor, self.norm(x))
 
+    @property
+    def head(self) -> Tensor:
+        """[V, D] the weights of the head, for training; in few bits it has none."""
+        return self.embed_tokens.weight if self.config.tied_head else self.lm_head.weight
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Returns [..., V] scores of each hidden state [..., D]: of the token that follows it, or of its own."""
         if self.config.tied_head:

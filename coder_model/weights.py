@@ -53,7 +53,7 @@ def load_tokenizer(directory: Path, config: ModelConfig) -> CodeTokenizer:
     Raises:
         ModelFileError: when it is missing, broken, or not the one of `config`.
     """
-    tokenizer = CodeTokenizer.load(directory / TOKENIZER)
+    tokenizer = CodeTokenizer.load(directory / TOKENIZER, config.vocab_size)
     if tokenizer.vocab_size != config.vocab_size:
         raise ModelFileError(
             f"{directory / TOKENIZER} must have {config.vocab_size} tokens as the model, found {tokenizer.vocab_size}"

@@ -64,7 +64,8 @@ def load_weights(
     """
     directory, family = published.directory, published.family
     model, found = _empty_model(published)
-    names = list(model.state_dict())
+    # the largest first: converting one takes memory, and so little else is there yet
+    names = sorted(model.state_dict(), key=lambda name: -model.get_parameter(name).numel())
     tokenizer = load_vocabulary(directory, published.marks, published.tokens, published.config.vocab_size)
     total = sum(path.stat().st_size for path in directory.glob(FILES))
     done = 0

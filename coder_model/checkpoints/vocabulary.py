@@ -7,7 +7,6 @@ to one of them. Normalisers are left out: the bytes of the text are those of its
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,9 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from coder_model.errors import ModelFileError
-from coder_model.tokenizer import CodeTokenizer, Marks
+from coder_model.tokenizer import PUBLISHED_LINE, CodeTokenizer, Marks
 
 MAX_FILE_BYTES = 64 << 20
-LINE = re.compile(r".+?(?:(?<=[\r\n])(?=[^\s/]|[^\S\r\n]+\S)|\Z)", re.DOTALL)
-"""Lines with their ends, blank ones after them and lines that start with a slash: no piece of the pre-tokenizers of
-Qwen2, Llama 3 or Tekken reaches over what lies between two of these."""
 QWEN_PIECE = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -97,7 +93,7 @@ def load_vocabulary(directory: Path, marks: Marks, added: Mapping[str, int], voc
     if highest >= vocab_size:
         raise ModelFileError(f"{directory}: the model has {vocab_size} rows, its tokenizer has a token {highest}")
     try:
-        return CodeTokenizer(tokenizer, marks, LINE, frozenset(added.values()), vocab_size)
+        return CodeTokenizer(tokenizer, marks, PUBLISHED_LINE, frozenset(added.values()), vocab_size)
     except KeyError as error:
         raise ModelFileError(
             f"{directory}: the tokenizer must be a byte-level BPE, found the letter {error}"

@@ -26,7 +26,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--data", type=Path, default=OWN_CASES, help="file or directory of cases; the own cases when absent"
     )
-    parser.add_argument("--model", type=Path, help="model directory; the embedded one when absent")
+    parser.add_argument("--model", default="", help="directory or name of a model; the embedded one when absent")
+    parser.add_argument("--quantize", default="auto", help="precision of the weights")
     parser.add_argument("--limit", type=int, help="only so many cases, evenly spread")
     parser.add_argument("--by", default="copyable,mode,lang,kind", help="fields and tags to split by")
     parser.add_argument("--options", type=json.loads, default={}, help="JSON of EngineOptions")
@@ -35,24 +36,30 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         cases = read_cases(arguments.data, arguments.limit)
-        deciders = _deciders(arguments.model, arguments.options, arguments.only_model)
+        deciders = _deciders(arguments.model, arguments.quantize, arguments.options, arguments.only_model)
     except (InvalidInput, ModelFileError, TypeError) as error:
         print(f"unmask eval: {error}", file=sys.stderr)
         return 2
     by = [name for name in arguments.by.split(",") if name]
     results = _run_all(cases, deciders)
-    write(arguments.out, results, by, {"data": arguments.data.name, "options": arguments.options})
+    write(
+        arguments.out,
+        results,
+        by,
+        {"data": arguments.data.name, "options": arguments.options, "quantize": arguments.quantize},
+    )
     _print(results, by)
     print(f"written to {arguments.out}")
     return 0
 
 
-def _deciders(model: Path | None, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
+def _deciders(model: str, quantize: str, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
     limit_threads()
+    from coder_model.checkpoints.engines import open_engine
     from coder_model.engine import ONE_TOKEN, Engine, EngineOptions
 
     def engine(**more: Any) -> Engine:
-        made = Engine.load(model, EngineOptions(**{**options, **more}))
+        made = open_engine(model, EngineOptions(**{**options, **more}), quantize)
         made.warm_up()
         return made
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from coder_model import weights
+from coder_model.checkpoints.engines import locate
+from coder_model.checkpoints.published import is_published, read_published
 from coder_model.engine import Engine
 from coder_model.errors import CorpusError
 from coder_model.evaluation.cases import Case
@@ -29,6 +31,7 @@ from coder_model.model import Transformer
 from coder_model.syntax import language_of
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.training import cleaning
+from coder_model.training.convert import convert
 from coder_model.training.holes import sample_hole
 from coder_model.training.loop import TrainOptions, train_step
 from coder_model.training.objective import joint_loss
@@ -47,6 +50,8 @@ LEAST_GAIN = 0.01
 """Share of the loss that must go for a model to be kept."""
 TUNING = TrainOptions("", "", rows=8, middle_weight=4.0, matrix_lr=0.004, other_lr=0.0008, warm_up=8)
 """Lower rates than in the first training; the clock decides when it ends."""
+CONVERSION = replace(TUNING, matrix_lr=0.001, other_lr=0.0001, diffusion_weight=1.0)
+"""For a model that is large, and knows nothing of blocks yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,12 @@ class Gain:
         )
 
 
-def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: TrainOptions | None = None) -> Gain:
+def adapt(init: str | Path, corpus: Path, output: Path, minutes: float, options: TrainOptions | None = None) -> Gain:
     """Trains on from `init` on the files of `corpus`, and writes `output` if that helped.
 
     Args:
-        init: model directory to start from; stays as it is.
+        init: model directory to start from, or the name of an installed model; stays as it is. A published one is
+            converted to the project's own layout first.
         corpus: directory or bare repository of source files, whatever their licence: it is the user's own text.
         output: model directory, int8; the weights of a model that is there go.
         minutes: of training; scoring comes on top.
@@ -92,18 +98,20 @@ def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: Train
         CorpusError: when `corpus` holds too little to hold a part of it out, `output` is `init`, or `minutes` is 0.
         ModelFileError: when `init` is no model.
     """
-    if output.resolve() == init.resolve():
+    if output.resolve() == Path(init).resolve():
         raise CorpusError(f"output must be another directory than init, got {output} for both")
     if not minutes > 0:
         raise CorpusError(f"minutes must be positive, got {minutes}")
-    options = options or TUNING
-    model, tokenizer = weights.load(init)
+    model, tokenizer, is_converted = _opened(str(init))
+    options = options or (CONVERSION if is_converted else TUNING)
+    dtype = np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32
     files = _files(corpus)
     with tempfile.TemporaryDirectory() as folder, _progress() as progress:
         held_out, kept = _split(files)
         for split, part in (("train", kept), ("valid", held_out)):
-            ids = (np.array(tokenizer.encode(text), np.uint16).tobytes() for _, text in part)
-            write_split(Path(folder), split, [f"{corpus.name}/{path}" for path, _ in part], ids)
+            ids = (np.array(tokenizer.encode(text), dtype).tobytes() for _, text in part)
+            names = [f"{corpus.name}/{path}" for path, _ in part]
+            write_split(Path(folder), split, names, ids, np.dtype(dtype).itemsize)
         cases = _cases(held_out)
         if not cases:
             raise CorpusError(f"{corpus} must hold several source files with something to complete, found too little")
@@ -119,6 +127,14 @@ def adapt(init: Path, corpus: Path, output: Path, minutes: float, options: Train
     if gain.helped:
         weights.save(model, tokenizer, output, int8=True)
     return gain
+
+
+def _opened(init: str) -> tuple[Transformer, CodeTokenizer, bool]:
+    """A model in the project's own layout, its tokenizer, and whether it was converted to that."""
+    directory, family = locate(init)
+    if not is_published(directory):
+        return *weights.load(directory), False
+    return *convert(read_published(directory, family)), True
 
 
 def _files(corpus: Path) -> list[tuple[str, str]]:

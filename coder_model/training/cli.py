@@ -19,7 +19,12 @@ from coder_model.errors import CorpusError, ModelFileError
 def main(argv: list[str]) -> int:
     """Runs one of the commands; returns the exit code, 2 for bad input with one line on stderr."""
     parser = argparse.ArgumentParser("unmask train", description=__doc__)
-    parser.add_argument("--init", type=Path, help="model to go on from; the embedded one when absent")
+    parser.add_argument(
+        "--init", default="", help="directory or name of the model to go on from; else the embedded one"
+    )
+    parser.add_argument(
+        "--objective", choices=("block",), help="what a published autoregressive model is converted to; needed for one"
+    )
     parser.add_argument("--corpus", type=Path, help="your own code: a directory or a bare repository")
     parser.add_argument("--output", type=Path, help="model directory; among the user's models when absent")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training; scoring comes on top")
@@ -69,12 +74,18 @@ def _adapt(arguments: argparse.Namespace) -> int:
     limit_threads()
     from platformdirs import user_data_path
 
+    from coder_model.checkpoints.engines import locate
+    from coder_model.checkpoints.published import is_published
     from coder_model.engine import DEFAULT_MODEL
     from coder_model.training.adapt import adapt
 
     corpus = arguments.corpus.resolve()
     output = arguments.output or user_data_path("unmask", appauthor=False) / "models" / corpus.name
-    gain = adapt(arguments.init or DEFAULT_MODEL, corpus, output, arguments.minutes)
+    init = arguments.init or str(DEFAULT_MODEL)
+    directory, _ = locate(init)
+    if is_published(directory) and arguments.objective is None:
+        raise CorpusError(f"--init {init} is a published model: --objective block converts it to this project's layout")
+    gain = adapt(init, corpus, output, arguments.minutes)
     if not gain.helped:
         print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
         return 1

@@ -74,7 +74,7 @@ def joint_loss(
     weights = torch.where(
         is_noised, diffusion_weight / is_noised.sum().clamp(min=1), clean_weights / clean_weights.sum().clamp(min=1)
     )
-    total, each = linear_cross_entropy(hidden[kept], model.embed_tokens.weight, targets[kept], weights, dtype)
+    total, each = linear_cross_entropy(hidden[kept], model.head, targets[kept], weights, dtype)
     partial = is_noised & ~is_full
     return Losses(total, _mean(each[~is_noised]), _mean(each[in_middle]), _mean(each[is_full]), _mean(each[partial]))
 

@@ -56,9 +56,10 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 def optimizers_for(model: nn.Module, matrix_lr: float, other_lr: float) -> list[torch.optim.Optimizer]:
-    """Returns Muon over the layers' matrices and AdamW over embeddings and norms."""
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
-    others = [p for name, p in model.named_parameters() if p.dim() != 2 or "embed" in name]
+    """Returns Muon over the layers' matrices and AdamW over embeddings, a head of its own, norms and biases."""
+    named = dict(model.named_parameters())
+    matrices = [p for name, p in named.items() if p.dim() == 2 and "layers." in name]
+    others = [p for name, p in named.items() if p.dim() != 2 or "layers." not in name]
     return [Muon(matrices, matrix_lr), torch.optim.AdamW(others, other_lr, betas=(0.9, 0.95), weight_decay=0.0)]
 
 

@@ -35,8 +35,8 @@ MANIFEST = "manifest.json"
 class Shard:
     """One split, memory-mapped."""
 
-    tokens: npt.NDArray[np.uint16]
-    """[tokens of all files]."""
+    tokens: npt.NDArray[np.unsignedinteger]
+    """[tokens of all files], uint16, or uint32 for a vocabulary that needs it."""
     offsets: npt.NDArray[np.int64]
     """[files + 1], file i is `tokens[offsets[i]:offsets[i + 1]]`."""
     names: list[str]
@@ -50,8 +50,10 @@ class Shard:
             CorpusError: when the split is missing or its parts do not fit together.
         """
         try:
-            tokens = np.memmap(directory / f"{split}.tokens", np.uint16, "r")
             offsets = np.load(directory / f"{split}.offsets.npy")
+            path = directory / f"{split}.tokens"
+            is_wide = path.stat().st_size == 4 * offsets[-1]
+            tokens = np.memmap(path, np.uint32 if is_wide else np.uint16, "r")
             names = json.loads((directory / f"{split}.names.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise CorpusError(f"{directory} must hold a prepared {split} split: {error}") from error
@@ -62,7 +64,7 @@ class Shard:
     def __len__(self) -> int:
         return len(self.names)
 
-    def file(self, index: int) -> npt.NDArray[np.uint16]:
+    def file(self, index: int) -> npt.NDArray[np.unsignedinteger]:
         """Returns the token ids of file `index`."""
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
@@ -159,20 +161,21 @@ def _sample(texts: Iterable[str]) -> Iterator[str]:
             return
 
 
-def write_split(output: Path, split: str, names: list[str], texts: Iterable[bytes]) -> None:
+def write_split(output: Path, split: str, names: list[str], texts: Iterable[bytes], width: int = 2) -> None:
     """Writes a split.
 
     Args:
         output: directory of the corpus.
         split: `train` or `valid`.
         names: `source/path` of each file; read when all texts are written.
-        texts: token ids of each file, uint16.
+        texts: token ids of each file, unsigned.
+        width: bytes of an id.
     """
     offsets = [0]
     with (output / f"{split}.tokens").open("wb") as out:
         for ids in texts:
             out.write(ids)
-            offsets.append(offsets[-1] + len(ids) // 2)
+            offsets.append(offsets[-1] + len(ids) // width)
     np.save(output / f"{split}.offsets.npy", np.array(offsets, np.int64))
     (output / f"{split}.names.json").write_text(json.dumps(names), "utf-8")
 

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from coder_model.checkpoints.published import read_published
-from coder_model.checkpoints.vocabulary import LINE, QWEN_PIECE, load_vocabulary
-from coder_model.tokenizer import CodeTokenizer, Marks
+from coder_model.checkpoints.vocabulary import QWEN_PIECE, load_vocabulary
+from coder_model.tokenizer import PUBLISHED_LINE, CodeTokenizer, Marks
 
 LLAMA3_PIECE = QWEN_PIECE.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 TEKKEN_PIECE = (
@@ -33,7 +33,7 @@ def made(piece):
 @pytest.fixture(scope="module", params=[QWEN_PIECE, LLAMA3_PIECE, TEKKEN_PIECE], ids=["qwen", "llama3", "tekken"])
 def both(request):
     plain = made(request.param)
-    return plain, CodeTokenizer(Tokenizer.from_str(plain.to_str()), Marks(), LINE, frozenset())
+    return plain, CodeTokenizer(Tokenizer.from_str(plain.to_str()), Marks(), PUBLISHED_LINE, frozenset())
 
 
 @given(CODE)
