@@ -27,10 +27,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/drafts.json"))
     arguments = parser.parse_args()
     limit_threads()
-    from coder_model.engine import Engine, EngineOptions
+    from coder_model.engine import Engine
     from coder_model.evaluation.cases import Case, read_cases
     from coder_model.evaluation.metrics import mean, percentile
     from coder_model.evaluation.run import by_engine, difference, facts, run, summary
+    from coder_model.options import EngineOptions
     from coder_model.types import FillRequest
 
     cases = read_cases(arguments.cases)

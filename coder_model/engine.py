@@ -12,92 +12,26 @@ from pathlib import Path
 
 import torch
 
-from coder_kernels.ops import prefill_dtype
 from coder_model import prompt, weights
-from coder_model.config import ModelConfig
 from coder_model.copying import CopySource
-from coder_model.denoise import DeadlineReached, FillOptions, Progress
-from coder_model.filters import FILTERS
+from coder_model.denoise import DeadlineReached, Progress
 from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
 from coder_model.middle import Middle
 from coder_model.model import Transformer
 from coder_model.opening import Opening
 from coder_model.opinion import Opinion, Vocabulary
-from coder_model.policies import POLICIES, PolicyOptions, top_k
+from coder_model.options import PRECISIONS, EngineOptions, fill_options
 from coder_model.repair import SyntaxCheck, branches, parsing_run
 from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
-from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
+from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.view import View
 from coder_model.ways import Habits, Kit, Way, way_of
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
 DEFAULT_MODEL = Path(__file__).parent / "default"
-ONE_TOKEN = "one_token"
-VERIFIED_STEPS = 2
-"""Denoise steps of a draft that is verified afterwards."""
-PRECISIONS: dict[str, Callable[[], torch.dtype]] = {
-    "auto": prefill_dtype,
-    "float32": lambda: torch.float32,
-    "bfloat16": lambda: torch.bfloat16,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How the engine fills.
-
-    Raises:
-        InvalidInput: names the option, what was expected and what was found.
-    """
-
-    policy: str = "threshold"
-    """A name of `policies.POLICIES`, or `one_token`: no drafts, the reference of all speed."""
-    threshold: float = 0.9
-    factor: float = 1.0
-    entropy_bound: float = 0.1
-    k: int = 2
-    block_length: int = 0
-    """Slots per block; 0: the model's own."""
-    max_steps: int = 0
-    """Denoise steps per block; 0: 2 for a draft that is verified, else as many as there are slots."""
-    verify: bool = True
-    copy: bool = True
-    """Proposals from the text itself."""
-    min_copy: int = 2
-    """Tokens that a copied run needs to be a draft."""
-    min_accepted: float = 3.0
-    """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
-    takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
-    remask_below: float = 0.3
-    alternatives: int = 3
-    """Middles tried instead of one that leaves syntax errors."""
-    filters_off: tuple[str, ...] = ()
-    """Names of `filters.FILTERS` that are left out."""
-    precision: str = "auto"
-    """Of the passes that read a long context: `float32`, `bfloat16`, or `auto`, the faster one on this processor."""
-    refresh_every: int = 4
-    """For models in which prefix and suffix see the canvas: so many passes share what those wrote; 1: none, exact."""
-    reuse: bool = True
-    """Keep the KV cache of a document between requests."""
-    sessions: int = 8
-    """Documents whose cache is kept."""
-
-    def __post_init__(self) -> None:
-        if self.policy not in (*POLICIES, ONE_TOKEN):
-            raise InvalidInput(f"policy must be one of {', '.join((*POLICIES, ONE_TOKEN))}, got {self.policy!r}")
-        if unknown := set(self.filters_off) - FILTERS.keys():
-            raise InvalidInput(f"filters_off must be among {', '.join(FILTERS)}, got {', '.join(sorted(unknown))}")
-        if self.precision not in PRECISIONS:
-            raise InvalidInput(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        if self.block_length and self.block_length < 2:
-            raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
-        for name, least in (("k", 1), ("max_steps", 0), ("refresh_every", 1), ("sessions", 1)):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
-
 
 Decode = Callable[[Middle, list[int], bool], Iterator[Progress]]
 """Fills a middle; takes the tokens to begin with, and whether they are forced or only proposed."""
@@ -123,6 +57,8 @@ class Engine:
         self.name = name
         self.parameters = weights.parameters(model.config)
         self._model, self._tokenizer = model, tokenizer
+        self.has_opinion = model.config.attention in ("causal", "causal_context")
+        """Whether it can verify what another model drafts."""
         self._habits = habits or Habits(prompt.suffix_first(tokenizer.marks))
         self._budget = prompt.Budget.of(model.config.context_tokens)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
@@ -132,7 +68,7 @@ class Engine:
         self._kit = Kit(
             model,
             Vocabulary(tokenizer),
-            _fill_options(self.options, model.config, self._habits),
+            fill_options(self.options, model.config, self._habits.operations),
             DenoiseGauge(self.options.min_accepted),
             PRECISIONS[self.options.precision]() if is_float32 else torch.float32,
             self.options.refresh_every,
@@ -255,6 +191,15 @@ class Engine:
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
         return [found[text] for text in order[:count]]
 
+    def expected(self, request: FillRequest) -> str:
+        """Returns what the document's last suggestion would go on with, if its text agrees with that."""
+        session = self._sessions.get(request.session)
+        return session.expected(request.prefix) if session else ""
+
+    def expect(self, request: FillRequest, text: str) -> None:
+        """Takes a middle that somebody else suggests as the draft of the next fill of this request."""
+        self._session(request.session).suggested = request.prefix + text
+
     def forget_suggestions(self) -> None:
         """Drops what was suggested so far; the caches stay."""
         for session in self._sessions.values():
@@ -282,30 +227,3 @@ class _Session:
     def expected(self, prefix: str) -> str:
         """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
         return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
-
-
-def _fill_options(options: EngineOptions, config: ModelConfig, habits: Habits) -> FillOptions:
-    """The options of the loop, as far as the model allows."""
-    one_by_one = options.policy == ONE_TOKEN
-    has_opinion = config.attention in ("causal", "causal_context")
-    if has_opinion:
-        policy = None if one_by_one or config.attention == "causal" else POLICIES[options.policy]
-    else:
-        policy = top_k if one_by_one else POLICIES[options.policy]
-    verify = has_opinion and (options.verify or policy is None)
-    # blocks that are cut from the start of the sequence have the length of the training
-    is_aligned = config.attention == "block_causal"
-    block_length = config.block_length if is_aligned else options.block_length or config.block_length
-    return FillOptions(
-        policy=policy,
-        policy_options=PolicyOptions(
-            options.threshold, options.factor, options.entropy_bound, 1 if one_by_one else options.k
-        ),
-        block_length=block_length,
-        max_steps=options.max_steps or (VERIFIED_STEPS if verify else block_length if has_opinion else 0),
-        verify=verify,
-        copies=not one_by_one,
-        min_copy=options.min_copy,
-        remask_below=options.remask_below,
-        operations=habits.operations,
-    )

@@ -142,13 +142,13 @@ def _place(error: Exception) -> str:
 
 
 def _make_engine(
-    model: str, quantize: str, options: dict[str, object], progress: Callable[[float], None]
+    model: str, verifier: str, quantize: str, options: dict[str, object], progress: Callable[[float], None]
 ) -> FillEngine:
     limit_threads()
     from coder_model.checkpoints.engines import open_engine
-    from coder_model.engine import EngineOptions
+    from coder_model.options import EngineOptions
 
-    return open_engine(model, EngineOptions(**options), quantize, progress)  # type: ignore[arg-type]
+    return open_engine(model, EngineOptions(**options), quantize, progress, verifier)  # type: ignore[arg-type]
 
 
 def listener_at(descriptor: int) -> socket.socket:
@@ -160,12 +160,13 @@ def main() -> int:
     """Runs the worker on a socket that it has inherited."""
     parser = argparse.ArgumentParser("coder_model.worker")
     parser.add_argument("--model", default="", help="directory, or name of an installed model; else the embedded one")
+    parser.add_argument("--verifier", default="", help="an autoregressive model that verifies the drafts of the first")
     parser.add_argument("--quantize", default="auto", help="precision of a published model's weights")
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--idle-seconds", type=float, default=IDLE_S)
     parser.add_argument("--listener", type=int, required=True, help="file descriptor of a listening socket")
     arguments = parser.parse_args()
-    make_engine = partial(_make_engine, arguments.model, arguments.quantize, arguments.options)
+    make_engine = partial(_make_engine, arguments.model, arguments.verifier, arguments.quantize, arguments.options)
     return serve(make_engine, listener_at(arguments.listener), arguments.idle_seconds)
 
 

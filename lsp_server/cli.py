@@ -24,6 +24,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 _Model = Annotated[str, typer.Option(help="directory or name of an installed model; else the user's settings decide")]
+_Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
 
@@ -41,6 +42,7 @@ def unmask() -> None:
 @app.command()
 def lsp(
     model: _Model = "",
+    verifier: _Verifier = "",
     quantize: _Quantize = "",
     _: Annotated[bool, typer.Option("--stdio", hidden=True, help="what many clients add, and the only way")] = True,
 ) -> None:
@@ -49,7 +51,7 @@ def lsp(
     from lsp_server.server import run
 
     # read when the client has said hello: what is wrong with them is told as a status
-    run(lambda settings: chosen_backend(_user(model, quantize), engine_options(settings)))
+    run(lambda settings: chosen_backend(_user(model, verifier, quantize), engine_options(settings)))
 
 
 @app.command(name="fill")
@@ -66,6 +68,7 @@ def fill_at(
     verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
     model: _Model = "",
+    verifier: _Verifier = "",
     quantize: _Quantize = "",
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -77,7 +80,7 @@ def fill_at(
     if watch:
         options["min_accepted"] = 0
     try:
-        user = _user(model, quantize)
+        user = _user(model, verifier, quantize)
         asyncio.run(fill_file(file, at, hole, options, user, deadline_ms, watch=watch, as_json=json))
     except (InvalidInput, BackendUnavailable) as error:
         fail("fill", error)
@@ -86,12 +89,13 @@ def fill_at(
 @app.command()
 def doctor(
     model: _Model = "",
+    verifier: _Verifier = "",
     quantize: _Quantize = "",
 ) -> None:
     """Check this installation, and say what is wrong with it."""
     from lsp_server.doctor import examine
 
-    sys.exit(0 if asyncio.run(examine(lambda: _user(model, quantize))) else 1)
+    sys.exit(0 if asyncio.run(examine(lambda: _user(model, verifier, quantize))) else 1)
 
 
 @app.command()
@@ -131,10 +135,10 @@ def evaluate(context: typer.Context) -> None:
     sys.exit(eval_main(context.args))
 
 
-def _user(model: str, quantize: str) -> UserSettings:
+def _user(model: str, verifier: str, quantize: str) -> UserSettings:
     """The user's settings, with what the command line says instead."""
     user = read_user_settings()
     if model:
         # who names a model here wants that one, and no server
         user = msgspec.structs.replace(user, model=model, remote=None)
-    return msgspec.structs.replace(user, quantize=quantize or user.quantize)
+    return msgspec.structs.replace(user, verifier=verifier or user.verifier, quantize=quantize or user.quantize)

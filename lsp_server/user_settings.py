@@ -38,6 +38,8 @@ class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str = ""
     """A directory, or the name of an installed model; the embedded one when empty."""
+    verifier: str = ""
+    """An autoregressive model that has the last word on what `model` drafts; none when empty."""
     quantize: str = "auto"
     """Precision of a published model's weights."""
     remote: Remote | None = None

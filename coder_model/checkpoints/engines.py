@@ -14,9 +14,11 @@ from coder_model.checkpoints.loading import PRECISIONS, load_weights
 from coder_model.checkpoints.plan import free_bytes, plan
 from coder_model.checkpoints.published import is_published, read_published
 from coder_model.checkpoints.store import Store
-from coder_model.engine import DEFAULT_MODEL, Engine, EngineOptions
+from coder_model.engine import DEFAULT_MODEL, Engine
 from coder_model.errors import ModelFileError
+from coder_model.options import EngineOptions
 from coder_model.quantised import pack_
+from coder_model.verified import VerifiedEngine
 
 
 def locate(model: str) -> tuple[Path, str]:
@@ -37,8 +39,36 @@ def open_engine(
     options: EngineOptions | None = None,
     quantize: str = "auto",
     progress: Callable[[float], None] = lambda _: None,
+    verifier: str = "",
+) -> Engine | VerifiedEngine:
+    """Loads a model, and another one that verifies what it drafts, on the best device there is.
+
+    Args:
+        model: a directory or the name of an installed model; the embedded one when empty.
+        options: how they fill.
+        quantize: precision of the weights; `auto` for the best that fits, and float32 in our own small models.
+        progress: called with the share of the model's weights that is there.
+        verifier: as `model`, an autoregressive one; none when empty.
+
+    Raises:
+        ModelFileError: when one is missing, broken, or does not fit into the memory; one line that says what to do.
+    """
+    drafter = open_single(model, options, quantize, progress)
+    if not verifier:
+        return drafter
+    second = open_single(verifier, options, quantize)
+    if not second.has_opinion:
+        raise ModelFileError(f"verifier must be an autoregressive model, such as qwen2.5-coder-0.5b; got {verifier}")
+    return VerifiedEngine(drafter, second)
+
+
+def open_single(
+    model: str = "",
+    options: EngineOptions | None = None,
+    quantize: str = "auto",
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Engine:
-    """Loads a model on the best device there is.
+    """Loads one model; see `open_engine`.
 
     Args:
         model: a directory or the name of an installed model; the embedded one when empty.

@@ -55,11 +55,12 @@ def main(argv: list[str]) -> int:
 
 def _deciders(model: str, quantize: str, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
     limit_threads()
-    from coder_model.checkpoints.engines import open_engine
-    from coder_model.engine import ONE_TOKEN, Engine, EngineOptions
+    from coder_model.checkpoints.engines import open_single
+    from coder_model.engine import Engine
+    from coder_model.options import ONE_TOKEN, EngineOptions
 
     def engine(**more: Any) -> Engine:
-        made = open_engine(model, EngineOptions(**{**options, **more}), quantize)
+        made = open_single(model, EngineOptions(**{**options, **more}), quantize)
         made.warm_up()
         return made
 

@@ -11,8 +11,8 @@ Precision = Literal["int8", "int4", "fp8"]
 PRECISIONS: tuple[Precision, ...] = ("int8", "int4", "fp8")
 GROUP = 64
 """Weights of a row that share a scale in int4."""
-_ROWS = 4096
-"""Rows that are worked on at a time: a whole matrix in float32 would be the peak of the memory."""
+_AT_A_TIME = 1 << 18
+"""Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory."""
 _MOST = {"int8": 127.0, "fp8": 448.0}
 """The largest value of int8 that has a negative, and of float8_e4m3fn."""
 
@@ -40,8 +40,14 @@ def quantise(weight: Tensor, precision: Precision) -> Quantised:
     """
     if weight.dim() != 2 or (precision == "int4" and weight.shape[1] % 2):
         raise ValueError(f"weight must be [N, K], for int4 with an even K, got shape {tuple(weight.shape)}")
-    parts = [_quantised(rows, precision) for rows in weight.split(_ROWS)]
-    return Quantised(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    rows = max(1, _AT_A_TIME // weight.shape[1])
+    first = _quantised(weight[:rows], precision)
+    # made at once: pieces between what is freed again would leave the heap full of holes
+    whole = Quantised(*(part.new_empty((len(weight), *part.shape[1:]) if part.numel() else 0) for part in first))
+    for start in range(0, len(weight), rows):
+        for all_rows, part in zip(whole, _quantised(weight[start : start + rows], precision), strict=True):
+            all_rows[start : start + rows] = part
+    return whole
 
 
 def _quantised(weight: Tensor, precision: Precision) -> Quantised:

@@ -21,4 +21,4 @@ def chosen_backend(user: UserSettings, options: dict[str, object]) -> Backend:
         from lsp_server.backends.remote import RemoteBackend
 
         return RemoteBackend(user.remote, tuple(options.get("filters_off", ())))  # type: ignore[arg-type]
-    return WorkerBackend(worker_command(options, user.model, user.quantize))
+    return WorkerBackend(worker_command(options, user.model, user.verifier, user.quantize))

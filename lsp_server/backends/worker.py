@@ -44,15 +44,18 @@ _Answer = Progress | Dropped | None
 """None: the worker is gone."""
 
 
-def worker_command(options: dict[str, object], model: str = "", quantize: str = "auto") -> list[str]:
+def worker_command(
+    options: dict[str, object], model: str = "", verifier: str = "", quantize: str = "auto"
+) -> list[str]:
     """Returns the command line of a worker with these `EngineOptions`.
 
     `-P` keeps the working directory off the import path: it may be a workspace that holds an `argparse.py`. The worker
     runs elsewhere, so the path of a model's directory becomes absolute.
     """
     command = [sys.executable, "-P", "-m", "coder_model.worker", "--options", json.dumps(options)]
-    if model:
-        command += ["--model", str(Path(model).resolve()) if Path(model).is_dir() else model]
+    for flag, name in (("--model", model), ("--verifier", verifier)):
+        if name:
+            command += [flag, str(Path(name).resolve()) if Path(name).is_dir() else name]
     return command if quantize == "auto" else [*command, "--quantize", quantize]
 
 

@@ -14,10 +14,11 @@ from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.loading import load_weights
 from coder_model.checkpoints.published import read_published
 from coder_model.decoder import Decoder
-from coder_model.engine import Engine, EngineOptions
+from coder_model.engine import Engine
 from coder_model.masks import additive
 from coder_model.middle import Middle
 from coder_model.opinion import Opinion
+from coder_model.options import EngineOptions
 from coder_model.policies import POLICIES
 from coder_model.postprocess import Bounds
 from coder_model.types import FillRequest

@@ -1,0 +1,105 @@
+"""How the engine fills, as a user or a benchmark may set it, and what a model makes of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from coder_kernels.ops import prefill_dtype
+from coder_model.config import ModelConfig
+from coder_model.denoise import FillOptions
+from coder_model.filters import FILTERS
+from coder_model.policies import POLICIES, PolicyOptions, top_k
+from coder_model.types import InvalidInput
+
+ONE_TOKEN = "one_token"
+VERIFIED_STEPS = 2
+"""Denoise steps of a draft that is verified afterwards."""
+PRECISIONS: dict[str, Callable[[], torch.dtype]] = {
+    "auto": prefill_dtype,
+    "float32": lambda: torch.float32,
+    "bfloat16": lambda: torch.bfloat16,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How the engine fills.
+
+    Raises:
+        InvalidInput: names the option, what was expected and what was found.
+    """
+
+    policy: str = "threshold"
+    """A name of `policies.POLICIES`, or `one_token`: no drafts, the reference of all speed."""
+    threshold: float = 0.9
+    factor: float = 1.0
+    entropy_bound: float = 0.1
+    k: int = 2
+    block_length: int = 0
+    """Slots per block; 0: the model's own."""
+    max_steps: int = 0
+    """Denoise steps per block; 0: 2 for a draft that is verified, else as many as there are slots."""
+    verify: bool = True
+    copy: bool = True
+    """Proposals from the text itself."""
+    min_copy: int = 2
+    """Tokens that a copied run needs to be a draft."""
+    min_accepted: float = 3.0
+    """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
+    takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
+    remask_below: float = 0.3
+    alternatives: int = 3
+    """Middles tried instead of one that leaves syntax errors."""
+    filters_off: tuple[str, ...] = ()
+    """Names of `filters.FILTERS` that are left out."""
+    precision: str = "auto"
+    """Of the passes that read a long context: `float32`, `bfloat16`, or `auto`, the faster one on this processor."""
+    refresh_every: int = 4
+    """For models in which prefix and suffix see the canvas: so many passes share what those wrote; 1: none, exact."""
+    reuse: bool = True
+    """Keep the KV cache of a document between requests."""
+    sessions: int = 8
+    """Documents whose cache is kept."""
+
+    def __post_init__(self) -> None:
+        if self.policy not in (*POLICIES, ONE_TOKEN):
+            raise InvalidInput(f"policy must be one of {', '.join((*POLICIES, ONE_TOKEN))}, got {self.policy!r}")
+        if unknown := set(self.filters_off) - FILTERS.keys():
+            raise InvalidInput(f"filters_off must be among {', '.join(FILTERS)}, got {', '.join(sorted(unknown))}")
+        if self.precision not in PRECISIONS:
+            raise InvalidInput(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.block_length and self.block_length < 2:
+            raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
+        for name, least in (("k", 1), ("max_steps", 0), ("refresh_every", 1), ("sessions", 1)):
+            if getattr(self, name) < least:
+                raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+def fill_options(options: EngineOptions, config: ModelConfig, operations: tuple[int, int] | None) -> FillOptions:
+    """Returns the options of the loop, as far as a model of this shape, with these operations, allows."""
+    one_by_one = options.policy == ONE_TOKEN
+    has_opinion = config.attention in ("causal", "causal_context")
+    if has_opinion:
+        policy = None if one_by_one or config.attention == "causal" else POLICIES[options.policy]
+    else:
+        policy = top_k if one_by_one else POLICIES[options.policy]
+    verify = has_opinion and (options.verify or policy is None)
+    # blocks that are cut from the start of the sequence have the length of the training
+    is_aligned = config.attention == "block_causal"
+    block_length = config.block_length if is_aligned else options.block_length or config.block_length
+    return FillOptions(
+        policy=policy,
+        policy_options=PolicyOptions(
+            options.threshold, options.factor, options.entropy_bound, 1 if one_by_one else options.k
+        ),
+        block_length=block_length,
+        max_steps=options.max_steps or (VERIFIED_STEPS if verify else block_length if has_opinion else 0),
+        verify=verify,
+        copies=not one_by_one,
+        min_copy=options.min_copy,
+        remask_below=options.remask_below,
+        operations=operations,
+    )
