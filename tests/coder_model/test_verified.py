@@ -45,9 +45,9 @@ def test_the_text_is_the_verifiers_own(directories, prefix):
 def test_a_draft_that_is_right_saves_passes():
     # the embedded model: a random one does not say the tokens of its text
     options = EngineOptions(copy=False, filters_off=tuple(FILTERS))
-    asked = FillRequest(
-        "s", "def add(a, b):\n    result = a + b\n", "\n\nprint(add(1, 2))\n", path="a.py", hole="block"
-    )
+    prefix = "class Counter:\n    def __init__(self, name):\n        "
+    suffix = "\n\n    def add(self, number):\n        self.count += number\n"
+    asked = FillRequest("s", prefix, suffix, path="a.py", hole="block")
     alone = last(open_single(options=options), asked)
     told = open_single(options=options)
     told.expect(asked, alone.text)
