@@ -40,6 +40,8 @@ class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A directory, or the name of an installed model; the embedded one when empty."""
     verifier: str = ""
     """An autoregressive model that has the last word on what `model` drafts; none when empty."""
+    exact: bool = False
+    """Let a bidirectional model read prefix and suffix anew in every pass, instead of in every fourth."""
     quantize: str = "auto"
     """Precision of a published model's weights."""
     remote: Remote | None = None

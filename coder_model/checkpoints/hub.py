@@ -137,48 +137,44 @@ def _drop(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+_NETWORK = ("httpx", "httpx2", "httpcore", "httpcore2", "hf_xet")
+"""Packages whose errors say that there is no connection."""
+
+
 @contextmanager
 def _plainly(what: str) -> Iterator[None]:
     """Turns what the hub's library raises into one line that says what to do."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
     try:
         yield
-    except GatedRepoError as error:
-        raise ModelFileError(f"{what}: its authors want you to accept their terms on the hub first") from error
-    except RevisionNotFoundError as error:
-        raise ModelFileError(f"{what}: the hub has no such revision") from error
-    except RepositoryNotFoundError as error:
-        raise ModelFileError(f"{what}: the hub has no such model, or wants a login (`hf auth login`)") from error
-    except OfflineModeIsEnabled as error:
-        raise ModelFileError(f"{what}: HF_HUB_OFFLINE is set; use --from DIRECTORY, or unset it") from error
-    except LocalEntryNotFoundError as error:
-        raise ModelFileError(f"{what}: the hub cannot be reached; run the same command again to go on") from error
-    except EntryNotFoundError as error:
-        raise ModelFileError(f"{what}: the hub has no such file any more") from error
-    except HfHubHTTPError as error:
-        raise ModelFileError(f"{what}: the hub answered {_status(error)}; try again later") from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ModelFileError(f"{what}: {reason}; run the same command again to go on") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "hf_xet"):
+        reason = _reason(error)
+        if not reason:
             raise
-        kind = type(error).__name__
-        raise ModelFileError(
-            f"{what}: no connection to the hub ({kind}); check the network, HTTPS_PROXY and HF_ENDPOINT, or use --from"
-        ) from error
+        raise ModelFileError(f"{what}: {reason}") from error
 
 
-def _status(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    return str(getattr(response, "status_code", "with an error"))
+def _reason(error: Exception) -> str:
+    """What an error means for who wants a model; empty when it is not the hub's, the network's or the disk's."""
+    from huggingface_hub import errors
+
+    # the narrower ones first: most of them are each other's parents
+    reasons = {
+        errors.GatedRepoError: "its authors want you to accept their terms on the hub first",
+        errors.RevisionNotFoundError: "the hub has no such revision",
+        errors.RepositoryNotFoundError: "the hub has no such model, or wants a login (`hf auth login`)",
+        errors.OfflineModeIsEnabled: "HF_HUB_OFFLINE is set; use --from DIRECTORY, or unset it",
+        errors.LocalEntryNotFoundError: "the hub cannot be reached; run the same command again to go on",
+        errors.EntryNotFoundError: "the hub has no such file any more",
+    }
+    for kind, reason in reasons.items():
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, errors.HfHubHTTPError):
+        return f"the hub answered {error.response.status_code}; try again later"
+    if type(error).__module__.partition(".")[0] in _NETWORK:
+        kind_name = type(error).__name__
+        return f"no connection to the hub ({kind_name}); check the network, HTTPS_PROXY and HF_ENDPOINT, or use --from"
+    if isinstance(error, OSError):
+        return f"{error.strerror or type(error).__name__}; run the same command again to go on"
+    return ""

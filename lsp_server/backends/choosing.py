@@ -21,4 +21,6 @@ def chosen_backend(user: UserSettings, options: dict[str, object]) -> Backend:
         from lsp_server.backends.remote import RemoteBackend
 
         return RemoteBackend(user.remote, tuple(options.get("filters_off", ())))  # type: ignore[arg-type]
+    if user.exact:
+        options = {**options, "refresh_every": 1}
     return WorkerBackend(worker_command(options, user.model, user.verifier, user.quantize))

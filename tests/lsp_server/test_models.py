@@ -252,6 +252,21 @@ def test_a_server_with_a_broken_model_stays_up_and_says_why(tmp_path, repository
         client.close()
 
 
+def test_the_status_follows_a_model_that_loads(tmp_path, repository):
+    user = TinyUser(tmp_path)
+    user.configure(f'model = "{repository}"\nquantize = "int8"\nexact = true\n')
+    client = LspClient([*UNMASK, "lsp"], environment=user.environment, options={"deadlineInvokedMs": 60_000})
+    try:
+        client.open("file:///work/a.py", "x = \n")
+        client.items("file:///work/a.py", 0, 4, trigger=1)
+        assert wait_until(lambda: "on" in told(client))
+        shares = [message for message in told(client) if message.startswith("the model is loading (")]
+        assert len(shares) > 3
+        assert shares == sorted(shares, key=lambda text: int(text.partition("(")[2].partition(" %")[0].rstrip("%)")))
+    finally:
+        client.close()
+
+
 def told(client):
     return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]
 
