@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import json
 import random
 import statistics
@@ -88,6 +89,7 @@ def main() -> None:
             "steps": steps(root),
             "second_request": second_requests(root),
             "canvas_passes": canvas_passes(root),
+            "fill_ms": precisions(),
             "refusals": refusals(root, arguments.headers),
         }
     arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
@@ -226,6 +228,25 @@ def canvas_passes(root: Path) -> dict[str, Any]:
     return found
 
 
+def precisions() -> dict[str, float]:
+    """Milliseconds of a fill by the embedded model in each precision, in turns."""
+    from coder_model.checkpoints.engines import open_single
+    from coder_model.checkpoints.loading import PRECISIONS
+    from coder_model.engine import Engine
+    from coder_model.types import FillRequest
+
+    engines: dict[str, Engine] = {name: open_single(quantize=name) for name in PRECISIONS}
+    numbers = itertools.count()
+
+    def fill(name: str) -> None:
+        # another document each time: nothing is kept
+        request = FillRequest(f"s{next(numbers)}", "import json\n\n\ndef load(path):\n    return ", "\n", path="a.py")
+        for _ in engines[name].fill(request):
+            pass
+
+    return dict(zip(engines, side_by_side(*(partial(fill, name) for name in engines)), strict=True))
+
+
 def refusals(root: Path, count: int) -> dict[str, Any]:
     """How long a mutated header takes to be refused."""
     from coder_model.checkpoints.headers import read_header
@@ -273,7 +294,7 @@ def _print(record: dict[str, Any]) -> None:
         cells = (row["kept"]["first_ms"], *(row[k]["next_ms"] for k in ("kept", "nothing kept")))
         table.add_row(name, *(f"{cell:.1f}" for cell in cells))
     console.print(table)
-    console.print(record["canvas_passes"])
+    console.print(record["canvas_passes"], record["fill_ms"])
     console.print(record["refusals"])
 
 
