@@ -100,10 +100,8 @@ def _built(root: Path, family: Family, sizes: dict[str, int], dtype: torch.dtype
     """A random checkpoint of other sizes than the tests', and the independent model."""
     import checkpoints
 
-    checkpoints.SIZES.update(sizes)
-    checkpoints.VOCAB = sizes["vocab_size"]
     directory = root / f"{family.name}-{sizes['hidden_size']}"
-    return directory, checkpoints.build(family, directory, dtype=dtype)  # type: ignore[no-untyped-call]
+    return directory, checkpoints.build(family, directory, dtype=dtype, **sizes)  # type: ignore[no-untyped-call]
 
 
 def loading(root: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The one module that uses the network, and only when somebody runs `unmask models
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coder_model.checkpoints.catalogue import Entry
-from coder_model.checkpoints.store import Manifest, Store, is_wanted
+from coder_model.checkpoints.store import Manifest, Store, hashed, is_wanted
 from coder_model.errors import ModelFileError
 
 TIMEOUT_S = 10
+PART_SUFFIX = ".unmask.part"
+"""Of the file in the cache that an interrupted pull goes on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ def pull(found: Offer, store: Store, on_file: Callable[[RemoteFile], None] = lam
     for file in found.files:
         on_file(file)
         with _plainly(f"{entry.source}/{file.name}"):
+            if file.sha256 and not _is_cached(entry, found.commit, file.name):
+                _fetch_blob(found, file, cache)
             path = Path(hf_hub_download(entry.source, file.name, revision=found.commit, etag_timeout=TIMEOUT_S))
         if not file.sha256 and file.git_sha1 and _git_sha1(path) != file.git_sha1:
             _drop(path)
@@ -117,6 +122,34 @@ def remove_from_cache(manifest: Manifest) -> int:
         return 0
     strategy.execute()
     return strategy.expected_freed_size
+
+
+def _fetch_blob(found: Offer, file: RemoteFile, cache: Path) -> None:
+    """Fetches a large file to where the hub's library looks for it, going on where an interrupted pull stopped.
+
+    The library itself begins anew (huggingface_hub 2.4, `_download_to_tmp_and_move`), which hurts at gigabytes.
+    """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get, repo_folder_name
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    source = found.entry.source
+    blob = cache / repo_folder_name(repo_id=source, repo_type="model") / "blobs" / file.sha256
+    if blob.exists():
+        return
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    part = blob.with_name(f"{file.sha256}{PART_SUFFIX}")
+    with part.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ModelFileError(f"{source}/{file.name}: another pull fetches it now") from error
+        url = hf_hub_url(source, file.name, revision=found.commit)
+        http_get(url, stream, resume_size=stream.tell(), headers=build_hf_headers(), expected_size=file.size)
+    if (sha256 := hashed(part).sha256) != file.sha256:
+        part.unlink()
+        raise ModelFileError(f"{source}/{file.name} must have the sha256 {file.sha256}, found {sha256}; pull again")
+    part.replace(blob)
 
 
 def _is_cached(entry: Entry, commit: str, name: str) -> bool:

@@ -37,6 +37,16 @@ def repository(tmp_path_factory):
     return directory
 
 
+@pytest.fixture
+def large_hub(tmp_path):
+    """A model of 60 MB: the library writes portions of 10 MB, and only what is written can be gone on with."""
+    family, directory = BY_NAME["dreamon"], tmp_path / "large"
+    checkpoints.build(family, directory, hidden_size=512, vocab_size=20_000, intermediate_size=2048)
+    made = FakeHub(directory, REPOSITORY)
+    yield made
+    made.close()
+
+
 @pytest.fixture(name="hub")
 def _hub(repository):
     made = FakeHub(repository, REPOSITORY)
@@ -91,8 +101,9 @@ def test_nothing_is_fetched_without_a_yes(user, hub):
     assert user.installed == []
 
 
-def test_a_pull_that_is_killed_goes_on_where_it_was(user, hub, tmp_path):
-    hub.portion, hub.slowly_s = 8_192, 0.02
+def test_a_pull_that_is_killed_goes_on_where_it_was(large_hub, tmp_path):
+    hub, user = large_hub, TinyUser(tmp_path, large_hub.url)
+    hub.slowly_s = 0.02
     rng = random.Random(1)
     kills = 4 if SCALE == 1 else 20
     for _ in range(kills):
@@ -112,7 +123,23 @@ def test_a_pull_that_is_killed_goes_on_where_it_was(user, hub, tmp_path):
     assert user.run("fill", file, "--at", "2:5", "--model", NAME, "--json").returncode == 0
     assert user.run("models", "remove", NAME, "--yes").returncode == 0
     resumed = sum(1 for command, _, range_ in hub.requests if command == "GET" and range_)
+    assert not list((user.home / "hf").rglob("*.part"))
+    assert SCALE == 1 or resumed > 0
     record("killed pulls", kills=kills, resumed_in_the_middle_of_a_file=resumed)
+
+
+def test_a_file_that_is_cut_off_goes_on_where_it_ended(large_hub, tmp_path):
+    hub, user = large_hub, TinyUser(tmp_path, large_hub.url)
+    hub.cut_after = 35_000_000
+    failed = user.run("models", "pull", NAME, "--yes")
+    ranges = [range_ for command, _, range_ in hub.requests if command == "GET" and range_]
+    assert ranges
+    if failed.returncode:
+        hub.cut_after = 0
+        assert user.run("models", "pull", NAME, "--yes").returncode == 0
+    assert user.installed == [NAME]
+    # what was written was not fetched again
+    assert hub.sent < 1.5 * (hub.directory / "model.safetensors").stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -62,12 +62,12 @@ YARN = {
 BY_NAME = {family.name: family for family in FAMILIES}
 
 
-def tokens_of(family):
+def tokens_of(family, vocab_size=VOCAB):
     """The added tokens that a family needs, with ids behind the plain ones; the mask in a padded row."""
     names = [*family.end, family.start, *family.fim, family.file, family.expand]
     ids = {name: N_PLAIN + i for i, name in enumerate(dict.fromkeys(name for name in names if name))}
     if family.mask:
-        ids[family.mask[0]] = VOCAB - 2
+        ids[family.mask[0]] = vocab_size - 2
     return ids
 
 
@@ -87,18 +87,18 @@ def plain_tokenizer(piece=QWEN_PIECE, vocab_size=N_PLAIN, texts=(TEXT,)):
     return tokenizer
 
 
-def reference(family, seed=0):
+def reference(family, sizes, seed=0):
     """A random model of transformers with the family's architecture, float32."""
     torch.manual_seed(seed)
     if family.name == "nemotron-labs-diffusion":
-        config = Ministral3Config(**SIZES, head_dim=8, rope_parameters=YARN)
+        config = Ministral3Config(**sizes, head_dim=8, rope_parameters=YARN)
         model = Ministral3ForCausalLM(config)
     elif family.qk_norm:
-        model = Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=8, rope_theta=10_000.0))
+        model = Qwen3ForCausalLM(Qwen3Config(**sizes, head_dim=8, rope_theta=10_000.0))
     elif family.qkv_bias:
-        model = Qwen2ForCausalLM(Qwen2Config(**SIZES, rope_theta=10_000.0))
+        model = Qwen2ForCausalLM(Qwen2Config(**sizes, rope_theta=10_000.0))
     else:
-        model = LlamaForCausalLM(LlamaConfig(**SIZES, rope_theta=10_000.0))
+        model = LlamaForCausalLM(LlamaConfig(**sizes, rope_theta=10_000.0))
     with torch.no_grad():
         for parameter in model.parameters():
             spread = 0.3 if parameter.dim() == 2 else 0.1
@@ -111,16 +111,17 @@ def published_name(family, name):
     return family.names.theirs(name.removeprefix("model."))
 
 
-def build(family, directory, seed=0, dtype=torch.float32, n_files=1, as_merges=False):
-    """Writes a tiny checkpoint of a family; returns the independent model."""
+def build(family, directory, seed=0, dtype=torch.float32, n_files=1, as_merges=False, **other_sizes):
+    """Writes a checkpoint of a family, tiny unless other sizes are wanted; returns the independent model."""
     directory.mkdir(parents=True, exist_ok=True)
-    model = reference(family, seed)
+    sizes = {**SIZES, **other_sizes}
+    model = reference(family, sizes, seed)
     tensors = {published_name(family, name): tensor.to(dtype) for name, tensor in model.state_dict().items()}
     names = sorted(tensors)
     for number in range(n_files):
         name = "model.safetensors" if n_files == 1 else f"model-{number + 1:05d}-of-{n_files:05d}.safetensors"
         save_file({n: tensors[n].contiguous() for n in names[number::n_files]}, directory / name)
-    configuration = {name: value for name, value in SIZES.items() if name != "attn_implementation"}
+    configuration = {name: value for name, value in sizes.items() if name != "attn_implementation"}
     configuration |= {"model_type": sorted(family.model_types)[0], "rms_norm_eps": model.config.rms_norm_eps}
     configuration |= {"hidden_act": "silu", "auto_map": {"AutoModel": "modeling.Evil"}}
     if family.name == "nemotron-labs-diffusion":
@@ -131,7 +132,7 @@ def build(family, directory, seed=0, dtype=torch.float32, n_files=1, as_merges=F
         if ours in configuration:
             configuration[theirs] = configuration.pop(ours)
     (directory / "config.json").write_text(json.dumps(configuration))
-    write_tokenizer(directory, tokens_of(family), as_merges)
+    write_tokenizer(directory, tokens_of(family, sizes["vocab_size"]), as_merges)
     return model
 
 
