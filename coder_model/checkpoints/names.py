@@ -14,7 +14,7 @@ class Names:
     """Before the name of everything but the head."""
     head: str = "lm_head.weight"
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Pieces of our names, between dots, that are called otherwise."""
+    """Pieces of our names, between dots, that are called otherwise; not at all where empty."""
     top: Mapping[str, str] = field(default_factory=dict)
     """Names outside of the layers that are called otherwise, without the prefix."""
 
@@ -24,7 +24,8 @@ class Names:
             return self.head
         if ours in self.top:
             return self.prefix + self.top[ours]
-        return self.prefix + ".".join(self.parts.get(part, part) for part in ours.split("."))
+        parts = (self.parts.get(part, part) for part in ours.split("."))
+        return self.prefix + ".".join(part for part in parts if part)
 
 
 QWEN = Names()
@@ -34,6 +35,8 @@ LLADA = Names(
     head="model.transformer.ff_out.weight",
     parts={
         "layers": "blocks",
+        "self_attn": "",
+        "mlp": "",
         "input_layernorm": "attn_norm",
         "post_attention_layernorm": "ff_norm",
         "o_proj": "attn_out",

@@ -35,10 +35,16 @@ class _Sizes(msgspec.Struct, frozen=True):
     hidden_act: str = "silu"
     mask_token_id: int | None = None
     max_position_embeddings: int = 1 << 20
-    use_sliding_window: bool = False
     block_size: int | None = None
     bd_size: int | None = None
-    quantization_config: Any = None
+
+
+_NEVER_OTHERWISE: Mapping[str, Any] = {
+    "use_sliding_window": False, "quantization_config": None, "scale_logits": False, "input_emb_norm": False,
+    "attention_layer_norm": False, "alibi": False, "clip_qkv": None, "include_qkv_bias": False, "layer_norm_type": "rms",
+    "block_type": "llama", "mlp_bias": False,
+}  # fmt: skip
+"""Fields of one family or another that would make it another transformer; what is not there is as it must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,9 @@ def read_published(directory: Path, family_name: str = "") -> Published:
         raise ModelFileError(f"{path} must be a JSON object, found {type(values).__name__}")
     tokens = added_tokens(directory)
     family = _family(path, values, tokens, mask_token(directory), family_name)
+    for name, expected in _NEVER_OTHERWISE.items():
+        if values.get(name, expected) != expected:
+            raise ModelFileError(f"{path}: {name} must be {expected!r}, found {values[name]!r}")
     renamed = {ours: values[theirs] for ours, theirs in family.sizes.items() if theirs in values}
     try:
         sizes = msgspec.convert({**values, **renamed}, _Sizes)
@@ -112,14 +121,10 @@ def _family(path: Path, values: dict[str, Any], tokens: Mapping[str, int], said_
 
 
 def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
-    for name, found, expected in (
-        ("hidden_act", sizes.hidden_act, "silu"),
-        ("use_sliding_window", sizes.use_sliding_window, False),
-        ("quantization_config", sizes.quantization_config, None),
-        ("attention_bias", sizes.attention_bias or family.qkv_bias, family.qkv_bias),
-    ):
-        if found != expected:
-            raise ModelFileError(f"{path}: {name} must be {expected!r} in a {family.name} model, found {found!r}")
+    if sizes.hidden_act != "silu":
+        raise ModelFileError(f"{path}: hidden_act must be 'silu', found {sizes.hidden_act!r}")
+    if sizes.attention_bias and not family.qkv_bias:
+        raise ModelFileError(f"{path}: attention_bias must be false in a {family.name} model, found true")
     if min(sizes.hidden_size, sizes.num_hidden_layers, sizes.num_attention_heads, sizes.vocab_size) < 1:
         raise ModelFileError(f"{path}: sizes must be positive")
     rope = sizes.rope_parameters or {}

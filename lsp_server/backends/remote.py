@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 KEYRING_SERVICE = "unmask"
 MAX_ANSWER_BYTES = 1 << 20
+DEBOUNCE_S = 0.075
+"""How long a request that nobody made by hand waits for a newer one of its document."""
 FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 """How long a server that failed is left alone."""
 _AGAIN = {500, 502, 503, 504}
@@ -146,6 +148,9 @@ class RemoteBackend:
 
     async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:  # noqa: ARG002
         """Yields one draft, the final one; see `Backend.fill`."""
+        if request.speculative:
+            # a guess that may be paid for, and somebody else's machine
+            raise BackendUnavailable("nobody waits for it")
         await self.wait_ready()
         began = time.perf_counter()
         if older := self._running.get(request.session):
@@ -174,6 +179,9 @@ class RemoteBackend:
 
     async def _ask(self, request: FillRequest) -> str:
         """Asks the server, once more if a fault may have passed."""
+        if request.count == 1:
+            # whoever types on within this time has asked for something else by then
+            await asyncio.sleep(DEBOUNCE_S)
         body = self._shape.body(request, self._remote.model or self._shape.model, self._remote.max_tokens)
         allowed_s = min(self._remote.timeout_s, request.deadline_ms / 1000 if request.deadline_ms else 60.0)
         try:

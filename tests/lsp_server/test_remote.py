@@ -173,6 +173,28 @@ async def test_the_newest_request_of_a_document_drops_the_older_connection():
         await backend.close()
 
 
+async def test_who_types_on_sends_only_the_last_request():
+    async with FakeService() as service:
+        backend = RemoteBackend(settings(service))
+        tasks = []
+        for typed in ("x", "xy", "xyz"):
+            tasks.append(asyncio.create_task(said(backend, request(prefix=typed))))
+            await asyncio.sleep(0.01)
+        assert await tasks[-1] == "answer"
+        assert [body["prompt"] for body in service.bodies] == ["xyz"]
+        assert all(isinstance(found, Cancelled) for found in await asyncio.gather(*tasks[:-1], return_exceptions=True))
+        await backend.close()
+
+
+async def test_nothing_is_sent_that_nobody_waits_for():
+    async with FakeService() as service:
+        backend = RemoteBackend(settings(service))
+        with pytest.raises(BackendUnavailable):
+            await said(backend, request(speculative=True))
+        assert service.requests == []
+        await backend.close()
+
+
 async def test_a_cancelled_request_frees_its_connection():
     async with FakeService() as service:
         backend = RemoteBackend(settings(service))

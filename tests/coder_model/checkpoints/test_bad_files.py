@@ -115,6 +115,8 @@ def test_another_family_is_named(tmp_path):
         ({"rope_scaling": {"type": "yarn"}}, "must be the configuration"),
         ({"quantization_config": {"bits": 4}}, "quantization_config must be None"),
         ({"use_sliding_window": True}, "use_sliding_window must be False"),
+        ({"attention_layer_norm": True}, "attention_layer_norm must be False"),
+        ({"layer_norm_type": "default"}, "layer_norm_type must be 'rms'"),
     ],
 )
 def test_a_configuration_that_would_compute_something_else_is_refused(directory, values, match):

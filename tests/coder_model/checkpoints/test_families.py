@@ -4,6 +4,7 @@ import checkpoints
 import pytest
 import torch
 from checkpoints import BY_NAME
+from safetensors import safe_open
 
 from coder_model import prompt
 from coder_model.bidirectional_decoder import BidirectionalDecoder
@@ -63,6 +64,34 @@ def independent_logits(model, tokens, seen):
 
 def some_tokens(n, seed=0):
     return torch.randint(0, checkpoints.N_PLAIN, (n,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+LAYER = {
+    "self_attn.q_proj": "q_proj", "self_attn.k_proj": "k_proj", "self_attn.v_proj": "v_proj",
+    "self_attn.o_proj": "attn_out", "mlp.gate_proj": "ff_proj", "mlp.up_proj": "up_proj", "mlp.down_proj": "ff_out",
+    "input_layernorm": "attn_norm", "post_attention_layernorm": "ff_norm",
+}  # fmt: skip
+"""What LLaDA calls the parts of a layer, as its files and `modeling_llada.py` have them."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_files_have_the_names_that_were_published(made, name):
+    directory, *_ = made(name)
+    with safe_open(directory / "model.safetensors", "pt") as file:
+        found = set(file.keys())
+    if name == "llada":
+        layers = {f"model.transformer.blocks.{i}.{part}.weight" for i in range(2) for part in LAYER.values()}
+        rest = {f"model.transformer.{part}.weight" for part in ("wte", "ln_f", "ff_out")}
+    else:
+        top = "encoder" if name.startswith("nemotron") else "model"
+        layers = {f"{top}.layers.{i}.{part}.weight" for i in range(2) for part in LAYER}
+        letters = "qkv" if BY_NAME[name].qkv_bias else ""
+        layers |= {f"{top}.layers.{i}.self_attn.{letter}_proj.bias" for i in range(2) for letter in letters}
+        if BY_NAME[name].qk_norm:
+            layers |= {f"{top}.layers.{i}.self_attn.{letter}_norm.weight" for i in range(2) for letter in "qk"}
+        head = "diffusion_head" if name.startswith("nemotron") else "lm_head"
+        rest = {f"{top}.embed_tokens.weight", f"{top}.norm.weight", f"{head}.weight"}
+    assert found == layers | rest
 
 
 @pytest.mark.parametrize("name", NAMES)
