@@ -41,8 +41,8 @@ class _Sizes(msgspec.Struct, frozen=True):
 
 _NEVER_OTHERWISE: Mapping[str, Any] = {
     "use_sliding_window": False, "quantization_config": None, "scale_logits": False, "input_emb_norm": False,
-    "attention_layer_norm": False, "alibi": False, "clip_qkv": None, "include_qkv_bias": False, "layer_norm_type": "rms",
-    "block_type": "llama", "mlp_bias": False,
+    "attention_layer_norm": False, "alibi": False, "clip_qkv": None, "include_qkv_bias": False, "mlp_bias": False,
+    "layer_norm_type": "rms", "block_type": "llama",
 }  # fmt: skip
 """Fields of one family or another that would make it another transformer; what is not there is as it must be."""
 
