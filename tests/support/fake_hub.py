@@ -56,6 +56,8 @@ class FakeHub:
         elif path.startswith(f"/api/models/{self.repository}"):
             self._plain(handler, 200, json.dumps(self._info()).encode(), with_body)
         elif path.startswith(f"/{self.repository}/resolve/"):
+            self._resolve(handler, path.rpartition("/")[2], with_body)
+        elif path.startswith("/cdn/"):
             self._file(handler, path.rpartition("/")[2], with_body)
         else:
             self._plain(handler, 404, b"{}", with_body, {"X-Error-Code": "RepoNotFound"})
@@ -70,6 +72,17 @@ class FakeHub:
                 about["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
             siblings.append(about)
         return {"id": self.repository, "modelId": self.repository, "sha": COMMIT, "siblings": siblings, "tags": []}
+
+    def _resolve(self, handler, name, with_body):
+        """Small files are answered here, large ones elsewhere, as by the real hub."""
+        path = self.directory / name
+        if not path.exists() or path.suffix != ".safetensors":
+            self._file(handler, name, with_body)
+            return
+        data = path.read_bytes()
+        etag = f'"{hashlib.sha256(data).hexdigest()}"'
+        headers = {"X-Repo-Commit": COMMIT, "X-Linked-ETag": etag, "X-Linked-Size": str(len(data))}
+        self._plain(handler, 302, b"", with_body, {**headers, "Location": f"{self.url}/cdn/{name}"})
 
     def _file(self, handler, name, with_body):
         path = self.directory / name
@@ -86,8 +99,6 @@ class FakeHub:
         if self.garbage:
             body = bytes(255 - byte for byte in body)
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-        if is_large:
-            headers |= {"X-Linked-ETag": f'"{etag}"', "X-Linked-Size": str(len(data))}
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self._plain(handler, 206 if start else 200, body, with_body, headers)
