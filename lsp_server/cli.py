@@ -23,7 +23,9 @@ from lsp_server.user_settings import UserSettings, read_user_settings
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-_Model = Annotated[str, typer.Option(help="directory or name of an installed model; else the user's settings decide")]
+_Model = Annotated[
+    str, typer.Option(help="name of an installed model, or ./directory; else the user's settings decide")
+]
 _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")

@@ -37,7 +37,7 @@ class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file's content."""
 
     model: str = ""
-    """A directory, or the name of an installed model; the embedded one when empty."""
+    """A path with a separator in it, or the name of an installed model; the embedded one when empty."""
     verifier: str = ""
     """An autoregressive model that has the last word on what `model` drafts; none when empty."""
     exact: bool = False

@@ -13,7 +13,7 @@ from coder_model import weights
 from coder_model.checkpoints.loading import PRECISIONS, load_weights
 from coder_model.checkpoints.plan import free_bytes, plan
 from coder_model.checkpoints.published import is_published, read_published
-from coder_model.checkpoints.store import Store
+from coder_model.checkpoints.store import Store, as_path
 from coder_model.engine import DEFAULT_MODEL, Engine
 from coder_model.errors import ModelFileError
 from coder_model.options import EngineOptions
@@ -27,8 +27,9 @@ def locate(model: str) -> tuple[Path, str]:
     Raises:
         ModelFileError: when `model` is neither a directory nor installed, or its files have changed.
     """
-    path = Path(model)
-    if path.is_dir():
+    if path := as_path(model):
+        if not path.is_dir():
+            raise ModelFileError(f"model must be a directory, or a name of `unmask models list`, got {model!r}")
         return path, ""
     manifest = Store().check(model)
     return Path(manifest.directory), manifest.family

@@ -56,6 +56,14 @@ def is_wanted(name: str) -> bool:
     return is_weights or name in WANTED
 
 
+def as_path(model: str) -> Path | None:
+    """Returns the directory that a user means, or None where it is the name of an installed model.
+
+    Only what has a separator is a path: a workspace may hold a folder that is called like a model.
+    """
+    return None if model == Path(model).name else Path(model).expanduser().resolve()
+
+
 class Store:
     """The manifests of a folder."""
 
@@ -83,7 +91,9 @@ class Store:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
         except FileNotFoundError as error:
-            raise ModelFileError(f"{name} is not installed: unmask models pull {name}") from error
+            raise ModelFileError(
+                f"{name} is not installed: unmask models pull {name}; a directory is ./{name}"
+            ) from error
         except (OSError, msgspec.MsgspecError) as error:
             raise ModelFileError(f"{path} must be a manifest: {error}; unmask models pull {name} writes it") from error
 

@@ -89,7 +89,7 @@ def _adapt(arguments: argparse.Namespace) -> int:
     if not gain.helped:
         print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
         return 1
-    print(f"{gain}\nwritten to {output}; use it with: unmask lsp --model {output}")
+    print(f"{gain}\nwritten to {output}; use it with: unmask lsp --model {output.resolve()}")
     return 0
 
 

@@ -12,9 +12,9 @@ import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from pathlib import Path
 
 from coder_model import messages
+from coder_model.checkpoints.store import as_path
 from coder_model.messages import (
     Broken,
     Cancel,
@@ -55,7 +55,7 @@ def worker_command(
     command = [sys.executable, "-P", "-m", "coder_model.worker", "--options", json.dumps(options)]
     for flag, name in (("--model", model), ("--verifier", verifier)):
         if name:
-            command += [flag, str(Path(name).resolve()) if Path(name).is_dir() else name]
+            command += [flag, str(as_path(name) or name)]
     return command if quantize == "auto" else [*command, "--quantize", quantize]
 
 

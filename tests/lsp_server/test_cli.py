@@ -112,7 +112,7 @@ def test_a_wrong_option_is_named(model_directory, file, arguments):
 
 
 def test_paths_count_from_the_working_directory(model_directory, file):
-    arguments = ("--at", "2:12", "--json", "--model", model_directory.name)
+    arguments = ("--at", "2:12", "--json", "--model", f"./{model_directory.name}")
     assert unmask("fill", file, *arguments, cwd=model_directory.parent).returncode == 0
 
 

@@ -252,6 +252,17 @@ def test_a_flipped_bit_is_found_before_use(tmp_path, repository):
         assert f"unmask models pull {NAME} fetches it again" in found.stderr
 
 
+def test_a_folder_of_the_workspace_is_not_taken_for_a_model(tmp_path, repository):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(repository, workspace / NAME)
+    (workspace / "a.py").write_text("x = \n")
+    command = ("fill", "a.py", "--at", "1:5", "--model")
+    found = TinyUser(tmp_path).run(*command, NAME, cwd=workspace)
+    assert found.returncode == 2
+    assert f"{NAME} is not installed" in found.stderr
+    assert TinyUser(tmp_path).run(*command, f"./{NAME}", cwd=workspace).returncode == 0
+
+
 @pytest.mark.parametrize("command", ["info", "pull", "verify", "remove"])
 @pytest.mark.parametrize("name", ["nothing", "../../etc", ""])
 def test_a_name_that_is_none_is_refused(tmp_path, command, name):
@@ -273,7 +284,11 @@ def test_a_server_with_a_broken_model_stays_up_and_says_why(tmp_path, repository
     try:
         client.open("file:///work/a.py", "x = ")
         assert client.items("file:///work/a.py", 0, 4) == []
-        expected = {"weights": "found a pickle", "config": "model_type must be one of", "nothing": "must be a name of"}
+        expected = {
+            "weights": "found a pickle",
+            "config": "model_type must be one of",
+            "nothing": "must be a directory",
+        }
         assert wait_until(lambda: any(expected[broken] in message for message in told(client)))
     finally:
         client.close()

@@ -29,18 +29,19 @@ class TinyUser:
         if hub_url:
             self.environment["HF_ENDPOINT"] = hub_url
 
-    def start(self, *arguments, **more):
+    def start(self, *arguments, cwd=None, **more):
         return subprocess.Popen(
             [*UNMASK, *map(str, arguments)],
             env={**self.environment, **more},
+            cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments, answer="", **more):
-        process = self.start(*arguments, **more)
+    def run(self, *arguments, answer="", cwd=None, **more):
+        process = self.start(*arguments, cwd=cwd, **more)
         out, err = process.communicate(answer, timeout=120)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
