@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
-from coder_kernels.ops import select
 from coder_model.canvas import Canvas
 from coder_model.model import Attend, Transformer
 
@@ -58,9 +57,7 @@ class BidirectionalDecoder:
         Returns:
             [V] float32, the distribution of the leftmost masked slot.
         """
-        scores = self._scores(canvas)
-        canvas.note_(select(scores))
-        return scores[int(canvas.masked.int().argmax())].softmax(dim=0).cpu()
+        return canvas.read_(self._scores(canvas))
 
     def _scores(self, canvas: Canvas) -> Tensor:
         start, n_slots = len(self._before), len(canvas.tokens)

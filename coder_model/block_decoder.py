@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from coder_kernels.ops import select
 from coder_model.canvas import Canvas
 from coder_model.decoder import COMMIT_TOKENS, Check, Decoder, common_length
 
@@ -48,6 +47,4 @@ class BlockDecoder(Decoder):
         if self._model.config.shifted:
             first = self._last if self.tokens else hidden[:1]
             hidden = torch.cat([first, hidden[:-1]])
-        scores = self._scores(hidden)
-        canvas.note_(select(scores))
-        return scores[int(canvas.masked.int().argmax())].softmax(dim=0).cpu()
+        return canvas.read_(self._scores(hidden))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coder_kernels.ops import Selection
+from coder_kernels.ops import Selection, select
 
 
 @dataclass(slots=True)
@@ -48,6 +48,11 @@ class Canvas:
         self.candidates[first:] = torch.where(masked, found.token.cpu(), self.tokens[first:])
         self.confidence[first:] = torch.where(masked, found.confidence.cpu(), self.confidence[first:])
         self.entropy[first:] = found.entropy.cpu()
+
+    def read_(self, scores: Tensor) -> Tensor:
+        """Takes in the scores [B, V] of a pass; returns [V] float32, the distribution of the leftmost masked slot."""
+        self.note_(select(scores))
+        return scores[int(self.masked.int().argmax())].softmax(dim=0).cpu()
 
     def leftmost_run(self) -> list[int]:
         """Returns the revealed tokens behind the given ones and before the first mask."""

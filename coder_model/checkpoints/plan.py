@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from coder_kernels.ops import prefill_dtype
+from coder_model import weights
 from coder_model.checkpoints.catalogue import catalogue
 from coder_model.checkpoints.loading import PRECISIONS, Precision, bytes_of
 from coder_model.config import ModelConfig
@@ -102,7 +103,7 @@ def _order(config: ModelConfig, device: torch.device) -> list[Precision]:
     if device.type == "cuda":
         has_fp8 = torch.cuda.get_device_capability(device) >= FIRST_FP8_CAPABILITY
         return ["bfloat16", "fp8" if has_fp8 else "int8", "int4"]
-    exact = bytes_of(config, "float32") // 4 <= MOST_FLOAT32 and prefill_dtype() == torch.float32
+    exact = weights.parameters(config) <= MOST_FLOAT32 and prefill_dtype() == torch.float32
     return [*(["float32"] if exact else []), "bfloat16", "int8", "int4"]  # type: ignore[list-item]
 
 

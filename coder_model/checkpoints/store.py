@@ -20,7 +20,6 @@ from coder_model.errors import ModelFileError
 
 WANTED = ("config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
 """Files of a model beside its weights; nothing else is ever fetched."""
-_CHUNK = 8 << 20
 
 
 class File(msgspec.Struct, frozen=True):
@@ -205,10 +204,8 @@ def hashed(path: Path) -> File:
     """
     with path.open("rb") as stream:
         facts = path.stat()
-        digest = hashlib.sha256()
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return File(digest.hexdigest(), facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return File(sha256, facts.st_size, facts.st_mtime_ns, facts.st_ino)
 
 
 def _looks_like(path: Path, noted: File) -> bool:
