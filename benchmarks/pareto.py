@@ -23,7 +23,7 @@ ALONE = {"copy": False, "alternatives": 0}
 
 def rows() -> list[dict[str, Any]]:
     """Returns the name and options of every run."""
-    from coder_model.policies import POLICIES
+    from coder_kernels.policies import POLICIES
 
     drafting = {**ALONE, "verify": False}
     runs = [

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
-from coder_kernels.ops import attention
+from coder_kernels.reference import attention
 from coder_model.config import ModelConfig
 from coder_model.masks import additive, commit_mask, denoise_mask
 from coder_model.model import Attend

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coder_kernels.ops import Selection, select
+from coder_kernels.ops import select
+from coder_kernels.shapes import Selection
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from typing import Literal
 
 from torch import Tensor
 
+from coder_kernels.policies import Policy, PolicyOptions, Step
 from coder_model.canvas import Canvas
 from coder_model.decoder import Check, Decoder
 from coder_model.gauge import DenoiseGauge
 from coder_model.middle import Middle
 from coder_model.opinion import Choice, Opinion
-from coder_model.policies import Policy, PolicyOptions, Step
 
 
 class DeadlineReached(Exception):

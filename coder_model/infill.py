@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from coder_kernels.policies import Step
 from coder_model.bidirectional_decoder import BidirectionalDecoder
 from coder_model.block_decoder import BlockDecoder
 from coder_model.canvas import Canvas
@@ -19,7 +20,6 @@ from coder_model.decoder import Check
 from coder_model.denoise import FillOptions, Progress
 from coder_model.middle import Middle
 from coder_model.opinion import Choice, Opinion
-from coder_model.policies import Step
 from coder_model.prompt import Prompt
 from coder_model.types import HoleMode
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from coder_kernels.ops import prefill_dtype
+from coder_kernels.policies import POLICIES, PolicyOptions, top_k
+from coder_kernels.processor import prefill_dtype
 from coder_model.config import ModelConfig
 from coder_model.denoise import FillOptions
 from coder_model.filters import FILTERS
-from coder_model.policies import POLICIES, PolicyOptions, top_k
 from coder_model.types import InvalidInput
 
 ONE_TOKEN = "one_token"

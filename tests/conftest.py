@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
+if not torch.cuda.is_available():
+    # before anything imports Triton: its own functions are made for the interpreter or for a compiler, once
+    os.environ["TRITON_INTERPRET"] = "1"
+
 from hypothesis import settings
 
 from coder_model import weights

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from coder_kernels.ops import prefill_dtype
+from coder_kernels.processor import prefill_dtype
 from coder_model import weights
 from coder_model.checkpoints.catalogue import catalogue
 from coder_model.checkpoints.loading import PRECISIONS, Precision, bytes_of

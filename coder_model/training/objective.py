@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from coder_kernels.ops import attention
+from coder_kernels.reference import attention
 from coder_model.masks import additive, noised_mask
 from coder_model.model import Attend, Transformer
 from coder_model.training.cross_entropy import linear_cross_entropy

@@ -1,30 +1,246 @@
-"""The operations of a pass, in plain torch, and which number format is fastest here."""
+"""The operations of a pass: checks at the border, and the one place where an implementation is chosen.
+
+On a GPU up to `FEW_ROWS` rows go to the Triton kernels of `gpu/`: so few are bound by reading the weights. More rows,
+and every other device, go to `reference.py`, that is to torch's own products and attention. All is checked before
+anything is launched: a kernel reads what its pointers and strides say.
+"""
 
 from __future__ import annotations
 
-import time
-from functools import cache
-from typing import NamedTuple
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from coder_kernels import reference
+from coder_kernels.policies import Policy, PolicyOptions
+from coder_kernels.quantise import GROUP, Quantised
+from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of, rows_of
 
-class Selection(NamedTuple):
-    """What a slot's scores say, per slot."""
+FEW_ROWS = 128
+"""Above this many rows a product is bound by arithmetic on every GPU there is a table for, and torch's is best."""
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+WIDTHS = (16, 32, 64, 128, 256)
+"""Widths of a head that a matrix instruction takes."""
 
-    token: Tensor
-    """[M] int64, the likeliest token."""
-    confidence: Tensor
-    """[M] float32 in (0, 1], its probability."""
-    margin: Tensor
-    """[M] float32 in [0, 1], its lead over the second."""
-    entropy: Tensor
-    """[M] float32 >= 0, in nats."""
+
+def add_rms_norm(
+    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, eight: torch.dtype | None = None
+) -> tuple[Activations, Tensor]:
+    """Adds partial sums to the residual stream, and normalises it for what comes next (RMSNorm, arXiv:1910.07467).
+
+    Args:
+        parts: [S, M, D] float, of a `linear`.
+        residual: [M, D] float32; None where the stream begins.
+        weight: [D] float.
+        eps: added to the mean square.
+        eight: int8 or float8_e4m3fn, to have the normalised rows in eight bits.
+
+    Returns:
+        The normalised sum [M, D], in the dtype of `weight` or eight bits, and the sum itself, float32 or wider.
+        Moves (S + 2) M D floats of four bytes and M D of the result's.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    width = _of(parts, "parts", (None, None, None), FLOATS).shape[2]
+    _of(weight, "weight", (width,), FLOATS, parts.device)
+    if residual is not None:
+        _of(residual, "residual", (parts.shape[1], width), (torch.float32, torch.float64), parts.device)
+    if gpu := _gpu(parts):
+        out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, eight)
+        return out
+    normal, total = reference.add_rms_norm(parts, residual, weight, eps)
+    return (quantise_rows(normal, eight) if eight else normal), total
+
+
+def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
+    """Returns activations [M, K] in eight bits, each row by its own absolute maximum: rows do not depend on each other.
+
+    Args:
+        x: [M, K] float.
+        dtype: int8 or float8_e4m3fn.
+
+    Raises:
+        ValueError: when a shape, dtype or stride does not fit; names the tensor.
+    """
+    _of(x, "x", (None, None), FLOATS)
+    if dtype not in (torch.int8, torch.float8_e4m3fn):
+        raise ValueError(f"dtype must be int8 or float8_e4m3fn, got {dtype}")
+    rows: Rows = (_gpu(x) or reference).quantise_rows(x, dtype)
+    return rows
+
+
+def linear(x: Activations, weight: Weight) -> Tensor:
+    """Returns x W^T in parts that are still to be added up, in the order in which they stand.
+
+    Args:
+        x: [M, K] float, or in eight bits.
+        weight: [N, K] of the dtype of `x`; or in few bits: of the same eight bits as `x`, or int8 or int4 for float x.
+
+    Returns:
+        [S, M, N] float32 or the dtype of `x`. Reads the weight once for up to `FEW_ROWS` rows, and x per program.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    _pair(x, weight)
+    parts: Tensor = (_gpu(rows_of(x), few=len(rows_of(x))) or reference).linear(x, weight)
+    return parts
+
+
+def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
+    """Returns silu(x G^T) * (x U^T), the inner half of the gated MLP (SwiGLU, arXiv:2002.05202).
+
+    Args:
+        x: [M, D] float, or in eight bits.
+        gate_up: [2 F, D], the rows of G, then those of U; as in `linear`.
+        dtype: of the result.
+
+    Returns:
+        [M, F]. Reads the weight once for up to `FEW_ROWS` rows; writes M F.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    _pair(x, gate_up)
+    if len(matrix_of(gate_up)) % 2:
+        raise ValueError(f"gate_up must have an even number of rows, got {len(matrix_of(gate_up))}")
+    inner: Tensor = (_gpu(rows_of(x), few=len(rows_of(x))) or reference).swiglu(x, gate_up, dtype)
+    return inner
+
+
+def rotate_and_write_(
+    parts: Tensor,
+    bias: Tensor | None,
+    norms: tuple[Tensor, Tensor] | None,
+    eps: float,
+    tables: tuple[Tensor, Tensor],
+    keys: Tensor,
+    values: Tensor,
+    spans: Spans,
+) -> Tensor:
+    """Turns queries and keys by their positions, writes keys and values into the cache, and returns the queries.
+
+    Adds up the parts, adds the bias, and norms each head of queries and keys (QK-norm) where these are given.
+
+    Args:
+        parts: [S, M, (H + 2 G) K] float, queries, keys and values of the M = B T tokens side by side.
+        bias: [(H + 2 G) K] float, or None.
+        norms: two [K] float, of queries and of keys, or None.
+        eps: of the norms.
+        tables: cosines and sines [C, K / 2] float32 (rotary positions, arXiv:2104.09864, half-split layout).
+        keys: [R, G, C, K] float; token t of sequence b is written to row `spans.rows[b]` at `spans.starts[b]` + t, the
+            padding too: the row must have room for it.
+        values: as `keys`.
+        spans: where the tokens stand.
+
+    Returns:
+        Queries [B, T, H, K] in the dtype of the cache. Moves S M (H + 2 G) K numbers and writes as many once.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    _cache(keys, values, spans)
+    width = keys.shape[3]
+    n_rows, all_heads = _of(parts, "parts", (None, None, None), FLOATS, keys.device).shape[1:]
+    if all_heads % width or all_heads // width <= 2 * keys.shape[1]:
+        raise ValueError(f"parts must be [S, M, (H + {2 * keys.shape[1]}) * {width}], got shape {tuple(parts.shape)}")
+    if n_rows % len(spans.rows):
+        raise ValueError(f"parts must have the same tokens for each of {len(spans.rows)} sequences, got {n_rows} rows")
+    if bias is not None:
+        _of(bias, "bias", (all_heads,), FLOATS, keys.device)
+    for norm in norms or ():
+        _of(norm, "norms", (width,), FLOATS, keys.device)
+    for table in tables:
+        _of(table, "tables", (None, width // 2), (torch.float32, torch.float64), keys.device)
+    queries: Tensor = (_gpu(parts) or reference).rotate_and_write_(parts, bias, norms, eps, tables, keys, values, spans)
+    return queries
+
+
+def block_attention(
+    q: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    spans: Spans,
+    block_length: int = 0,
+    window: int = 0,
+    eight: torch.dtype | None = None,
+) -> Activations:
+    """Returns the attention of a pass over the cache, whose new keys and values are written already.
+
+    Args:
+        q: [B, T, H, K] float; the queries of token t of sequence b stand at `spans.starts[b]` + t.
+        keys: [R, G, C, K] of the same dtype, H a multiple of G.
+        values: as `keys`.
+        spans: where the tokens stand; keys from `starts + counts` on are seen by nobody.
+        block_length: 0: every token sees all keys, those of the new tokens in both directions (denoise); 1: no token
+            sees a later one (commit, verify); L: a token sees its own block of L, counted from the start of the row,
+            and all before.
+        window: how many positions back a token sees, itself counted; 0 for all.
+        eight: int8 or float8_e4m3fn, to have the result in eight bits.
+
+    Returns:
+        [B T, H K] in the dtype of q or eight bits. Reads the cache of each row once per tile of queries.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    _cache(keys, values, spans)
+    _of(q, "q", (len(spans.rows), None, None, keys.shape[3]), (keys.dtype,), keys.device)
+    if q.shape[2] % keys.shape[1]:
+        raise ValueError(f"q must have a multiple of {keys.shape[1]} heads, got {q.shape[2]}")
+    if block_length < 0 or window < 0:
+        raise ValueError(f"block_length and window must not be negative, got {block_length} and {window}")
+    if gpu := _gpu(q, few=q.shape[1]):
+        if keys.shape[3] not in WIDTHS:
+            raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
+        out: Activations = gpu.block_attention(q, keys, values, spans, block_length, window, eight)
+        return out
+    plain = reference.block_attention(q, keys, values, spans, block_length, window)
+    return quantise_rows(plain, eight) if eight else plain
+
+
+def head_select(
+    hidden: Activations,
+    weight: Weight,
+    forbidden: Tensor | None = None,
+    temperature: float = 0.0,
+    seeds: Tensor | None = None,
+) -> Selection:
+    """Returns what the head says of each row, without its scores ever being in memory.
+
+    Args:
+        hidden: [M, D] float, or in eight bits.
+        weight: [V, D], as in `linear`.
+        forbidden: [V] bool, tokens that are not to be chosen and have no probability; never all of them.
+        temperature: above 0 the token is drawn, by Gumbel noise on the scores divided by it; the confidence is that of
+            the drawn token at temperature 1, margin and entropy are those of the distribution.
+        seeds: [M] int64; a row's noise depends on its seed and the token alone. Needed with a temperature.
+
+    Returns:
+        Token, confidence, margin and entropy; of equal scores the first token. A row whose scores are no numbers has a
+        confidence of NaN. Reads the weight once for up to `FEW_ROWS` rows.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    _pair(hidden, weight)
+    rows, vocabulary = rows_of(hidden), len(matrix_of(weight))
+    if forbidden is not None:
+        _of(forbidden, "forbidden", (vocabulary,), (torch.bool,), rows.device)
+    if temperature < 0 or (temperature and seeds is None):
+        raise ValueError(f"temperature must be 0, or positive with seeds, got {temperature}")
+    if seeds is not None:
+        _of(seeds, "seeds", (len(rows),), (torch.int64,), rows.device)
+    found: Selection = (_gpu(rows, few=len(rows)) or reference).head_select(
+        hidden, weight, forbidden, temperature, seeds
+    )
+    return found
 
 
 def select(logits: Tensor) -> Selection:
-    """Returns token, confidence, margin and entropy of each row of `logits`.
+    """Returns token, confidence, margin and entropy of each row of scores that are there already.
 
     Args:
         logits: [M, V] float with V > 1; forbidden tokens hold -inf, never a whole row.
@@ -34,45 +250,88 @@ def select(logits: Tensor) -> Selection:
     """
     if logits.dim() != 2 or logits.shape[1] < 2:
         raise ValueError(f"logits must be [M, V] with V > 1, got shape {tuple(logits.shape)}")
-    log_p = logits.float().log_softmax(dim=1)
-    p = log_p.exp()
-    top = p.topk(2, dim=1)
-    # 0 * -inf is NaN: a forbidden token adds nothing
-    entropy = -(p * log_p.masked_fill(torch.isinf(log_p), 0.0)).sum(dim=1)
-    return Selection(top.indices[:, 0], top.values[:, 0], top.values[:, 0] - top.values[:, 1], entropy)
+    return reference.select(logits)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Attention as two plain products, grouped queries sharing their keys.
-
-    In bfloat16 on a CPU it takes half the time of torch's fused kernel, forward and backward (torch 2.13, AVX512_BF16).
+def unmask_(
+    blocks: Blocks,
+    found: Selection,
+    shifted: bool,
+    policy: Policy,
+    options: PolicyOptions,
+    total: int,
+    ends: Tensor,
+) -> None:
+    """Takes in what a pass says of the masked slots of active blocks, and reveals those that the policy picks.
 
     Args:
-        q: [B, H, T, K] float.
-        k: [B, G, S, K] of the same dtype, H a multiple of G.
-        v: the same as k.
-        bias: [T, S] or [B, 1, T, S] of the same dtype, added to the scores: 0 where seen, -inf where not.
+        blocks: B blocks of T slots, changed in place.
+        found: of B T rows. With `shifted` row t speaks of slot t + 1, and the first slot must not be masked.
+        shifted: see `found`.
+        policy: one of `policies.POLICIES`.
+        options: its numbers.
+        total: denoise steps a block may take; the last one reveals all.
+        ends: [V] bool, tokens that end a block: nothing behind the first revealed one is waited for.
 
-    Returns:
-        [B, H, T, K].
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    batch, heads, length, width = q.shape
-    groups = k.shape[1]
-    together = (batch, groups, heads // groups * length, -1)
-    scores = (q * width**-0.5).reshape(together) @ k.transpose(-1, -2)
-    seen = scores.view(batch, groups, -1, length, k.shape[2]) + (bias if bias.dim() == 2 else bias[:, None])
-    out: Tensor = seen.softmax(dim=-1).view(together) @ v
-    return out.view(batch, heads, length, width)
+    shape = _of(blocks.tokens, "blocks.tokens", (None, None), (torch.int64,)).shape
+    for name, part in zip(found._fields, found, strict=True):
+        _of(part, f"found.{name}", (shape[0] * shape[1],), (torch.int64, torch.float32), blocks.tokens.device)
+    (_gpu(blocks.tokens) or reference).unmask_(blocks, found, shifted, policy, options, total, ends)
 
 
-@cache
-def prefill_dtype() -> torch.dtype:
-    """Returns bfloat16 where this processor multiplies it clearly faster than float32, by measuring (1 ms)."""
-    seconds: dict[torch.dtype, float] = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        x, weight = torch.ones(256, 256, dtype=dtype), torch.ones(704, 256, dtype=dtype)
-        for _ in range(5):
-            began = time.perf_counter()
-            torch.nn.functional.linear(x, weight)
-            seconds[dtype] = min(seconds.get(dtype, 1.0), time.perf_counter() - began)
-    return torch.bfloat16 if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else torch.float32
+def _gpu(tensor: Tensor, few: int = 0) -> ModuleType | None:
+    """The Triton kernels, where the tensor is on a GPU and its rows are few."""
+    if not tensor.is_cuda or few > FEW_ROWS:
+        return None
+    from coder_kernels.gpu import kernels
+
+    return kernels
+
+
+def _pair(x: Activations, weight: Weight) -> None:
+    """Checks that activations and a weight can be multiplied."""
+    rows, matrix = rows_of(x), matrix_of(weight)
+    is_int4 = matrix.dtype == torch.uint8
+    width = matrix.shape[1] * (2 if is_int4 else 1)
+    _of(matrix, "weight", (None, None), None, rows.device)
+    eights = (torch.int8, torch.float8_e4m3fn)
+    _of(rows, "x", (None, width), eights if isinstance(x, Rows) else FLOATS)
+    if isinstance(x, Rows) and (not isinstance(weight, Quantised) or matrix.dtype != rows.dtype):
+        raise ValueError(f"weight must be {rows.dtype} as x, got {matrix.dtype}")
+    if isinstance(weight, Tensor) and matrix.dtype != rows.dtype:
+        raise ValueError(f"weight must be {rows.dtype} as x, got {matrix.dtype}")
+    if rows.is_cuda and (width % 16 or (is_int4 and width % GROUP)):
+        raise ValueError(f"weight must have a multiple of {GROUP if is_int4 else 16} columns on a GPU, got {width}")
+    if rows.is_cuda and matrix.dtype == torch.float8_e4m3fn and torch.cuda.get_device_capability(rows.device) < (8, 9):
+        raise ValueError("weight must be int8, int4 or bfloat16: this GPU has no fp8, which begins with capability 8.9")
+
+
+def _cache(keys: Tensor, values: Tensor, spans: Spans) -> None:
+    _of(keys, "keys", (None, None, None, None), FLOATS)
+    _of(values, "values", tuple(keys.shape), (keys.dtype,), keys.device)
+    for name, part in zip(spans._fields, spans, strict=True):
+        _of(part, f"spans.{name}", (len(spans.rows),), (torch.int32,), keys.device)
+
+
+def _of(
+    tensor: Tensor,
+    name: str,
+    shape: tuple[int | None, ...],
+    dtypes: tuple[torch.dtype, ...] | None,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Checks a tensor and returns it; None stands for any size."""
+    fits = tensor.dim() == len(shape) and all(n in (None, m) for n, m in zip(shape, tensor.shape, strict=True))
+    if not fits:
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} must have shape [{wanted}], got {list(tensor.shape)}")
+    if dtypes is not None and tensor.dtype not in dtypes:
+        raise ValueError(f"{name} must be {' or '.join(str(dtype) for dtype in dtypes)}, got {tensor.dtype}")
+    if device is not None and tensor.device != device:
+        raise ValueError(f"{name} must be on {device}, got {tensor.device}")
+    if not tensor.is_contiguous():
+        raise ValueError(f"{name} must be contiguous, got strides {tensor.stride()} for shape {tuple(tensor.shape)}")
+    return tensor

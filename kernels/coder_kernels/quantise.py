@@ -13,7 +13,8 @@ GROUP = 64
 """Weights of a row that share a scale in int4."""
 _AT_A_TIME = 1 << 18
 """Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory."""
-_MOST = {"int8": 127.0, "fp8": 448.0}
+DTYPES: dict[Precision, torch.dtype] = {"int8": torch.int8, "fp8": torch.float8_e4m3fn, "int4": torch.uint8}
+MOST = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}
 """The largest value of int8 that has a negative, and of float8_e4m3fn."""
 
 
@@ -59,7 +60,7 @@ def _quantised(weight: Tensor, precision: Precision) -> Quantised:
         offset = low.half()
         levels = ((groups - offset.float()) / scale.float()).round().clamp(0, 15).to(torch.uint8).view(weight.shape)
         return Quantised(levels[:, ::2] | levels[:, 1::2] << 4, scale, offset)
-    scale = exact.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / _MOST[precision]
+    scale = exact.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / MOST[DTYPES[precision]]
     scaled = exact / scale
     values = scaled.round().to(torch.int8) if precision == "int8" else scaled.to(torch.float8_e4m3fn)
     return Quantised(values, scale, exact.new_empty(0))

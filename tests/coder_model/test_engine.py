@@ -6,12 +6,12 @@ import itertools
 import pytest
 import torch
 
+from coder_kernels.policies import POLICIES
 from coder_model import weights
 from coder_model.engine import DEFAULT_MODEL, Engine
 from coder_model.filters import FILTERS
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.options import EngineOptions
-from coder_model.policies import POLICIES
 from coder_model.postprocess import Bounds
 from coder_model.repair import SyntaxCheck, parsing_run
 from coder_model.syntax import errors_in

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from coder_kernels.policies import PolicyOptions, top_k
 from coder_model.denoise import DeadlineReached, FillOptions
 from coder_model.infill import FIRST_LENGTH, LENGTHS, MAX_LENGTH, fill_between, fill_blocks
 from coder_model.middle import Middle
 from coder_model.opinion import Opinion, Vocabulary
-from coder_model.policies import PolicyOptions, top_k
 from coder_model.postprocess import Bounds
 from coder_model.prompt import Prompt
 

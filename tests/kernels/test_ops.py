@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
-from coder_kernels.ops import attention, prefill_dtype, select
+from coder_kernels.ops import select
+from coder_kernels.processor import prefill_dtype
+from coder_kernels.reference import attention
 
 
 def reference(row):

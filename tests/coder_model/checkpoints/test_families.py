@@ -6,6 +6,7 @@ import torch
 from checkpoints import BY_NAME
 from safetensors import safe_open
 
+from coder_kernels.policies import POLICIES
 from coder_model import prompt
 from coder_model.bidirectional_decoder import BidirectionalDecoder
 from coder_model.block_decoder import BlockDecoder
@@ -20,7 +21,6 @@ from coder_model.masks import additive
 from coder_model.middle import Middle
 from coder_model.opinion import Opinion
 from coder_model.options import EngineOptions
-from coder_model.policies import POLICIES
 from coder_model.postprocess import Bounds
 from coder_model.types import FillRequest
 from coder_model.ways import way_of

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_model.policies import POLICIES, PolicyOptions, Step
+from coder_kernels.policies import POLICIES, PolicyOptions, Step
 
 
 def step(notation, index=0, total=4):

@@ -1,0 +1,24 @@
+"""Pieces that kernels share."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def begin(EARLY: tl.constexpr):
+    """Waits for the kernel ahead where this one may begin before its end (programmatic dependent launch).
+
+    Every kernel calls it first: what a kernel reads was written by one that ended, or was waited for, before.
+    """
+    if EARLY:
+        tl.extra.cuda.gdc_launch_dependents()
+        tl.extra.cuda.gdc_wait()
+
+
+@triton.jit
+def eight_bits(x, most, dtype: tl.constexpr):
+    """X in [-most, most] rounded to int8, ties to even, or to fp8."""
+    if dtype == tl.int8:
+        # adding and taking away 1.5 * 2^23 rounds to the nearest whole number, as there is no bit left for a fraction
+        return ((x + 12582912.0) - 12582912.0).to(tl.int8)
+    return tl.minimum(tl.maximum(x, -most), most).to(dtype)

@@ -1,0 +1,41 @@
+"""The one place where a kernel is launched, and what was launched so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+
+from coder_kernels.configs import Tile
+
+seen: set[tuple[object, ...]] = set()
+"""Every specialisation launched in this process: each is compiled once, so a new one means that something compiles."""
+
+
+def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, tile: Tile, **constants: object) -> None:
+    """Launches a kernel on the current stream.
+
+    Args:
+        kernel: a function under `triton.jit`; its integers must be marked `do_not_specialize`.
+        grid: programs.
+        arguments: tensors and numbers.
+        tile: warps, stages, and whether the kernel may begin before the one ahead has ended.
+        constants: what is compiled in.
+    """
+    kinds = tuple(x.dtype if isinstance(x, torch.Tensor) else type(x) for x in arguments)
+    seen.add((kernel.__name__, kinds, tuple(sorted(constants.items())), tile.warps, tile.stages, tile.early))
+    kernel[grid](
+        *arguments,
+        **constants,
+        EARLY=tile.early,
+        num_warps=tile.warps,
+        num_stages=tile.stages,
+        enable_fp_fusion=True,
+        **({"launch_pdl": True} if tile.early else {}),
+    )
+
+
+def power_of_two(n: int, least: int = 1) -> int:
+    """Returns the smallest power of two that is not below `n` or `least`."""
+    return max(triton.next_power_of_2(n), least)

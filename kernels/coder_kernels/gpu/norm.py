@@ -1,0 +1,128 @@
+"""Residual plus RMSNorm, and activations in eight bits."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from coder_kernels.configs import tile
+from coder_kernels.gpu.common import begin, eight_bits
+from coder_kernels.gpu.launch import launch, power_of_two
+from coder_kernels.quantise import MOST
+from coder_kernels.shapes import Activations, Rows
+
+
+@triton.jit(do_not_specialize=["n_rows", "width"])
+def add_rms_norm_kernel(
+    parts,  # [S, M, D]
+    residual,  # [M, D] float32
+    weight,  # [D]
+    out,  # [M, D]
+    scale,  # [M] float32
+    total,  # [M, D] float32
+    n_rows,
+    width,
+    eps,
+    most,
+    PARTS: tl.constexpr,
+    ADDS: tl.constexpr,
+    QUANTISES: tl.constexpr,
+    WIDTH: tl.constexpr,
+    EARLY: tl.constexpr,
+):
+    begin(EARLY)
+    row = tl.program_id(0)
+    column = tl.arange(0, WIDTH)
+    inside = column < width
+    at = row.to(tl.int64) * width + column
+    x = tl.zeros([WIDTH], tl.float32)
+    if ADDS:
+        x += tl.load(residual + at, inside, 0.0)
+    # in a fixed order: the sum of a row is the same in every launch
+    for part in tl.static_range(PARTS):
+        x += tl.load(parts + part * n_rows.to(tl.int64) * width + at, inside, 0.0).to(tl.float32)
+    tl.store(total + at, x, inside)
+    inverse = tl.rsqrt(tl.sum(x * x, 0) / width + eps)
+    normal = x * inverse * tl.load(weight + column, inside, 0.0).to(tl.float32)
+    if QUANTISES:
+        row_scale = tl.maximum(tl.max(tl.abs(normal), 0), 1e-8) / most
+        tl.store(scale + row, row_scale)
+        tl.store(out + at, eight_bits(normal / row_scale, most, out.dtype.element_ty), inside)
+    else:
+        tl.store(out + at, normal.to(out.dtype.element_ty), inside)
+
+
+@triton.jit(do_not_specialize=["width"])
+def quantise_rows_kernel(
+    x,  # [M, K]
+    out,  # [M, K]
+    scale,  # [M] float32
+    width,
+    most,
+    WIDTH: tl.constexpr,
+    EARLY: tl.constexpr,
+):
+    begin(EARLY)
+    row = tl.program_id(0)
+    start = row.to(tl.int64) * width
+    column = tl.arange(0, WIDTH)
+    largest = tl.zeros([WIDTH], tl.float32)
+    for first in range(0, width, WIDTH):
+        inside = first + column < width
+        largest = tl.maximum(largest, tl.abs(tl.load(x + start + first + column, inside, 0.0).to(tl.float32)))
+    row_scale = tl.maximum(tl.max(largest, 0), 1e-8) / most
+    tl.store(scale + row, row_scale)
+    for first in range(0, width, WIDTH):
+        inside = first + column < width
+        value = tl.load(x + start + first + column, inside, 0.0).to(tl.float32) / row_scale
+        tl.store(out + start + first + column, eight_bits(value, most, out.dtype.element_ty), inside)
+
+
+def add_rms_norm(
+    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, eight: torch.dtype | None = None
+) -> tuple[Activations, Tensor]:
+    """Launches the kernel of `ops.add_rms_norm`: a program per row, every byte moved once."""
+    n_parts, n_rows, width = parts.shape
+    total = parts.new_empty((n_rows, width), dtype=torch.float32)
+    out = parts.new_empty((n_rows, width), dtype=eight or weight.dtype)
+    scale = parts.new_empty((n_rows, 1) if eight else 1, dtype=torch.float32)
+    launch(
+        add_rms_norm_kernel,
+        (n_rows,),
+        parts,
+        total if residual is None else residual,
+        weight,
+        out,
+        scale,
+        total,
+        n_rows,
+        width,
+        float(eps),
+        MOST[eight] if eight else 1.0,
+        tile=tile("rows"),
+        PARTS=n_parts,
+        ADDS=residual is not None,
+        QUANTISES=eight is not None,
+        WIDTH=power_of_two(width),
+    )
+    return (Rows(out, scale) if eight else out), total
+
+
+def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
+    """Launches the kernel of `ops.quantise_rows`: a program per row, which reads it twice."""
+    n_rows, width = x.shape
+    out, scale = torch.empty_like(x, dtype=dtype), x.new_empty((n_rows, 1), dtype=torch.float32)
+    launch(
+        quantise_rows_kernel,
+        (n_rows,),
+        x,
+        out,
+        scale,
+        width,
+        MOST[dtype],
+        tile=tile("rows"),
+        WIDTH=min(power_of_two(width), 4096),
+    )
+    return Rows(out, scale)
