@@ -20,7 +20,7 @@ from rich.table import Table
 
 from coder_model import prompt, weights
 from coder_model.copying import MATCH_LENGTHS, CopySource
-from coder_model.decoder import Decoder
+from coder_model.decoder import PlainDecoder
 from coder_model.engine import DEFAULT_MODEL
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.opinion import Vocabulary
@@ -33,7 +33,7 @@ Trial = tuple[float, float]
 
 @torch.inference_mode()
 def trials(
-    case: Case, decoder: Decoder, tokenizer: CodeTokenizer, budget: prompt.Budget
+    case: Case, decoder: PlainDecoder, tokenizer: CodeTokenizer, budget: prompt.Budget
 ) -> list[tuple[tuple[bool, int], Trial]]:
     """Returns origin, match length and trial of every token of a reference that a copy had a proposal for."""
     request = FillRequest("s", case.prefix, case.suffix, path=case.file_name, snippets=case.snippets)
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     arguments = parser.parse_args()
     model, tokenizer = weights.load(arguments.model)
-    decoder = Decoder(model, Vocabulary(tokenizer).forbidden)
+    decoder = PlainDecoder(model, Vocabulary(tokenizer).forbidden)
     budget = prompt.Budget.of(model.config.context_tokens)
     by_place: dict[tuple[bool, int], list[Trial]] = defaultdict(list)
     for case in read_cases(arguments.cases):

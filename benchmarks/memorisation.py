@@ -48,7 +48,7 @@ def main() -> None:
     import torch
 
     from coder_model import prompt, weights
-    from coder_model.decoder import Decoder
+    from coder_model.decoder import PlainDecoder
     from coder_model.engine import DEFAULT_MODEL
     from coder_model.evaluation.run import facts
     from coder_model.opinion import Vocabulary
@@ -68,7 +68,7 @@ def main() -> None:
             start = rng.randrange(len(ids) - PROMPT - 2 * GENERATED)
             shown, true = ids[start : start + PROMPT], ids[start + PROMPT : start + PROMPT + 2 * GENERATED]
             name = tokenizer.encode(file_name(shard.names[index]))
-            decoder = Decoder(model, Vocabulary(tokenizer).forbidden)
+            decoder = PlainDecoder(model, Vocabulary(tokenizer).forbidden)
             p = decoder.read(prompt.layout(tokenizer.marks, name, [], False, [], shown), lambda: None)
             said: list[int] = []
             for _ in range(GENERATED):

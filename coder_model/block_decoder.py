@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from coder_model.canvas import Canvas
-from coder_model.decoder import COMMIT_TOKENS, Check, Decoder, common_length
+from coder_model.decoder import COMMIT_TOKENS, Check, PlainDecoder, common_length
 
 
-class BlockDecoder(Decoder):
+class BlockDecoder(PlainDecoder):
     """Committed whole blocks with their keys and values, and the denoise passes over the next one."""
 
     _last: Tensor

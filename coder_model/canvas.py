@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coder_kernels.ops import select
 from coder_kernels.shapes import Selection
+from coder_model.errors import BrokenScores
 
 
 @dataclass(slots=True)
@@ -49,6 +50,16 @@ class Canvas:
         self.candidates[first:] = torch.where(masked, found.token.cpu(), self.tokens[first:])
         self.confidence[first:] = torch.where(masked, found.confidence.cpu(), self.confidence[first:])
         self.entropy[first:] = found.entropy.cpu()
+        self.check()
+
+    def check(self) -> None:
+        """Looks whether what a pass said can be believed.
+
+        Raises:
+            BrokenScores: when it was no number.
+        """
+        if bool(self.confidence.isnan().any()):
+            raise BrokenScores
 
     def read_(self, scores: Tensor) -> Tensor:
         """Takes in the scores [B, V] of a pass; returns [V] float32, the distribution of the leftmost masked slot."""

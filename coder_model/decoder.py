@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from coder_kernels.ops import select
+from coder_kernels.policies import Schedule, Step
 from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
 from coder_model.model import Attend, Transformer
@@ -21,18 +23,12 @@ PREFILL_TOKENS = 64
 """A commit pass over so many tokens may run in a lower precision: it reads context, and no draft is so long."""
 
 
-class Decoder:
-    """One sequence's committed tokens with their keys and values, and the passes that go on from there."""
+class Decoder(ABC):
+    """One sequence's committed tokens, and the passes that go on from there."""
 
-    def __init__(self, model: Transformer, forbidden: Tensor, prefill_dtype: torch.dtype = torch.float32) -> None:
-        """Takes the weights, [V] bool of tokens that no middle may hold, and the dtype of long commit passes."""
+    def __init__(self) -> None:
         self.tokens: list[int] = []
         """Committed tokens."""
-        self._model = model
-        self._weight = model.embed_tokens.weight
-        self._cache = KVCache(model.config, dtype=self._weight.dtype, device=self._weight.device)
-        self._forbidden = forbidden.to(self._weight.device)
-        self._prefill_dtype = prefill_dtype
 
     def read(self, context: list[int], check: Check) -> Tensor:
         """Makes `context` the committed text, at the cost of what differs from the present one.
@@ -40,29 +36,78 @@ class Decoder:
         The last token is always read again, because its scores are wanted: returns [V] float32, what follows it.
         """
         self.truncate(common_length(self.tokens, context[:-1]))
-        self._cache.reserve(len(context) + PREFILL_TOKENS)
+        self._reserve(len(context) + PREFILL_TOKENS)
         while len(context) - len(self.tokens) > COMMIT_TOKENS:
             check()
             start = len(self.tokens)
-            self._commit(context[start : start + COMMIT_TOKENS])
+            self._write(context[start : start + COMMIT_TOKENS], 0)
         check()
-        return self._following(self._commit(context[len(self.tokens) :])[-1:])[0]
+        return self._write(context[len(self.tokens) :], 1)[0]
 
     def commit(self, tokens: list[int]) -> Tensor:
         """Writes the keys and values of `tokens`; returns [len(tokens), V], what follows each of them."""
-        return self._following(self._commit(tokens))
+        return self._write(tokens, len(tokens))
 
     def truncate(self, length: int) -> None:
         """Forgets the committed tokens from `length` on."""
         del self.tokens[length:]
+
+    @abstractmethod
+    def denoise_(self, canvas: Canvas, schedule: Schedule, index: int, kind: int) -> int:
+        """Bidirectional passes over the block, each of which reveals slots.
+
+        Args:
+            canvas: the block; its first slot is given.
+            schedule: what a pass reveals.
+            index: passes over this block so far.
+            kind: which tokens end it, a row of `Vocabulary.ends`.
+
+        Returns:
+            Passes over this block now; at least one more.
+        """
+
+    @abstractmethod
+    def _write(self, tokens: list[int], wanted: int) -> Tensor:
+        """Commits tokens; returns [wanted, V] float32, what follows the last `wanted` of them."""
+
+    @abstractmethod
+    def _reserve(self, tokens: int) -> None:
+        """Makes room for so many tokens."""
+
+
+class PlainDecoder(Decoder):
+    """A sequence with a cache of its own, over the plain transformer: the reference, and the way of a CPU."""
+
+    def __init__(self, model: Transformer, forbidden: Tensor, prefill_dtype: torch.dtype = torch.float32) -> None:
+        """Takes the weights, [V] bool of tokens that no middle may hold, and the dtype of long commit passes."""
+        super().__init__()
+        self._model = model
+        self._weight = model.embed_tokens.weight
+        self._cache = KVCache(model.config, dtype=self._weight.dtype, device=self._weight.device)
+        self._forbidden = forbidden.to(self._weight.device)
+        self._prefill_dtype = prefill_dtype
+
+    def truncate(self, length: int) -> None:
+        """Forgets the committed tokens from `length` on."""
+        super().truncate(length)
         self._cache.truncate(length)
 
-    def denoise_(self, canvas: Canvas) -> None:
-        """One bidirectional pass over the block; fills in candidates, confidence and entropy of the masked slots."""
-        length = len(canvas.tokens)
-        hidden = self._pass(canvas.tokens, self._cache.denoise_attention(length))
+    def denoise_(self, canvas: Canvas, schedule: Schedule, index: int, kind: int) -> int:  # noqa: ARG002
+        """One bidirectional pass over the block; see `Decoder`."""
+        hidden = self._pass(canvas.tokens, self._cache.denoise_attention(len(canvas.tokens)))
         # slot 0 was decided before; in the shifted form slot j's scores come from slot j - 1
         canvas.note_(select(self._scores(hidden[:-1] if self._model.config.shifted else hidden[1:])), first=1)
+        step = Step(canvas.confidence, canvas.entropy, canvas.masked, index, schedule.total)
+        is_last = index + 1 >= schedule.total
+        canvas.reveal_(canvas.masked if is_last else schedule.policy(step, schedule.options))
+        return index + 1
+
+    def _reserve(self, tokens: int) -> None:
+        self._cache.reserve(tokens)
+
+    def _write(self, tokens: list[int], wanted: int) -> Tensor:
+        hidden = self._commit(tokens)
+        return self._scores(hidden[len(hidden) - wanted :]).softmax(dim=1).cpu()
 
     def _commit(self, tokens: list[int]) -> Tensor:
         dtype = self._prefill_dtype if len(tokens) >= PREFILL_TOKENS else torch.float32
@@ -79,9 +124,6 @@ class Decoder:
 
     def _scores(self, hidden: Tensor) -> Tensor:
         return self._model.logits(hidden).float().masked_fill(self._forbidden, float("-inf"))
-
-    def _following(self, hidden: Tensor) -> Tensor:
-        return self._scores(hidden).softmax(dim=1).cpu()
 
 
 def common_length(old: list[int], new: list[int]) -> int:

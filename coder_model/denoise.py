@@ -14,12 +14,15 @@ from typing import Literal
 
 from torch import Tensor
 
-from coder_kernels.policies import Policy, PolicyOptions, Step
+from coder_kernels.policies import Policy, PolicyOptions, Schedule, top_k
 from coder_model.canvas import Canvas
 from coder_model.decoder import Check, Decoder
 from coder_model.gauge import DenoiseGauge
 from coder_model.middle import Middle
 from coder_model.opinion import Choice, Opinion
+
+ALL_AT_ONCE = Schedule(top_k, PolicyOptions(), 1)
+"""One step that reveals every slot."""
 
 
 class DeadlineReached(Exception):
@@ -117,13 +120,13 @@ def _denoise(
 ) -> Iterator[Progress]:
     """Reveals the slots of a block, the sure ones first, until none is masked before the end of the middle."""
     assert options.policy is not None
-    for index in range(options.max_steps):
+    schedule = Schedule(options.policy, options.policy_options, options.max_steps)
+    index = 0
+    while index < schedule.total:
         check()
-        decoder.denoise_(canvas)
-        middle.steps += 1
-        step = Step(canvas.confidence, canvas.entropy, canvas.masked, index, options.max_steps)
-        last = index + 1 == options.max_steps
-        canvas.reveal_(canvas.masked if last else options.policy(step, options.policy_options))
+        steps = decoder.denoise_(canvas, schedule, index, opinion.kind)
+        middle.steps += steps - index
+        index = steps
         yield Progress("denoise", canvas)
         if _settled(canvas, opinion):
             break
@@ -134,9 +137,8 @@ def _denoise(
         check()
         canvas.tokens = canvas.tokens.masked_fill(weak, opinion.mask)
         canvas.masked = weak
-        decoder.denoise_(canvas)
+        decoder.denoise_(canvas, ALL_AT_ONCE, 0, opinion.kind)
         middle.steps += 1
-        canvas.reveal_(canvas.masked)
         yield Progress("remask", canvas)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import torch
 
+from coder_kernels.policies import Schedule
 from coder_model import prompt, weights
 from coder_model.copying import CopySource
+from coder_model.decoder import Check
 from coder_model.denoise import DeadlineReached, Progress
 from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
@@ -22,6 +25,7 @@ from coder_model.model import Transformer
 from coder_model.opening import Opening
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.options import PRECISIONS, EngineOptions, fill_options
+from coder_model.passes import shared_passes
 from coder_model.repair import SyntaxCheck, branches, parsing_run
 from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
@@ -63,15 +67,22 @@ class Engine:
         self._budget = prompt.Budget.of(model.config.context_tokens)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._known_answer = math.nan
+        self._in_use = threading.Lock()
         # weights that are short already are read with as they are
         is_float32 = model.embed_tokens.weight.dtype == torch.float32
+        vocabulary = Vocabulary(tokenizer)
+        passes = shared_passes(model, vocabulary, self.options) if self.has_opinion else None
+        self.at_a_time = passes.most if passes else 1
+        """Fills that may run at the same time, each in a thread of its own."""
         self._kit = Kit(
             model,
-            Vocabulary(tokenizer),
+            vocabulary,
             fill_options(self.options, model.config, self._habits.operations),
             DenoiseGauge(self.options.min_accepted),
             PRECISIONS[self.options.precision]() if is_float32 else torch.float32,
             self.options.refresh_every,
+            passes,
+            self.options.look_every,
         )
 
     @classmethod
@@ -88,6 +99,10 @@ class Engine:
     def warm_up(self) -> None:
         """Runs one small fill, so that the first real one pays for nothing but itself, and notes the known answer."""
         self._known_answer = known_answer(self._model)
+        if self._kit.passes:
+            options = self._kit.options
+            schedule = options.policy and Schedule(options.policy, options.policy_options, options.max_steps)
+            self._kit.passes.warm_up(options.block_length, schedule or None)
         for _ in self.fill(FillRequest("warm-up", "def add(a, b):\n    return ", "\n", path="a.py")):
             pass
         self._sessions.pop("warm-up", None)
@@ -98,7 +113,8 @@ class Engine:
 
     def relieve(self) -> bool:
         """Lets go of all caches and reads half as much context from now on; False when that is too little to work."""
-        self._sessions.clear()
+        with self._in_use:
+            self._sessions.clear()
         if self._budget.context // 2 < MIN_CONTEXT_TOKENS:
             return False
         self._budget = prompt.Budget.of(self._budget.context // 2)
@@ -131,7 +147,13 @@ class Engine:
         opening = Opening.of(request)
         built = prompt.build(opening.request, self._tokenizer, self._budget, self._habits.form)
         view = View(self._tokenizer, built.heal, opening, self.options.filters_off, began, watch)
-        session = self._session(request.session)
+        with self._session(request.session) as session:
+            yield from self._filled(request, opening, built, view, session, check)
+
+    def _filled(
+        self, request: FillRequest, opening: Opening, built: prompt.Prompt, view: View, session: _Session, check: Check
+    ) -> Iterator[Draft]:
+        """The drafts of a fill whose document's session nobody else has."""
         may_copy = self.options.copy and session.way.proposes
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + newlines(expected)) if expected else []
@@ -198,21 +220,27 @@ class Engine:
 
     def expect(self, request: FillRequest, text: str) -> None:
         """Takes a middle that somebody else suggests as the draft of the next fill of this request."""
-        self._session(request.session).suggested = request.prefix + text
+        with self._session(request.session) as session:
+            session.suggested = request.prefix + text
 
     def forget_suggestions(self) -> None:
         """Drops what was suggested so far; the caches stay."""
         for session in self._sessions.values():
             session.suggested = ""
 
-    def _session(self, name: str) -> _Session:
-        """The document's session, as the last request left it."""
-        session = self._sessions.pop(name, None) if self.options.reuse else None
+    @contextlib.contextmanager
+    def _session(self, name: str) -> Iterator[_Session]:
+        """The document's session, as the last request left it; nobody else finds it until it is put back."""
+        with self._in_use:
+            session = self._sessions.pop(name, None) if self.options.reuse else None
         session = session or _Session(way_of(self._kit))
-        self._sessions[name] = session
-        while len(self._sessions) > self.options.sessions:
-            self._sessions.popitem(last=False)
-        return session
+        try:
+            yield session
+        finally:
+            with self._in_use:
+                self._sessions[name] = session
+                while len(self._sessions) > self.options.sessions:
+                    self._sessions.popitem(last=False)
 
 
 @dataclass(slots=True)

@@ -9,3 +9,10 @@ class ModelFileError(ValueError):
 
 class CorpusError(ValueError):
     """Training text that cannot be used: a missing directory, nothing left after filtering, foreign shards."""
+
+
+class BrokenScores(ValueError):
+    """A model's scores hold what is no number: of this request nothing can be believed."""
+
+    def __init__(self) -> None:
+        super().__init__("the model's scores must be numbers, found NaN")

@@ -6,6 +6,7 @@ draft; both get the same answers, which is why a draft changes the speed and nev
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from coder_model.copying import CopySource
+from coder_model.errors import BrokenScores
 from coder_model.postprocess import Bounds
 from coder_model.tokenizer import CodeTokenizer
 
@@ -45,9 +47,9 @@ class Vocabulary:
         """Tokens that no middle may hold, though the document may: marks, and characters that no code has."""
         self.forbidden = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
         self.forbidden[list(self.never)] = True
-        self.is_eom = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
-        self.is_eom[self.eom] = True
-        self.ends_line = torch.tensor([b"\n" in data or i == self.eom for i, data in enumerate(self.bytes)])
+        ends_line = torch.tensor([b"\n" in data or i == self.eom for i, data in enumerate(self.bytes)])
+        self.ends = torch.stack([torch.arange(tokenizer.vocab_size) == self.eom, ends_line])
+        """[2, V] bool, the tokens that end a middle of several lines, and those that end one of one line."""
         self._sorted = sorted((data, i) for i, data in enumerate(self.bytes) if data)
         self._longest = max(len(data) for data, _ in self._sorted)
 
@@ -83,11 +85,12 @@ class Opinion:
         """
         self.finished = False
         """True once the decided tokens fill the hole."""
+        self.kind = int(bounds.hole == "line")
+        """Which tokens end the middle, a row of `Vocabulary.ends`."""
         self.mask = vocabulary.mask
         """The token of a slot that is not filled."""
         self._vocabulary = vocabulary
-        self._is_line = bounds.hole == "line"
-        self._final = vocabulary.ends_line if self._is_line else vocabulary.is_eom
+        self._final = vocabulary.ends[self.kind]
         self._bounds = bounds
         self._text = b""
         self._copies = copies
@@ -118,6 +121,8 @@ class Opinion:
         if not self._text and float(p[self._ending].sum()) < EMPTY_NEEDS:
             p = p.masked_fill(self._ending, 0.0)
         (first, second), (token, rival) = (part.tolist() for part in p.topk(2))
+        if math.isnan(first):
+            raise BrokenScores
         if self._forced and self._recalled:
             token, first = self._recalled[0], float(p[self._recalled[0]])
         return Choice(token, first, rival, second)
@@ -152,7 +157,7 @@ class Opinion:
             # a line end is the end of a line hole only behind the text to heal
             behind = [i for i in self._allowed if self._vocabulary.bytes[i][len(self.heal) :].startswith(b"\n")]
             self._ending = torch.zeros_like(self._vocabulary.forbidden)
-            self._ending[behind if self._is_line else []] = True
+            self._ending[behind if self.kind else []] = True
             self._allowed_mask = torch.zeros_like(self._vocabulary.forbidden)
             self._allowed_mask[list(self._allowed)] = True
             if self._copies:

@@ -63,6 +63,10 @@ class EngineOptions:
     """Keep the KV cache of a document between requests."""
     sessions: int = 8
     """Documents whose cache is kept."""
+    at_a_time: int = 0
+    """Fills that share the passes of the device; 0: 32 on a GPU, and one, by itself, on a CPU."""
+    look_every: int = 2
+    """Denoise steps until the host looks at a block, where passes are shared."""
 
     def __post_init__(self) -> None:
         if self.policy not in (*POLICIES, ONE_TOKEN):
@@ -73,7 +77,14 @@ class EngineOptions:
             raise InvalidInput(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.block_length and self.block_length < 2:
             raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
-        for name, least in (("k", 1), ("max_steps", 0), ("refresh_every", 1), ("sessions", 1)):
+        for name, least in (
+            ("k", 1),
+            ("max_steps", 0),
+            ("refresh_every", 1),
+            ("sessions", 1),
+            ("at_a_time", 0),
+            ("look_every", 1),
+        ):
             if getattr(self, name) < least:
                 raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
 

@@ -10,14 +10,16 @@ import torch
 
 from coder_model.bidirectional_decoder import BidirectionalDecoder
 from coder_model.block_decoder import BlockDecoder
-from coder_model.decoder import Check, Decoder
+from coder_model.decoder import Check, Decoder, PlainDecoder
 from coder_model.denoise import FillOptions, Progress, fill_middle
 from coder_model.gauge import DenoiseGauge
 from coder_model.infill import MOST_EXPANDED, fill_between, fill_blocks
 from coder_model.middle import Middle
 from coder_model.model import Transformer
 from coder_model.opinion import Opinion, Vocabulary
+from coder_model.passes import Passes
 from coder_model.prompt import Form, Prompt
+from coder_model.shared_decoder import SharedDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class Kit:
     gauge: DenoiseGauge
     prefill_dtype: torch.dtype
     refresh_every: int
+    passes: Passes | None = None
+    """Who runs the passes of all documents together; None where each one runs its own."""
+    look_every: int = 1
+    """Denoise steps until the host looks at a block."""
 
 
 class Way(Protocol):
@@ -61,7 +67,11 @@ class CausalWay:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self.decoder = Decoder(kit.model, kit.vocabulary.forbidden, kit.prefill_dtype)
+        self.decoder: Decoder
+        if kit.passes:
+            self.decoder = SharedDecoder(kit.passes, kit.look_every)
+        else:
+            self.decoder = PlainDecoder(kit.model, kit.vocabulary.forbidden, kit.prefill_dtype)
 
     def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
         """Reads the prompt and fills the middle; yields after every pass."""

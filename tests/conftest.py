@@ -75,3 +75,17 @@ def model_directory(model, tokenizer, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("model")
     weights.save(model, tokenizer, directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def gpu():
+    """The Triton kernels: interpreted where there is no GPU."""
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU: benchmarks/gpu checks the kernels natively")
+    import interpreter
+
+    interpreter.install()
+    from coder_kernels.gpu import kernels
+
+    yield kernels
+    interpreter.remove()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from coder_kernels import reference
-from coder_kernels.policies import Policy, PolicyOptions
+from coder_kernels.policies import Schedule
 from coder_kernels.quantise import GROUP, Quantised
 from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of, rows_of
 
@@ -253,25 +253,15 @@ def select(logits: Tensor) -> Selection:
     return reference.select(logits)
 
 
-def unmask_(
-    blocks: Blocks,
-    found: Selection,
-    shifted: bool,
-    policy: Policy,
-    options: PolicyOptions,
-    total: int,
-    ends: Tensor,
-) -> None:
+def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
     """Takes in what a pass says of the masked slots of active blocks, and reveals those that the policy picks.
 
     Args:
         blocks: B blocks of T slots, changed in place.
         found: of B T rows. With `shifted` row t speaks of slot t + 1, and the first slot must not be masked.
         shifted: see `found`.
-        policy: one of `policies.POLICIES`.
-        options: its numbers.
-        total: denoise steps a block may take; the last one reveals all.
-        ends: [V] bool, tokens that end a block: nothing behind the first revealed one is waited for.
+        schedule: which slots, and in how many steps at most.
+        ends: [E, V] bool, tokens that end a block, by its kind: nothing behind the first revealed one is waited for.
 
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
@@ -279,7 +269,7 @@ def unmask_(
     shape = _of(blocks.tokens, "blocks.tokens", (None, None), (torch.int64,)).shape
     for name, part in zip(found._fields, found, strict=True):
         _of(part, f"found.{name}", (shape[0] * shape[1],), (torch.int64, torch.float32), blocks.tokens.device)
-    (_gpu(blocks.tokens) or reference).unmask_(blocks, found, shifted, policy, options, total, ends)
+    (_gpu(blocks.tokens) or reference).unmask_(blocks, found, shifted, schedule, ends)
 
 
 def _gpu(tensor: Tensor, few: int = 0) -> ModuleType | None:
@@ -303,6 +293,8 @@ def _pair(x: Activations, weight: Weight) -> None:
         raise ValueError(f"weight must be {rows.dtype} as x, got {matrix.dtype}")
     if isinstance(weight, Tensor) and matrix.dtype != rows.dtype:
         raise ValueError(f"weight must be {rows.dtype} as x, got {matrix.dtype}")
+    if matrix.numel() >= 1 << 31:
+        raise ValueError(f"weight must have fewer than 2^31 numbers, got shape {list(matrix.shape)}")
     if rows.is_cuda and (width % 16 or (is_int4 and width % GROUP)):
         raise ValueError(f"weight must have a multiple of {GROUP if is_int4 else 16} columns on a GPU, got {width}")
     if rows.is_cuda and matrix.dtype == torch.float8_e4m3fn and torch.cuda.get_device_capability(rows.device) < (8, 9):

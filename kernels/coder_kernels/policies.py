@@ -105,6 +105,16 @@ POLICIES: dict[str, Policy] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How the slots of a block are revealed."""
+
+    policy: Policy
+    options: PolicyOptions
+    total: int
+    """Denoise steps a block may take; the last one reveals what is left."""
+
+
 def _surest_first(step: Step) -> tuple[Tensor, Tensor]:
     """Confidences in falling order, those of masked slots first, and each slot's rank in that order; ties go left."""
     falling, rank = _sorted(-step.confidence.masked_fill(~step.masked, -1.0))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
-from coder_kernels.policies import Policy, PolicyOptions, Step
+from coder_kernels.policies import Schedule, Step
 from coder_kernels.quantise import MOST, Quantised, dequantise
 from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight
 
@@ -59,7 +59,7 @@ def rotate_and_write_(
     length = len(qkv) // batch
     heads = qkv.view(batch, length, -1, width)
     n_heads = heads.shape[2] - 2 * groups
-    q, k, v = heads.split([n_heads, groups, groups], dim=2)
+    q, k, v = torch.split(heads, [n_heads, groups, groups], dim=2)
     if norms:
         q, k = (F.rms_norm(x, (width,), w.to(x.dtype), eps) for x, w in zip((q, k), norms, strict=True))
     places = spans.starts[:, None].long() + torch.arange(length, device=parts.device)
@@ -122,21 +122,13 @@ def select(logits: Tensor) -> Selection:
     """Returns token, confidence, margin and entropy of each row of logits [M, V]: see `ops.select`."""
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
     p = log_p.exp()
-    top = p.topk(2, dim=1)
+    (first, second), (token, _) = (part.T.contiguous() for part in p.topk(2, dim=1))
     # 0 * -inf is NaN: a forbidden token adds nothing
     entropy = -(p * log_p.masked_fill(log_p == -torch.inf, 0.0)).sum(dim=1)
-    return Selection(top.indices[:, 0], top.values[:, 0], top.values[:, 0] - top.values[:, 1], entropy)
+    return Selection(token, first, first - second, entropy)
 
 
-def unmask_(
-    blocks: Blocks,
-    found: Selection,
-    shifted: bool,
-    policy: Policy,
-    options: PolicyOptions,
-    total: int,
-    ends: Tensor,
-) -> None:
+def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
     """Takes in what a pass says of blocks, and reveals slots: see `ops.unmask_`."""
     n_slots, shift = blocks.tokens.shape[1], int(shifted)
     token, confidence, _, entropy = (F.pad(part.view(-1, n_slots)[:, : n_slots - shift], (shift, 0)) for part in found)
@@ -144,15 +136,15 @@ def unmask_(
     blocks.candidates.copy_(torch.where(news, token, blocks.candidates))
     blocks.confidence.copy_(torch.where(news, confidence, blocks.confidence))
     blocks.entropy.copy_(torch.where(news, entropy, blocks.entropy))
-    step = Step(blocks.confidence, blocks.entropy, blocks.masked, blocks.steps, total)
-    last = (blocks.steps + 1 >= total)[:, None]
-    revealed = (policy(step, options) | (blocks.masked & last)) & blocks.active[:, None]
+    step = Step(blocks.confidence, blocks.entropy, blocks.masked, blocks.steps, schedule.total)
+    last = (blocks.steps + 1 >= schedule.total)[:, None]
+    revealed = (schedule.policy(step, schedule.options) | (blocks.masked & last)) & blocks.active[:, None]
     blocks.tokens.copy_(torch.where(revealed, blocks.candidates, blocks.tokens))
     blocks.masked.logical_and_(~revealed)
     blocks.steps.add_(blocks.active)
     # everything after the first mask may still change; an end before it settles the block
     before = blocks.masked.cumsum(1) == 0
-    settled = ~blocks.masked.any(1) | (before & ends[blocks.tokens]).any(1)
+    settled = ~blocks.masked.any(1) | (before & ends[blocks.kinds[:, None].long(), blocks.tokens]).any(1)
     blocks.active.logical_and_(~settled & ~last[:, 0])
 
 

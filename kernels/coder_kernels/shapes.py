@@ -65,6 +65,8 @@ class Blocks(NamedTuple):
     """[B] int32, denoise steps done."""
     active: Tensor
     """[B] bool, False once nothing is masked before the block's end, or no step is left: then nothing changes."""
+    kinds: Tensor
+    """[B] int32, which row of the table of ending tokens is the block's."""
 
 
 def rows_of(x: Activations) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coder_kernels import ops, reference
-from coder_kernels.policies import POLICIES, PolicyOptions
+from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import PRECISIONS, Quantised, dequantise, quantise
 from coder_kernels.shapes import Blocks, Rows, Selection, Spans
 
@@ -261,14 +261,15 @@ def blocks_of(n_slots, seed=0):
     active = masked.any(1)
     active[2] = False
     steps = torch.tensor([0, 1, 1, 2, 1], dtype=torch.int32)
-    return Blocks(tokens, tokens.clone(), masked, confidence, confidence.clone(), steps, active)
+    kinds = torch.tensor([0, 1, 0, 1, 1], dtype=torch.int32)
+    return Blocks(tokens, tokens.clone(), masked, confidence, confidence.clone(), steps, active, kinds)
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("n_slots", [2, 9, 16, 33])
 def test_unmask(gpu, policy, shifted, n_slots):
-    ends = torch.arange(100) % 11 == 0
+    ends = torch.stack([torch.arange(100) % 11 == 0, torch.arange(100) == 30])
     for seed in range(4):
         found = Selection(
             torch.randint(0, 50, (5 * n_slots,)),
@@ -276,11 +277,11 @@ def test_unmask(gpu, policy, shifted, n_slots):
             torch.rand(5 * n_slots),
             torch.rand(5 * n_slots) / 10,
         )
-        options = PolicyOptions(threshold=0.95, factor=0.6, entropy_bound=0.2, k=3)
+        schedule = Schedule(policy, PolicyOptions(threshold=0.95, factor=0.6, entropy_bound=0.2, k=3), 3)
         ours, plain = blocks_of(n_slots, seed), blocks_of(n_slots, seed)
         for _ in range(3):
-            gpu.unmask_(ours, found, shifted, policy, options, 3, ends)
-            reference.unmask_(plain, found, shifted, policy, options, 3, ends)
+            gpu.unmask_(ours, found, shifted, schedule, ends)
+            reference.unmask_(plain, found, shifted, schedule, ends)
             for name, a, b in zip(Blocks._fields, ours, plain, strict=True):
                 assert torch.equal(a, b), name
 

@@ -64,14 +64,17 @@ def block_attention_kernel(
         else:
             limit = tl.zeros([QUERIES], tl.int32) + end
         base = (tl.load(rows + sequence).to(tl.int64) * groups + group) * capacity * WIDTH
+        # one row of the cache has fewer than 2^31 numbers: offsets in it need 32 bits, and half the registers
+        keys += base
+        values += base
         most = tl.full([QUERIES], float("-inf"), tl.float32)
         total = tl.zeros([QUERIES], tl.float32)
         acc = tl.zeros([QUERIES, WIDTH], tl.float32)
         for at in range(first, last, KEYS):
             key = at + tl.arange(0, KEYS)
             there = key < last
-            k = tl.load(keys + base + key[None, :] * WIDTH + lane[:, None], there[None, :], 0.0)
-            v = tl.load(values + base + key[:, None] * WIDTH + lane[None, :], there[:, None], 0.0)
+            k = tl.load(keys + key[None, :] * WIDTH + lane[:, None], there[None, :], 0.0)
+            v = tl.load(values + key[:, None] * WIDTH + lane[None, :], there[:, None], 0.0)
             scores = tl.dot(q, k, input_precision="ieee") * scale
             seen = there[None, :] & (key[None, :] < limit[:, None])
             if WINDOW > 0:

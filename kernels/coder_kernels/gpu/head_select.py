@@ -22,7 +22,7 @@ STATISTICS = 6
 the score of the chosen token, and its noisy score."""
 
 
-@triton.jit(do_not_specialize=["n_rows", "width", "vocabulary", "n_tiles"])
+@triton.jit(do_not_specialize=["n_rows", "vocabulary", "n_tiles"])
 def head_partial_kernel(
     x,
     x_scale,
@@ -34,12 +34,12 @@ def head_partial_kernel(
     statistics,  # [STATISTICS, M, n_tiles] float32
     tokens,  # [M, n_tiles] int64
     n_rows,
-    width,
     vocabulary,
     n_tiles,
     temperature,
     FORBIDS: tl.constexpr,
     SAMPLES: tl.constexpr,
+    WIDTH: tl.constexpr,
     TALL: tl.constexpr,
     WIDE: tl.constexpr,
     DEPTH: tl.constexpr,
@@ -50,8 +50,7 @@ def head_partial_kernel(
     n = tl.program_id(0) * TALL + tl.arange(0, TALL)
     m = tl.arange(0, WIDE)
     inner_n, inner_m = tl.minimum(n, vocabulary - 1), tl.minimum(m, n_rows - 1)
-    args = TALL, WIDE, DEPTH, KIND
-    scores = product(x, x_scale, weight, w_scale, w_offset, inner_n, inner_m, width, 0, width, *args)
+    scores = product(x, x_scale, weight, w_scale, w_offset, inner_n, inner_m, 0, WIDTH, WIDTH, TALL, WIDE, DEPTH, KIND)
     possible = n < vocabulary
     if FORBIDS:
         possible = possible & (tl.load(forbidden + inner_n) == 0)
@@ -156,7 +155,8 @@ def head_select(
     rows = rows_of(hidden)
     n_rows, width = rows.shape
     vocabulary = len(matrix_of(weight))
-    sizes = tile("select", kind=kind_of(hidden, weight))
+    wide = power_of_two(n_rows, 16)
+    sizes = tile("select", kind=kind_of(hidden, weight), wide=wide)
     n_tiles = triton.cdiv(vocabulary, sizes.rows)
     statistics = rows.new_empty((STATISTICS, n_rows, n_tiles), dtype=torch.float32)
     tokens = rows.new_empty((n_rows, n_tiles), dtype=torch.int64)
@@ -169,15 +169,15 @@ def head_select(
         statistics,
         tokens,
         n_rows,
-        width,
         vocabulary,
         n_tiles,
         float(temperature) or 1.0,
         tile=sizes,
         FORBIDS=forbidden is not None,
         SAMPLES=bool(temperature),
+        WIDTH=width,
         TALL=sizes.rows,
-        WIDE=power_of_two(n_rows, 16),
+        WIDE=wide,
         DEPTH=depth_of(width, sizes, weight),
         KIND=kind_of(hidden, weight),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import triton
 
 from coder_kernels.configs import Tile
 
@@ -38,4 +37,4 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, tile: Tile, *
 
 def power_of_two(n: int, least: int = 1) -> int:
     """Returns the smallest power of two that is not below `n` or `least`."""
-    return max(triton.next_power_of_2(n), least)
+    return max(1 << (n - 1).bit_length(), least)

@@ -14,7 +14,7 @@ from coder_kernels.quantise import MOST
 from coder_kernels.shapes import Activations, Rows
 
 
-@triton.jit(do_not_specialize=["n_rows", "width"])
+@triton.jit(do_not_specialize=["n_rows"])
 def add_rms_norm_kernel(
     parts,  # [S, M, D]
     residual,  # [M, D] float32
@@ -23,28 +23,28 @@ def add_rms_norm_kernel(
     scale,  # [M] float32
     total,  # [M, D] float32
     n_rows,
-    width,
     eps,
     most,
     PARTS: tl.constexpr,
     ADDS: tl.constexpr,
     QUANTISES: tl.constexpr,
     WIDTH: tl.constexpr,
+    LANES: tl.constexpr,
     EARLY: tl.constexpr,
 ):
     begin(EARLY)
     row = tl.program_id(0)
-    column = tl.arange(0, WIDTH)
-    inside = column < width
-    at = row.to(tl.int64) * width + column
-    x = tl.zeros([WIDTH], tl.float32)
+    column = tl.arange(0, LANES)
+    inside = column < WIDTH
+    at = row.to(tl.int64) * WIDTH + column
+    x = tl.zeros([LANES], tl.float32)
     if ADDS:
         x += tl.load(residual + at, inside, 0.0)
     # in a fixed order: the sum of a row is the same in every launch
     for part in tl.static_range(PARTS):
-        x += tl.load(parts + part * n_rows.to(tl.int64) * width + at, inside, 0.0).to(tl.float32)
+        x += tl.load(parts + part * n_rows.to(tl.int64) * WIDTH + at, inside, 0.0).to(tl.float32)
     tl.store(total + at, x, inside)
-    inverse = tl.rsqrt(tl.sum(x * x, 0) / width + eps)
+    inverse = tl.rsqrt(tl.sum(x * x, 0) / WIDTH + eps)
     normal = x * inverse * tl.load(weight + column, inside, 0.0).to(tl.float32)
     if QUANTISES:
         row_scale = tl.maximum(tl.max(tl.abs(normal), 0), 1e-8) / most
@@ -54,28 +54,28 @@ def add_rms_norm_kernel(
         tl.store(out + at, normal.to(out.dtype.element_ty), inside)
 
 
-@triton.jit(do_not_specialize=["width"])
+@triton.jit
 def quantise_rows_kernel(
     x,  # [M, K]
     out,  # [M, K]
     scale,  # [M] float32
-    width,
     most,
     WIDTH: tl.constexpr,
+    LANES: tl.constexpr,
     EARLY: tl.constexpr,
 ):
     begin(EARLY)
     row = tl.program_id(0)
-    start = row.to(tl.int64) * width
-    column = tl.arange(0, WIDTH)
-    largest = tl.zeros([WIDTH], tl.float32)
-    for first in range(0, width, WIDTH):
-        inside = first + column < width
+    start = row.to(tl.int64) * WIDTH
+    column = tl.arange(0, LANES)
+    largest = tl.zeros([LANES], tl.float32)
+    for first in range(0, WIDTH, LANES):
+        inside = first + column < WIDTH
         largest = tl.maximum(largest, tl.abs(tl.load(x + start + first + column, inside, 0.0).to(tl.float32)))
     row_scale = tl.maximum(tl.max(largest, 0), 1e-8) / most
     tl.store(scale + row, row_scale)
-    for first in range(0, width, WIDTH):
-        inside = first + column < width
+    for first in range(0, WIDTH, LANES):
+        inside = first + column < WIDTH
         value = tl.load(x + start + first + column, inside, 0.0).to(tl.float32) / row_scale
         tl.store(out + start + first + column, eight_bits(value, most, out.dtype.element_ty), inside)
 
@@ -98,14 +98,14 @@ def add_rms_norm(
         scale,
         total,
         n_rows,
-        width,
         float(eps),
         MOST[eight] if eight else 1.0,
         tile=tile("rows"),
         PARTS=n_parts,
         ADDS=residual is not None,
         QUANTISES=eight is not None,
-        WIDTH=power_of_two(width),
+        WIDTH=width,
+        LANES=power_of_two(width),
     )
     return (Rows(out, scale) if eight else out), total
 
@@ -120,9 +120,9 @@ def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
         x,
         out,
         scale,
-        width,
         MOST[dtype],
         tile=tile("rows"),
-        WIDTH=min(power_of_two(width), 4096),
+        WIDTH=width,
+        LANES=min(power_of_two(width), 4096),
     )
     return Rows(out, scale)

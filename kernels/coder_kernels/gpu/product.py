@@ -17,7 +17,48 @@ from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import Quantised
 from coder_kernels.shapes import Activations, Rows, Weight, matrix_of, rows_of
 
-INTEGERS = ["n_rows", "width", "height"]
+INTEGERS = ["n_rows", "height"]
+
+
+@triton.jit
+def _int4_product(
+    x,
+    weight,
+    w_scale,
+    w_offset,
+    n,
+    m,
+    first,
+    last,
+    WIDTH: tl.constexpr,
+    TALL: tl.constexpr,
+    WIDE: tl.constexpr,
+    DEPTH: tl.constexpr,
+):
+    """As `product`, a group of the weight's columns per step."""
+    acc = tl.zeros([TALL, WIDE], tl.float32)
+    half: tl.constexpr = DEPTH // 2
+    lane = tl.arange(0, half)
+    for at in range(first, last, DEPTH):
+        packed = tl.load(weight + n[:, None] * (WIDTH // 2) + at // 2 + lane[None, :])
+        # the low halves of the bytes meet the even columns of x, the high ones the odd
+        even = tl.load(x + m[None, :] * WIDTH + at + 2 * lane[:, None])
+        odd = tl.load(x + m[None, :] * WIDTH + at + 2 * lane[:, None] + 1)
+        if x.dtype.element_ty == tl.bfloat16:
+            # 0x4300 | n is 128 + n in bfloat16: one instruction instead of a conversion
+            low = ((packed & 15).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
+            high = ((packed >> 4).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
+            above = 128.0
+        else:
+            low, high = (packed & 15).to(x.dtype.element_ty), (packed >> 4).to(x.dtype.element_ty)
+            above = 0.0
+        part = tl.dot(low, even, input_precision="ieee")
+        part = tl.dot(high, odd, part, input_precision="ieee")
+        of_x = tl.sum(even.to(tl.float32) + odd.to(tl.float32), 0)
+        group = n * (WIDTH // DEPTH) + at // DEPTH
+        scale, offset = tl.load(w_scale + group).to(tl.float32), tl.load(w_offset + group).to(tl.float32)
+        acc += part * scale[:, None] + (offset - above * scale)[:, None] * of_x[None, :]
+    return acc
 
 
 @triton.jit
@@ -29,54 +70,33 @@ def product(
     w_offset,  # in int4 [N, K / GROUP] float16
     n,  # [TALL] the weight's rows
     m,  # [WIDE] the rows of x
-    width,
     first,
     last,
+    WIDTH: tl.constexpr,
     TALL: tl.constexpr,
     WIDE: tl.constexpr,
     DEPTH: tl.constexpr,
     KIND: tl.constexpr,
 ):
     """W x^T over the columns first to last, [TALL, WIDE] float32, scales applied; n and m must be inside."""
-    acc = tl.zeros([TALL, WIDE], tl.int32 if KIND == "eight" and x.dtype.element_ty == tl.int8 else tl.float32)
     if KIND == "int4":
-        # of a group's packed bytes the low halves meet the even columns of x, the high ones the odd
-        half: tl.constexpr = DEPTH // 2
-        lane = tl.arange(0, half)
-        n_groups = width // DEPTH
+        out = _int4_product(x, weight, w_scale, w_offset, n, m, first, last, WIDTH, TALL, WIDE, DEPTH)
+    else:
+        acc = tl.zeros([TALL, WIDE], tl.int32 if x.dtype.element_ty == tl.int8 else tl.float32)
+        lane = tl.arange(0, DEPTH)
+        at_weight = weight + n[:, None] * WIDTH + lane[None, :]
+        at_x = x + m[None, :] * WIDTH + lane[:, None]
         for at in range(first, last, DEPTH):
-            packed = tl.load(weight + n[:, None].to(tl.int64) * (width // 2) + at // 2 + lane[None, :])
-            even = tl.load(x + m[None, :] * width + at + 2 * lane[:, None])
-            odd = tl.load(x + m[None, :] * width + at + 2 * lane[:, None] + 1)
-            if x.dtype.element_ty == tl.bfloat16:
-                # 0x4300 | n is 128 + n in bfloat16: one instruction instead of a conversion
-                low = ((packed & 15).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
-                high = ((packed >> 4).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
-                above = 128.0
-            else:
-                low, high = (packed & 15).to(x.dtype.element_ty), (packed >> 4).to(x.dtype.element_ty)
-                above = 0.0
-            part = tl.dot(low, even, input_precision="ieee")
-            part = tl.dot(high, odd, part, input_precision="ieee")
-            of_x = tl.sum(even.to(tl.float32) + odd.to(tl.float32), 0)
-            group = n.to(tl.int64) * n_groups + at // DEPTH
-            scale, offset = tl.load(w_scale + group).to(tl.float32), tl.load(w_offset + group).to(tl.float32)
-            acc += part * scale[:, None] + (offset - above * scale)[:, None] * of_x[None, :]
-        return acc
-    lane = tl.arange(0, DEPTH)
-    at_weight = weight + n[:, None].to(tl.int64) * width + lane[None, :]
-    at_x = x + m[None, :] * width + lane[:, None]
-    for at in range(first, last, DEPTH):
-        w = tl.load(at_weight + at)
-        rows = tl.load(at_x + at)
-        if KIND == "weight_only":
-            w = w.to(rows.dtype)
-        acc = tl.dot(w, rows, acc, out_dtype=acc.dtype, input_precision="ieee")
-    out = acc.to(tl.float32)
-    if KIND != "dense":
-        out *= tl.load(w_scale + n)[:, None]
-    if KIND == "eight":
-        out *= tl.load(x_scale + m)[None, :]
+            w = tl.load(at_weight + at)
+            rows = tl.load(at_x + at)
+            if KIND == "weight_only":
+                w = w.to(rows.dtype)
+            acc = tl.dot(w, rows, acc, out_dtype=acc.dtype, input_precision="ieee")
+        out = acc.to(tl.float32)
+        if KIND != "dense":
+            out *= tl.load(w_scale + n)[:, None]
+        if KIND == "eight":
+            out *= tl.load(x_scale + m)[None, :]
     return out
 
 
@@ -89,8 +109,8 @@ def linear_kernel(
     w_offset,
     out,  # [S, M, N] float32
     n_rows,
-    width,
     height,
+    WIDTH: tl.constexpr,
     TALL: tl.constexpr,
     WIDE: tl.constexpr,
     DEPTH: tl.constexpr,
@@ -102,12 +122,11 @@ def linear_kernel(
     n = tl.program_id(0) * TALL + tl.arange(0, TALL)
     m = tl.arange(0, WIDE)
     part = tl.program_id(1)
-    steps = width // DEPTH
+    steps = WIDTH // DEPTH
     first, last = steps * part // SPLITS * DEPTH, steps * (part + 1) // SPLITS * DEPTH
     # what is outside reads the last row again, and is not stored
     inner_n, inner_m = tl.minimum(n, height - 1), tl.minimum(m, n_rows - 1)
-    args = TALL, WIDE, DEPTH, KIND
-    acc = product(x, x_scale, weight, w_scale, w_offset, inner_n, inner_m, width, first, last, *args)
+    acc = product(x, x_scale, weight, w_scale, w_offset, inner_n, inner_m, first, last, WIDTH, TALL, WIDE, DEPTH, KIND)
     at = out + (part * n_rows + m)[None, :].to(tl.int64) * height + n[:, None]
     tl.store(at, acc, (n < height)[:, None] & (m < n_rows)[None, :])
 
@@ -121,8 +140,8 @@ def swiglu_kernel(
     w_offset,
     out,  # [M, F]
     n_rows,
-    width,
     height,  # F
+    WIDTH: tl.constexpr,
     TALL: tl.constexpr,
     WIDE: tl.constexpr,
     DEPTH: tl.constexpr,
@@ -137,7 +156,7 @@ def swiglu_kernel(
     # one tile holds the rows of the gate and those of the other factor, so that one loop reads both
     column = tl.minimum(tl.program_id(0) * half + line % half, height - 1)
     n = column + (line // half) * height
-    acc = product(x, x_scale, weight, w_scale, w_offset, n, inner_m, width, 0, width, TALL, WIDE, DEPTH, KIND)
+    acc = product(x, x_scale, weight, w_scale, w_offset, n, inner_m, 0, WIDTH, WIDTH, TALL, WIDE, DEPTH, KIND)
     gate, up = tl.split(tl.permute(tl.reshape(acc, [2, half, WIDE]), [1, 2, 0]))
     value = gate / (1.0 + tl.exp(-gate)) * up
     columns = tl.program_id(0) * half + tl.arange(0, half)
@@ -149,7 +168,8 @@ def linear(x: Activations, weight: Weight) -> Tensor:
     """Launches the kernel of `ops.linear`: programs over the weight's rows, and over parts of its columns."""
     n_rows, width = rows_of(x).shape
     height = len(matrix_of(weight))
-    sizes = tile("product", kind=kind_of(x, weight))
+    wide = power_of_two(n_rows, 16)
+    sizes = tile("product", kind=kind_of(x, weight), wide=wide)
     depth = depth_of(width, sizes, weight)
     parts = splits(height, width // depth, sizes.rows)
     out = rows_of(x).new_empty((parts, n_rows, height), dtype=torch.float32)
@@ -159,11 +179,11 @@ def linear(x: Activations, weight: Weight) -> Tensor:
         *operands(x, weight),
         out,
         n_rows,
-        width,
         height,
         tile=sizes,
+        WIDTH=width,
         TALL=sizes.rows,
-        WIDE=power_of_two(n_rows, 16),
+        WIDE=wide,
         DEPTH=depth,
         KIND=kind_of(x, weight),
         SPLITS=parts,
@@ -175,7 +195,8 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     """Launches the kernel of `ops.swiglu`: a program per few columns of the result."""
     n_rows, width = rows_of(x).shape
     height = len(matrix_of(gate_up)) // 2
-    sizes = tile("swiglu", kind=kind_of(x, gate_up))
+    wide = power_of_two(n_rows, 16)
+    sizes = tile("swiglu", kind=kind_of(x, gate_up), wide=wide)
     out = rows_of(x).new_empty((n_rows, height), dtype=dtype)
     launch(
         swiglu_kernel,
@@ -183,11 +204,11 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
         *operands(x, gate_up),
         out,
         n_rows,
-        width,
         height,
         tile=sizes,
+        WIDTH=width,
         TALL=sizes.rows,
-        WIDE=power_of_two(n_rows, 16),
+        WIDE=wide,
         DEPTH=depth_of(width, sizes, gate_up),
         KIND=kind_of(x, gate_up),
     )
@@ -223,4 +244,4 @@ def splits(height: int, steps: int, tall: int) -> int:
     """Returns into how many parts the columns are cut: enough for two programs per multiprocessor, of 4 steps each."""
     programs = triton.cdiv(height, tall)
     wanted = triton.cdiv(2 * multiprocessors(), programs)
-    return max(1, min(wanted, steps // 4, 8))
+    return max(1, min(int(wanted), steps // 4, 8))

@@ -9,7 +9,7 @@ from torch import Tensor
 from coder_kernels.configs import tile
 from coder_kernels.gpu.common import begin
 from coder_kernels.gpu.launch import launch, power_of_two
-from coder_kernels.policies import ROUNDING, Policy, PolicyOptions
+from coder_kernels.policies import ROUNDING, Schedule
 from coder_kernels.shapes import Blocks, Selection
 
 
@@ -20,7 +20,7 @@ def _rank(value, slot):
     return tl.sum(before.to(tl.int32), 0)
 
 
-@triton.jit(do_not_specialize=["n_slots", "total", "k"])
+@triton.jit(do_not_specialize=["n_slots", "vocabulary", "total", "k"])
 def unmask_kernel(
     tokens,  # [B, T] int64
     candidates,  # [B, T] int64
@@ -29,11 +29,13 @@ def unmask_kernel(
     entropies,  # [B, T] float32
     steps,  # [B] int32
     actives,  # [B] bool
+    kinds,  # [B] int32
     found_token,  # [B * T] int64
     found_confidence,  # [B * T] float32
     found_entropy,  # [B * T] float32
-    ends,  # [V] bool
+    ends,  # [E, V] bool
     n_slots,
+    vocabulary,
     total,
     threshold,
     factor,
@@ -93,20 +95,12 @@ def unmask_kernel(
         tl.store(steps + block, step)
         # everything after the first mask may still change; an end before it settles the block
         first_mask = tl.min(tl.where(left_masked, slot, SLOTS), 0)
-        is_end = (tl.load(ends + token, inside, 0) != 0) & inside
+        is_end = (tl.load(ends + tl.load(kinds + block) * vocabulary + token, inside, 0) != 0) & inside
         settled = (first_mask == SLOTS) | (tl.min(tl.where(is_end, slot, SLOTS), 0) < first_mask)
         tl.store(actives + block, (settled == 0) & (step < total))
 
 
-def unmask_(
-    blocks: Blocks,
-    found: Selection,
-    shifted: bool,
-    policy: Policy,
-    options: PolicyOptions,
-    total: int,
-    ends: Tensor,
-) -> None:
+def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
     """Launches the kernel of `ops.unmask_`: a program per block."""
     batch, n_slots = blocks.tokens.shape
     launch(
@@ -118,14 +112,15 @@ def unmask_(
         found.entropy,
         ends,
         n_slots,
-        total,
-        options.threshold,
-        options.factor,
-        options.entropy_bound,
-        options.k,
+        len(ends[0]),
+        schedule.total,
+        schedule.options.threshold,
+        schedule.options.factor,
+        schedule.options.entropy_bound,
+        schedule.options.k,
         ROUNDING,
         tile=tile("unmask"),
-        POLICY=policy.__name__,
+        POLICY=schedule.policy.__name__,
         SHIFT=int(shifted),
         SLOTS=power_of_two(n_slots, 16),
     )

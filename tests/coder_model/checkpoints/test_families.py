@@ -15,7 +15,8 @@ from coder_model.canvas import Canvas
 from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.loading import load_weights
 from coder_model.checkpoints.published import read_published
-from coder_model.decoder import Decoder
+from coder_model.decoder import PlainDecoder
+from coder_model.denoise import ALL_AT_ONCE
 from coder_model.engine import Engine
 from coder_model.masks import additive
 from coder_model.middle import Middle
@@ -114,7 +115,7 @@ def test_logits_equal_those_of_an_independent_model(made, name):
 def test_a_causal_cache_equals_an_independent_model_without_one(made, name):
     _, independent, _, ours = made(name)
     tokens = some_tokens(60)
-    decoder = Decoder(ours.model, WITHOUT_LIMIT)
+    decoder = PlainDecoder(ours.model, WITHOUT_LIMIT)
     decoder.read(tokens[:30], lambda: None)
     decoder.read([*tokens[:20], *tokens[40:50]], lambda: None)
     p = decoder.read(tokens, lambda: None)
@@ -199,10 +200,10 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
             canvas = Canvas.opening([], size, mask)
             decoder.probabilities_(canvas)
         else:
-            decoder = Decoder(model, WITHOUT_LIMIT)
+            decoder = PlainDecoder(model, WITHOUT_LIMIT)
             decoder.read(context, lambda: None)
             canvas = Canvas.opening(context[-1:], size, mask)
-            decoder.denoise_(canvas)
+            decoder.denoise_(canvas, ALL_AT_ONCE, 0, 0)
             # slot 0 is decided already: what speaks of slot 1 is slot 1, or slot 0
             assert int(canvas.candidates[1]) == (context[-1] if config.shifted else letter)
             return

@@ -1,0 +1,153 @@
+"""The transformer's fast twin: the same weights, merged, in few operations of `coder_kernels`, over a static cache.
+
+`model.py` says what is computed; the tests hold this to it. Queries, keys and values are one product here, gate and up
+another, and the residual stream is float32 whatever the weights are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from coder_kernels import ops
+from coder_kernels.quantise import Quantised
+from coder_kernels.shapes import Activations, Selection, Spans, Weight, matrix_of
+from coder_model.config import ModelConfig
+from coder_model.model import Layer, RMSNorm, Transformer
+from coder_model.quantised import QuantisedLinear
+from coder_model.rotary import rotary_tables
+from coder_model.static_cache import StaticCache
+
+EIGHT = (torch.int8, torch.float8_e4m3fn)
+
+
+@dataclass(frozen=True, slots=True)
+class _LayerWeights:
+    first_norm: Tensor
+    qkv: Weight
+    qkv_bias: Tensor | None
+    qk_norms: tuple[Tensor, Tensor] | None
+    out: Weight
+    second_norm: Tensor
+    gate_up: Weight
+    down: Weight
+
+
+class Network:
+    """The merged weights of a model, and the passes over them."""
+
+    def __init__(self, model: Transformer, dtype: torch.dtype, capacity: int) -> None:
+        """Merges the weights of `model`, which shares them from then on, so that there is one copy.
+
+        Args:
+            model: dense in `dtype` or in few bits.
+            dtype: of activations.
+            capacity: tokens of a sequence, for the tables of positions.
+        """
+        self.config: ModelConfig = model.config
+        self._dtype = dtype
+        model.to(dtype)
+        self.device = model.embed_tokens.weight.device
+        self._embedding = model.embed_tokens.weight.data
+        self._layers = [_merged_(cast(Layer, layer)) for layer in model.layers]
+        self._norm = model.norm.weight.data
+        self._head = self._embedding if self.config.tied_head else _weight(model.lm_head)
+        cos, sin = rotary_tables(self.config, torch.arange(capacity, device=self.device)[None])
+        half = self.config.head_dim // 2
+        self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
+        matrix = matrix_of(self._layers[0].qkv)
+        # eight bits on both sides multiply twice as fast; a CPU gains nothing
+        self._eight = matrix.dtype if matrix.dtype in EIGHT and self.device.type == "cuda" else None
+
+    def hidden(self, tokens: Tensor, cache: StaticCache, spans: Spans, block_length: int) -> Tensor:
+        """One pass, which writes its keys and values behind what the rows hold.
+
+        Args:
+            tokens: [B, T] int64.
+            cache: with room for T tokens more in each row.
+            spans: where the tokens stand.
+            block_length: who sees whom among them, see `ops.block_attention`: 0 denoise, 1 commit.
+
+        Returns:
+            [B T, D] final normalised hidden states.
+        """
+        eps, eight = self.config.norm_eps, self._eight
+        parts: Tensor = self._embedding[tokens.flatten()][None]
+        stream: Tensor | None = None
+        x: Activations
+        for index, layer in enumerate(self._layers):
+            x, stream = ops.add_rms_norm(parts, stream, layer.first_norm, eps, eight)
+            keys, values = cache.keys[index], cache.values[index]
+            qkv = ops.linear(x, layer.qkv)
+            q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, self._tables, keys, values, spans)
+            x = ops.block_attention(q, keys, values, spans, block_length, eight=eight)
+            x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, eight)
+            x = ops.swiglu(x, layer.gate_up, self._dtype)
+            parts = ops.linear(ops.quantise_rows(x, eight) if eight else x, layer.down)
+        normal, _ = ops.add_rms_norm(parts, stream, self._norm, eps)
+        return cast(Tensor, normal)
+
+    def select(self, hidden: Tensor, forbidden: Tensor) -> Selection:
+        """Returns what the head says of each row [M, D]; `forbidden` [V] bool are no tokens."""
+        return ops.head_select(self._for_head(hidden), self._head, forbidden)
+
+    def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
+        """Returns [M, V] float32, the distribution after each row [M, D]; `forbidden` [V] bool have none."""
+        scores = ops.linear(self._for_head(hidden), self._head).sum(0, dtype=torch.float32)
+        return scores.masked_fill_(forbidden, float("-inf")).softmax(dim=1)
+
+    def _for_head(self, hidden: Tensor) -> Activations:
+        head = matrix_of(self._head)
+        return ops.quantise_rows(hidden, head.dtype) if self._eight and head.dtype in EIGHT else hidden
+
+
+def _merged_(layer: Layer) -> _LayerWeights:
+    """The weights of a layer; the layer's own become parts of them."""
+    attention, mlp = layer.self_attn, layer.mlp
+    qkv, bias = _together_([attention.q_proj, attention.k_proj, attention.v_proj])
+    gate_up, _ = _together_([mlp.gate_proj, mlp.up_proj])
+    norms = None
+    if isinstance(attention.q_norm, RMSNorm):
+        norms = attention.q_norm.weight.data, cast(RMSNorm, attention.k_norm).weight.data
+    return _LayerWeights(
+        layer.input_layernorm.weight.data,
+        qkv,
+        bias,
+        norms,
+        _weight(attention.o_proj),
+        layer.post_attention_layernorm.weight.data,
+        gate_up,
+        _weight(mlp.down_proj),
+    )
+
+
+def _together_(linears: list[nn.Linear]) -> tuple[Weight, Tensor | None]:
+    """One weight of several, whose layers then hold parts of it."""
+    weights = [_weight(linear) for linear in linears]
+    biases = [linear.bias for linear in linears]
+    bias = None if biases[0] is None else torch.cat([bias.data for bias in biases])
+    if isinstance(weights[0], Quantised):
+        parts = zip(*cast(list[Quantised], weights), strict=True)
+        whole: Weight = Quantised(*(torch.cat(part) for part in parts))
+    else:
+        whole = torch.cat(cast(list[Tensor], weights))
+    start = 0
+    for linear, weight in zip(linears, weights, strict=True):
+        end = start + len(matrix_of(weight))
+        if isinstance(linear, QuantisedLinear) and isinstance(whole, Quantised):
+            linear.values, linear.scale = whole.values[start:end], whole.scale[start:end]
+            linear.offset = whole.offset[start:end] if whole.offset.numel() else whole.offset
+        else:
+            linear.weight.data = cast(Tensor, whole)[start:end]
+        start = end
+    return whole, bias
+
+
+def _weight(linear: nn.Module) -> Weight:
+    """The weight of a layer, dense or in few bits."""
+    if isinstance(linear, QuantisedLinear):
+        return Quantised(linear.values, linear.scale, linear.offset)  # type: ignore[arg-type]
+    return cast(nn.Linear, linear).weight.data

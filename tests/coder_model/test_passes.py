@@ -1,0 +1,329 @@
+"""The passes that documents share: they say what the plain transformer says, whoever comes or goes."""
+
+import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coder_kernels import ops
+from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
+from coder_kernels.quantise import PRECISIONS
+from coder_kernels.shapes import Spans
+from coder_model.canvas import Canvas
+from coder_model.decoder import PlainDecoder
+from coder_model.engine import Engine
+from coder_model.errors import BrokenScores
+from coder_model.model import Transformer
+from coder_model.network import Network
+from coder_model.opinion import Vocabulary
+from coder_model.options import EngineOptions
+from coder_model.passes import PORTION, SLACK, Commit, Denoise, Passes
+from coder_model.quantised import pack_
+from coder_model.shared_decoder import SharedDecoder
+from coder_model.static_cache import StaticCache
+from coder_model.types import Cancelled, FillRequest
+
+# both sides of a `where` are computed; numpy speaks of the side that is not taken
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+CAPACITY = 400 + SLACK
+TEXT = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
+PREFIXES = [
+    TEXT + "x = total(",
+    TEXT + "def count(items):\n    ",
+    "",
+    "é = '漢😀",
+    TEXT[:60],
+    "import os\n",
+    "a = b",
+    TEXT * 3,
+]
+
+
+@pytest.fixture
+def own(model):
+    """A model of one's own: merging rearranges where the weights are."""
+    return copy.deepcopy(model)
+
+
+def passes_of(model, tokenizer, rows=4, widest=4):
+    vocabulary = Vocabulary(tokenizer)
+    network = Network(model, torch.float32, CAPACITY)
+    cache = StaticCache(model.config, rows, CAPACITY, torch.float32)
+    return Passes(network, cache, vocabulary.forbidden, vocabulary.ends, widest)
+
+
+def tokens_of(tokenizer, n, seed=0):
+    return torch.randint(10, tokenizer.vocab_size, (n,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+@pytest.mark.parametrize("variant", ["plain", "qwen2", "own head", *PRECISIONS])
+def test_the_merged_network_says_what_the_transformer_says(model, tokenizer, variant):
+    changes = {"qwen2": {"qkv_bias": True, "qk_norm": False}, "own head": {"tied_head": False}}.get(variant, {})
+    made = drawn(replace(model.config, **changes))
+    if variant in PRECISIONS:
+        pack_(made, variant)
+    nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
+    plain = PlainDecoder(copy.deepcopy(made), nothing)
+    network, cache = Network(made, torch.float32, CAPACITY), StaticCache(made.config, 2, CAPACITY, torch.float32)
+    passes = Passes(network, cache, nothing, nothing[None], 1)
+    shared = SharedDecoder(passes, 1)
+    for count in (1, 40, 7, 16, 20):
+        tokens = tokens_of(tokenizer, count, count)
+        assert_near(shared.commit(tokens), plain.commit(tokens))
+    plain.truncate(50), shared.truncate(50)
+    schedule = Schedule(POLICIES["threshold"], PolicyOptions(), 3)
+    canvases = [Canvas.opening([5], 8, 1) for _ in range(2)]
+    for index in range(3):
+        for decoder, canvas in zip((plain, shared), canvases, strict=True):
+            assert decoder.denoise_(canvas, schedule, index, 0) == index + 1
+        assert torch.equal(canvases[0].tokens, canvases[1].tokens)
+        assert_near(canvases[1].confidence, canvases[0].confidence)
+
+
+def drawn(config):
+    """A model whose weights are random, and not near zero anywhere."""
+    model = Transformer(config)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3 + (parameter.dim() == 1))
+    return model.eval().requires_grad_(False)
+
+
+def assert_near(found, expected):
+    assert float((found - expected).abs().max()) < 1e-4
+
+
+def test_merging_leaves_one_copy_of_the_weights(own):
+    network = Network(own, torch.float32, CAPACITY)
+    merged = network._layers[0].qkv
+    assert own.layers[0].self_attn.k_proj.weight.untyped_storage().data_ptr() == merged.untyped_storage().data_ptr()
+
+
+def filled(made, prefix, session="s", hole="block", cancelled=lambda: False):
+    request = FillRequest(session, prefix, "\nprint(total)\n", path="a.py", hole=hole)
+    *_, draft = made.fill(request, cancelled)
+    return draft.text, draft.tokens
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("policy", [*POLICIES, "one_token"])
+def test_shared_passes_fill_what_passes_of_ones_own_fill(own, model, tokenizer, policy, verify):
+    options = {"policy": policy, "verify": verify, "precision": "float32", "max_steps": 3, "remask_below": 0.0}
+    alone = Engine(model, tokenizer, options=EngineOptions(**options))
+    shared = Engine(own, tokenizer, options=EngineOptions(**options, at_a_time=4))
+    for prefix in PREFIXES[:5]:
+        for hole in ("line", "block"):
+            assert filled(shared, prefix, hole=hole) == filled(alone, prefix, hole=hole)
+
+
+def test_fills_that_come_and_go_at_any_moment_are_what_they_are_alone(own, model, tokenizer):
+    options = {"precision": "float32", "alternatives": 1, "copy": False}
+    alone = Engine(model, tokenizer, options=EngineOptions(**options))
+    expected = [filled(alone, prefix, "alone") for prefix in PREFIXES]
+    shared = Engine(own, tokenizer, options=EngineOptions(**options, at_a_time=8, sessions=3))
+    shared.warm_up()
+    sizes = note_batches(shared._kit.passes)
+
+    def one(index):
+        left = iter(range(index % 5))
+        if index % 3 == 0:
+            # some leave between two steps
+            with pytest.raises(Cancelled):
+                filled(shared, PREFIXES[index % 8], f"gone {index}", cancelled=lambda: next(left, None) is None)
+            return None
+        return filled(shared, PREFIXES[index % 8], f"session {index % 7}")
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(one, range(40)))
+    assert [text for text in found if text] == [expected[i % 8] for i, text in enumerate(found) if text]
+    assert max(sizes) > 1
+    assert len(shared._sessions) <= 3
+
+
+def note_batches(passes):
+    """The sizes of all batches from now on."""
+    sizes = []
+    do = passes._do
+    passes._do = lambda works: (sizes.append(len(works)), do(works))
+    return sizes
+
+
+def test_what_waits_for_the_device_becomes_one_batch(own, tokenizer):
+    passes = passes_of(own, tokenizer)
+    sizes = note_batches(passes)
+    tokens = [tokens_of(tokenizer, 5, seed) for seed in range(4)]
+    alone = [passes.cache.lend() for _ in tokens]
+    works = [Commit(row, 0, text, 1) for row, text in zip(alone, tokens, strict=True)]
+    passes._device.acquire()
+    threads = [threading.Thread(target=passes.run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    while len(passes._waiting) < 4:
+        pass
+    passes._device.release()
+    for thread in threads:
+        thread.join()
+    assert sizes == [4]
+    for work in works:
+        again = Commit(work.row, 0, work.tokens, 1)
+        passes.run(again)
+        assert_near(work.probabilities, again.probabilities)
+
+
+def test_a_long_context_is_read_in_portions_and_others_go_between(own, tokenizer):
+    passes = passes_of(own, tokenizer)
+    order = []
+    do = passes._do
+    passes._do = lambda works: (order.append(len(works[0].tokens)), do(works))
+    decoder, other = SharedDecoder(passes, 1), SharedDecoder(passes, 1)
+    portions = iter(range(99))
+
+    def check():
+        # at the second portion somebody else asks
+        if next(portions) == 1:
+            other.commit([5, 6])
+
+    decoder.read(tokens_of(tokenizer, PORTION + 40), check)
+    assert order == [PORTION, 2, 40]
+
+
+@pytest.mark.parametrize("shift", [True, False])
+def test_how_often_the_host_looks_changes_neither_tokens_nor_cache(own, tokenizer, shift):
+    """After the last step one commit pass writes the block anew, whatever the denoise passes have left there."""
+    own.config = replace(own.config, shifted=shift)
+    schedule = Schedule(POLICIES["top_k"], PolicyOptions(k=1), 8)
+    found = []
+    for look_every in (1, 2, 4, 8):
+        passes = passes_of(copy.deepcopy(own), tokenizer)
+        decoder = SharedDecoder(passes, look_every)
+        decoder.read(tokens_of(tokenizer, 30), lambda: None)
+        canvas = Canvas.opening([7], 8, 1)
+        index = 0
+        while index < schedule.total and bool(canvas.masked.any()):
+            index = decoder.denoise_(canvas, schedule, index, 0)
+        decoder.commit(canvas.tokens.tolist())
+        row, end = decoder._row, len(decoder.tokens)
+        found.append(
+            (
+                canvas.tokens,
+                index,
+                *(part[:, row, :, :end].clone() for part in (passes.cache.keys, passes.cache.values)),
+            )
+        )
+    for tokens, index, keys, values in found[1:]:
+        assert torch.equal(tokens, found[0][0])
+        assert index == found[0][1]
+        assert torch.equal(keys, found[0][2])
+        assert torch.equal(values, found[0][3])
+
+
+def test_a_row_is_given_back_with_its_document(own, tokenizer):
+    passes = passes_of(own, tokenizer, rows=2)
+    decoders = [SharedDecoder(passes, 1), SharedDecoder(passes, 1)]
+    with pytest.raises(MemoryError, match="the cache has 2 rows, and all are lent"):
+        SharedDecoder(passes, 1)
+    del decoders[0]
+    SharedDecoder(passes, 1)
+
+
+def test_a_context_that_does_not_fit_is_an_error_of_its_request_alone(own, tokenizer):
+    passes = passes_of(own, tokenizer)
+    decoder = SharedDecoder(passes, 1)
+    with pytest.raises(MemoryError, match=f"the cache holds {CAPACITY} tokens of a document"):
+        decoder.read([5] * (CAPACITY + 1), lambda: None)
+    assert decoder.read([5] * 20, lambda: None).shape == (tokenizer.vocab_size,)
+
+
+def test_scores_that_are_no_numbers_end_one_request_and_not_the_others(own, tokenizer):
+    passes = passes_of(own, tokenizer)
+    good, bad = SharedDecoder(passes, 1), SharedDecoder(passes, 1)
+    for decoder in (good, bad):
+        decoder.read(tokens_of(tokenizer, 20), lambda: None)
+    passes.cache.values[0, bad._row, :, 3] = float("nan")
+    schedule = Schedule(POLICIES["threshold"], PolicyOptions(), 2)
+    works = [Denoise(decoder._row, 20, Canvas.opening([7], 8, 1), 0, schedule, 0, 1) for decoder in (good, bad)]
+    passes._do(works)
+    works[0].canvas.check()
+    with pytest.raises(BrokenScores):
+        works[1].canvas.check()
+    with pytest.raises(BrokenScores):
+        bad.denoise_(Canvas.opening([7], 8, 1), schedule, 0, 0)
+    assert not good.commit([9]).isnan().any()
+
+
+def test_an_error_of_the_device_reaches_whoever_asked(own, tokenizer, monkeypatch):
+    passes = passes_of(own, tokenizer)
+    decoder = SharedDecoder(passes, 1)
+    monkeypatch.setattr(passes, "_do", lambda works: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
+    with pytest.raises(torch.OutOfMemoryError):
+        decoder.commit([5])
+    monkeypatch.undo()
+    assert decoder.commit([5]).shape == (1, tokenizer.vocab_size)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 4])
+def test_batches_stay_as_small_as_the_memory_wants(own, tokenizer, monkeypatch, most):
+    passes = passes_of(own, tokenizer, widest=4)
+    make = Passes._commit_step
+
+    def with_little_memory(self, size, length):
+        if size > most:
+            raise torch.OutOfMemoryError("no memory")
+        return make(self, size, length)
+
+    monkeypatch.setattr(Passes, "_commit_step", with_little_memory)
+    if not most:
+        with pytest.raises(MemoryError, match="the device must have room for the steps of one fill"):
+            passes.warm_up(8, None)
+        return
+    passes.warm_up(8, None)
+    assert passes.most == most
+
+
+@pytest.fixture
+def interpreted(gpu, monkeypatch):
+    """The engine on Triton kernels, in the interpreter."""
+    monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0: gpu if few <= ops.FEW_ROWS else None)
+    return gpu
+
+
+def test_a_model_on_the_triton_kernels_fills_what_it_fills_without(interpreted, model, tokenizer):
+    options = {"precision": "float32", "max_steps": 2, "alternatives": 0, "copy": False}
+    shared = Engine(wide(model), tokenizer, options=EngineOptions(**options, at_a_time=2))
+    alone = Engine(wide(model), tokenizer, options=EngineOptions(**options))
+    for prefix in PREFIXES[:3]:
+        assert filled(shared, prefix, hole="line") == filled(alone, prefix, hole="line")
+
+
+def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokenizer):
+    from coder_kernels.gpu.launch import seen
+
+    shared = Engine(wide(model), tokenizer, options=EngineOptions(precision="float32", at_a_time=2, alternatives=0))
+    shared.warm_up()
+    ready = set(seen)
+    assert ready
+    for hole in ("line", "block"):
+        filled(shared, TEXT * 4, hole=hole)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda index: filled(shared, PREFIXES[index], f"s{index}"), range(4)))
+    assert seen == ready
+
+
+def wide(model):
+    """Another one, with heads as wide as a matrix instruction needs them."""
+    return drawn(replace(model.config, head_dim=16, n_layers=1, d_ff=64))
+
+
+def test_padding_changes_no_row_but_its_own(own, tokenizer):
+    passes = passes_of(own, tokenizer, rows=2)
+    cache = passes.cache
+    cache.keys.fill_(7.0)
+    tokens = torch.tensor([[5, 6, 0, 0], [0, 0, 0, 0]])
+    spans = Spans(*torch.tensor([[1, 3, 2], [cache.padding_row, 0, 0]], dtype=torch.int32).T.contiguous())
+    passes._network.hidden(tokens, cache, spans, 1)
+    changed = (cache.keys != 7.0).any(dim=-1).any(dim=0).any(dim=1)
+    assert changed.nonzero().tolist() == [[1, 3], [1, 4], [1, 5], [1, 6], *([cache.padding_row, t] for t in range(4))]
