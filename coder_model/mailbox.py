@@ -1,4 +1,4 @@
-"""The fills that wait for the one model, from every editor window, and whether the running one is still wanted."""
+"""The fills that wait for the one model, from every editor window, and whether those that run are still wanted."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ class Job:
 
 
 class Mailbox:
-    """Jobs in order of arrival. Readers put them in, one thread takes them out."""
+    """Jobs in order of arrival. Readers put them in, one thread takes them out, whoever runs one says when it ends."""
 
     def __init__(self) -> None:
+        self.at_a_time = 1
+        """Jobs that may run together; never two of a session."""
         self._waiting: list[Job] = []
-        self._running: Job | None = None
-        self._unwanted = False
+        self._running: list[Job] = []
+        self._stopped: list[Job] = []
+        """Those of `_running` that are not wanted any more."""
         self._asked = 0
         self._changed = threading.Condition()
 
@@ -51,12 +54,13 @@ class Mailbox:
         """Adds a job; returns the waiting ones that it supersedes."""
         with self._changed:
             dropped = self._remove(lambda old: old.session == job.session)
-            running = self._running
-            if running and (
-                running.session == job.session
-                or (running.fill.request.speculative and not job.fill.request.speculative)
-            ):
-                self._unwanted = True
+            is_full = len(self._running) >= self.at_a_time
+            self._stop(
+                lambda old: (
+                    old.session == job.session
+                    or (is_full and old.fill.request.speculative and not job.fill.request.speculative)
+                )
+            )
             self._waiting.append(job)
             self._changed.notify()
             return dropped
@@ -70,25 +74,43 @@ class Mailbox:
         self._drop(lambda job: job.client == client)
 
     def take(self, seconds: float | None = None) -> Job | None:
-        """Waits for the next job and makes it the running one, speculative ones last; None when none comes in time."""
+        """Waits for the next job that may run, speculative ones last; None when nothing runs or comes for so long."""
         with self._changed:
-            self._running = None
-            if not self._changed.wait_for(lambda: self._waiting, seconds):
-                return None
-            self._running = min(self._waiting, key=lambda job: job.fill.request.speculative)
-            self._unwanted = False
-            self._waiting.remove(self._running)
-            return self._running
+            while not self._changed.wait_for(self._next, seconds):
+                if not self._running:
+                    return None
+            job = self._next()
+            assert job is not None
+            self._waiting.remove(job)
+            self._running.append(job)
+            return job
 
-    def unwanted(self) -> bool:
-        """Returns True once the running fill is superseded or cancelled; asked before every pass."""
+    def finish(self, job: Job) -> None:
+        """Makes room for the next one."""
+        with self._changed:
+            self._running = [one for one in self._running if one is not job]
+            self._stopped = [one for one in self._stopped if one is not job]
+            self._changed.notify()
+
+    def unwanted(self, job: Job) -> bool:
+        """Returns True once a running fill is superseded or cancelled; asked before every pass."""
         self._asked += 1
-        return self._unwanted
+        return any(one is job for one in self._stopped)
+
+    def _next(self) -> Job | None:
+        """The job that may run now."""
+        if len(self._running) >= self.at_a_time:
+            return None
+        sessions = [job.session for job in self._running]
+        free = [job for job in self._waiting if job.session not in sessions]
+        return min(free, key=lambda job: job.fill.request.speculative, default=None)
+
+    def _stop(self, wanted: Callable[[Job], bool]) -> None:
+        self._stopped += [job for job in self._running if wanted(job)]
 
     def _drop(self, wanted: Callable[[Job], bool]) -> list[Job]:
         with self._changed:
-            if self._running and wanted(self._running):
-                self._unwanted = True
+            self._stop(wanted)
             return self._remove(wanted)
 
     def _remove(self, wanted: Callable[[Job], bool]) -> list[Job]:

@@ -23,6 +23,7 @@ class VerifiedEngine:
     def __init__(self, drafter: Engine, verifier: Engine) -> None:
         self.name = f"{drafter.name}, verified by {verifier.name}"
         self.parameters = drafter.parameters + verifier.parameters
+        self.at_a_time = 1
         self._drafter, self._verifier = drafter, verifier
 
     def warm_up(self) -> None:

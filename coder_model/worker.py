@@ -13,6 +13,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,8 @@ class FillEngine(Protocol):
 
     name: str
     parameters: int
+    at_a_time: int
+    """Fills that may run at the same time, each in a thread of its own."""
 
     def warm_up(self) -> None:
         """Makes the first real fill as quick as the later ones."""
@@ -73,8 +76,10 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
         engine.warm_up()
         clients.tell(Ready(engine.name, engine.parameters, (time.perf_counter() - began) * 1000))
         checked = time.monotonic()
+        mailbox.at_a_time = engine.at_a_time
+        runner = _Runner(engine, mailbox)
         while job := mailbox.take(idle_s):
-            _answer(engine, job, mailbox)
+            runner.run(job)
             if time.monotonic() - checked > CHECK_S:
                 if not engine.is_intact():
                     # the memory is damaged, not the file: another worker will do better
@@ -88,6 +93,35 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
     clients.tell(Resting())
     clients.retire()
     return 0
+
+
+class _Runner:
+    """Runs jobs: where there is one at a time here and now, else each in a thread."""
+
+    def __init__(self, engine: FillEngine, mailbox: Mailbox) -> None:
+        self._engine, self._mailbox = engine, mailbox
+        self._threads = ThreadPoolExecutor(engine.at_a_time) if engine.at_a_time > 1 else None
+
+    def run(self, job: Job) -> None:
+        """Runs a job, or has it run."""
+        if self._threads:
+            self._threads.submit(self._run_there, job)
+        else:
+            self._run_here(job)
+
+    def _run_here(self, job: Job) -> None:
+        try:
+            _answer(self._engine, job, self._mailbox)
+        finally:
+            self._mailbox.finish(job)
+
+    def _run_there(self, job: Job) -> None:
+        try:
+            self._run_here(job)
+        except BaseException:
+            # a bug ends the worker, as it does where there are no threads; its front starts another one
+            traceback.print_exc()
+            os._exit(1)
 
 
 def _in_steps(tell: Callable[[float], None]) -> Callable[[float], None]:
@@ -121,7 +155,7 @@ def _answer(engine: FillEngine, job: Job, mailbox: Mailbox) -> None:
 def _filled(engine: FillEngine, job: Job, mailbox: Mailbox) -> Progress:
     """Runs one fill; returns its last message."""
     last: Progress | None = None
-    for draft in engine.fill(job.fill.request, mailbox.unwanted, job.fill.watch):
+    for draft in engine.fill(job.fill.request, partial(mailbox.unwanted, job), job.fill.watch):
         if last and job.fill.watch:
             job.client.send(last)
         last = Progress(job.fill.id, draft)

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -242,41 +243,98 @@ def put(mailbox, number, session, client="w", **more):
     return [job.fill.id for job in mailbox.put(Job(client, Fill(number, request(session, **more))))]
 
 
+def take(mailbox):
+    job = mailbox.take(0.01)
+    return job and (job.fill.id, job)
+
+
 def test_a_mailbox_keeps_the_order_of_sessions():
     mailbox = Mailbox()
     assert put(mailbox, 1, "a") == []
     assert put(mailbox, 2, "b") == []
     assert put(mailbox, 3, "a") == [1]
-    assert [mailbox.take().fill.id, mailbox.take().fill.id] == [2, 3]
-    assert not mailbox.unwanted()
+    number, job = take(mailbox)
+    assert number == 2
+    mailbox.finish(job)
+    number, job = take(mailbox)
+    assert number == 3
+    assert not mailbox.unwanted(job)
     assert mailbox.cancel("other", 3) == []
-    assert not mailbox.unwanted()
+    assert not mailbox.unwanted(job)
     assert mailbox.cancel("w", 3) == []
-    assert mailbox.unwanted()
+    assert mailbox.unwanted(job)
 
 
 def test_what_nobody_waits_for_comes_last_and_gives_way():
     mailbox = Mailbox()
     put(mailbox, 1, "a", speculative=True)
     put(mailbox, 2, "b")
-    assert mailbox.take().fill.id == 2
-    assert mailbox.take().fill.id == 1
+    for expected in (2, 1):
+        number, job = take(mailbox)
+        assert number == expected
+        mailbox.finish(job)
     put(mailbox, 3, "c", speculative=True)
-    assert not mailbox.unwanted()
+    _, job = take(mailbox)
+    assert not mailbox.unwanted(job)
     put(mailbox, 4, "d")
-    assert mailbox.unwanted()
+    assert mailbox.unwanted(job)
 
 
 def test_a_window_that_leaves_takes_its_requests_along():
     mailbox = Mailbox()
     put(mailbox, 1, "a", client="x")
-    mailbox.take()
+    _, job = take(mailbox)
     put(mailbox, 2, "b", client="x")
     put(mailbox, 3, "c", client="y")
     mailbox.leave("x")
-    assert mailbox.unwanted()
-    assert mailbox.take().fill.id == 3
-    assert mailbox.take(0.01) is None
+    assert mailbox.unwanted(job)
+    mailbox.finish(job)
+    number, job = take(mailbox)
+    assert number == 3
+    mailbox.finish(job)
+    assert take(mailbox) is None
+
+
+def test_several_run_together_but_never_two_of_a_session():
+    mailbox = Mailbox()
+    mailbox.at_a_time = 3
+    put(mailbox, 1, "a")
+    _, first = take(mailbox)
+    put(mailbox, 2, "a")
+    put(mailbox, 3, "b", speculative=True)
+    put(mailbox, 4, "c")
+    assert mailbox.unwanted(first)
+    (number, other), (last, speculative) = take(mailbox), take(mailbox)
+    assert (number, last) == (4, 3)
+    put(mailbox, 5, "d")
+    # there is no room left: what nobody waits for gives way, and only that
+    assert mailbox.unwanted(speculative)
+    assert not mailbox.unwanted(other)
+    mailbox.finish(first)
+    assert take(mailbox)[0] == 2
+    mailbox.finish(other)
+    assert take(mailbox)[0] == 5
+
+
+def test_windows_are_served_together_where_passes_are_shared(start, model_directory):
+    command = [sys.executable, "-m", "coder_model.worker"]
+    options = json.dumps({"at_a_time": 4, "copy": False, "precision": "float32"})
+    worker = start("--model", str(model_directory), "--options", options, command=command)
+    windows = [ready(worker) for _ in range(4)]
+    prefixes = [f"def f{index}(" for index in range(4)]
+    before = None
+    for round_ in range(3):
+        for window, prefix in zip(windows, prefixes, strict=True):
+            window.send(Fill(round_, FillRequest("s", prefix, ")\n", hole="block")))
+        found = [until_final(window) for window in windows]
+        assert before in (None, found)
+        before = found
+
+
+def until_final(window):
+    while not (message := window.receive()).draft.final:
+        pass
+    return message.draft.text
 
 
 def test_a_frame_that_is_not_ours_is_refused():

@@ -23,6 +23,7 @@ FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
 class FakeEngine:
     name = "fake"
     parameters = 1
+    at_a_time = 1
     relieved = 0
 
     def warm_up(self):
