@@ -20,9 +20,10 @@ from rich.table import Table
 
 from coder_model import prompt, weights
 from coder_model.copying import MATCH_LENGTHS, CopySource
-from coder_model.decoder import PlainDecoder
+from coder_model.decoder import LoneDecoder
 from coder_model.engine import DEFAULT_MODEL
 from coder_model.evaluation.cases import Case, read_cases
+from coder_model.network import network_of
 from coder_model.opinion import Vocabulary
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import FillRequest
@@ -33,7 +34,7 @@ Trial = tuple[float, float]
 
 @torch.inference_mode()
 def trials(
-    case: Case, decoder: PlainDecoder, tokenizer: CodeTokenizer, budget: prompt.Budget
+    case: Case, decoder: LoneDecoder, tokenizer: CodeTokenizer, budget: prompt.Budget
 ) -> list[tuple[tuple[bool, int], Trial]]:
     """Returns origin, match length and trial of every token of a reference that a copy had a proposal for."""
     request = FillRequest("s", case.prefix, case.suffix, path=case.file_name, snippets=case.snippets)
@@ -65,7 +66,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     arguments = parser.parse_args()
     model, tokenizer = weights.load(arguments.model)
-    decoder = PlainDecoder(model, Vocabulary(tokenizer).forbidden)
+    network = network_of(model, model.config.context_tokens, "float32")
+    decoder = LoneDecoder(network, Vocabulary(tokenizer).forbidden)
     budget = prompt.Budget.of(model.config.context_tokens)
     by_place: dict[tuple[bool, int], list[Trial]] = defaultdict(list)
     for case in read_cases(arguments.cases):

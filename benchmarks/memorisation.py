@@ -48,15 +48,17 @@ def main() -> None:
     import torch
 
     from coder_model import prompt, weights
-    from coder_model.decoder import PlainDecoder
+    from coder_model.decoder import LoneDecoder
     from coder_model.engine import DEFAULT_MODEL
     from coder_model.evaluation.run import facts
+    from coder_model.network import network_of
     from coder_model.opinion import Vocabulary
     from coder_model.training.shards import Shard
 
     model, tokenizer = weights.load(arguments.model or DEFAULT_MODEL)
     shard = Shard.open(arguments.corpus, "train")
     rng = random.Random(0)
+    network = network_of(model, 2 * model.config.context_tokens, "float32")
     python = [i for i, name in enumerate(shard.names) if name.endswith(".py")]
     runs: list[int] = []
     with torch.inference_mode(), Console(stderr=True) as console:
@@ -68,7 +70,7 @@ def main() -> None:
             start = rng.randrange(len(ids) - PROMPT - 2 * GENERATED)
             shown, true = ids[start : start + PROMPT], ids[start + PROMPT : start + PROMPT + 2 * GENERATED]
             name = tokenizer.encode(file_name(shard.names[index]))
-            decoder = PlainDecoder(model, Vocabulary(tokenizer).forbidden)
+            decoder = LoneDecoder(network, Vocabulary(tokenizer).forbidden)
             p = decoder.read(prompt.layout(tokenizer.marks, name, [], False, [], shown), lambda: None)
             said: list[int] = []
             for _ in range(GENERATED):

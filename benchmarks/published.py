@@ -125,9 +125,10 @@ def loading(root: Path) -> dict[str, Any]:
 
 def steps(root: Path) -> dict[str, Any]:
     """Milliseconds of one pass over `CONTEXT` tokens, ours and transformers' own modules in turns."""
+    from coder_kernels.reference import visible
     from coder_model.checkpoints.loading import load_weights
     from coder_model.checkpoints.published import read_published
-    from coder_model.masks import additive, commit_mask
+    from coder_model.masks import additive
 
     found = {}
     for family in FAMILIES:
@@ -137,9 +138,9 @@ def steps(root: Path) -> dict[str, Any]:
         ours = load_weights(published, "float32").model
         tokens, positions = torch.randint(0, 300, (1, CONTEXT)), torch.arange(CONTEXT)[None]
         block = published.config.block_length if family.attention == "block_causal" else 1
-        seen = commit_mask(
-            torch.tensor([0]), CONTEXT, CONTEXT, CONTEXT if family.attention == "bidirectional" else block
-        )
+        seen = visible(0, CONTEXT, CONTEXT if family.attention == "bidirectional" else block, 0, torch.device("cpu"))[
+            None
+        ]
         bias = additive(seen, torch.float32)[:, None].clamp(min=torch.finfo(torch.float32).min)
 
         def attend(_: int, q: Any, k: Any, v: Any, mask: Any = seen[:, None]) -> Any:

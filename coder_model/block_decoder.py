@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from coder_model.canvas import Canvas
-from coder_model.decoder import COMMIT_TOKENS, Check, PlainDecoder, common_length
+from coder_model.decoder import COMMIT_TOKENS, Check, LoneDecoder, common_length
 
 
-class BlockDecoder(PlainDecoder):
+class BlockDecoder(LoneDecoder):
     """Committed whole blocks with their keys and values, and the denoise passes over the next one."""
 
     _last: Tensor
@@ -21,12 +21,12 @@ class BlockDecoder(PlainDecoder):
 
     def read_blocks(self, context: list[int], check: Check) -> list[int]:
         """Commits the whole blocks of `context`, at the cost of those that changed; returns the tokens behind them."""
-        size = self._model.config.block_length
+        size = self._block_length
         whole = len(context) - len(context) % size
         # the last block is read again: in the shifted form its last state speaks of the next block's first slot
         common = common_length(self.tokens, context[: max(0, whole - size)])
         self.truncate(common - common % size)
-        self._cache.reserve(len(context) + 2 * size)
+        self._reserve(len(context) + 2 * size)
         portion = max(COMMIT_TOKENS // size, 1) * size
         while len(self.tokens) < whole:
             check()
@@ -43,8 +43,8 @@ class BlockDecoder(PlainDecoder):
         Returns:
             [V] float32, the distribution of the leftmost masked slot.
         """
-        hidden = self._pass(canvas.tokens, self._cache.denoise_attention(len(canvas.tokens)))
-        if self._model.config.shifted:
+        hidden = self._denoised(canvas)
+        if self._shifted:
             first = self._last if self.tokens else hidden[:1]
             hidden = torch.cat([first, hidden[:-1]])
-        return canvas.read_(self._scores(hidden))
+        return canvas.read_(self._network.scores(hidden, self._forbidden))

@@ -8,17 +8,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from coder_kernels.ops import select
 from coder_kernels.policies import Schedule, Step
+from coder_kernels.shapes import Spans
 from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
-from coder_model.model import Attend, Transformer
+from coder_model.network import Network
 
 Check = Callable[[], None]
 """Called between passes; raises to stop."""
 
 COMMIT_TOKENS = 256
 """Context tokens per commit pass: between two passes a cancel is seen."""
+FIRST_CAPACITY = 256
+"""Tokens that a cache of one document has room for at first."""
 PREFILL_TOKENS = 64
 """A commit pass over so many tokens may run in a lower precision: it reads context, and no draft is so long."""
 
@@ -75,55 +77,56 @@ class Decoder(ABC):
         """Makes room for so many tokens."""
 
 
-class PlainDecoder(Decoder):
-    """A sequence with a cache of its own, over the plain transformer: the reference, and the way of a CPU."""
+class LoneDecoder(Decoder):
+    """A sequence with a cache of its own: nobody else's passes are waited for, and none are shared."""
 
-    def __init__(self, model: Transformer, forbidden: Tensor, prefill_dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: Network, forbidden: Tensor, prefill_dtype: torch.dtype = torch.float32) -> None:
         """Takes the weights, [V] bool of tokens that no middle may hold, and the dtype of long commit passes."""
         super().__init__()
-        self._model = model
-        self._weight = model.embed_tokens.weight
-        self._cache = KVCache(model.config, dtype=self._weight.dtype, device=self._weight.device)
-        self._forbidden = forbidden.to(self._weight.device)
+        self._network = network
+        self._shifted = network.config.shifted
+        self._block_length = network.config.block_length if network.config.attention == "block_causal" else 1
+        self._cache = KVCache(network.config, 1, FIRST_CAPACITY, network.dtype, network.device)
+        self._forbidden = forbidden.to(network.device)
         self._prefill_dtype = prefill_dtype
-
-    def truncate(self, length: int) -> None:
-        """Forgets the committed tokens from `length` on."""
-        super().truncate(length)
-        self._cache.truncate(length)
 
     def denoise_(self, canvas: Canvas, schedule: Schedule, index: int, kind: int) -> int:  # noqa: ARG002
         """One bidirectional pass over the block; see `Decoder`."""
-        hidden = self._pass(canvas.tokens, self._cache.denoise_attention(len(canvas.tokens)))
+        hidden = self._denoised(canvas)
         # slot 0 was decided before; in the shifted form slot j's scores come from slot j - 1
-        canvas.note_(select(self._scores(hidden[:-1] if self._model.config.shifted else hidden[1:])), first=1)
+        rows = hidden[:-1] if self._shifted else hidden[1:]
+        canvas.note_(self._network.select(rows, self._forbidden), first=1)
         step = Step(canvas.confidence, canvas.entropy, canvas.masked, index, schedule.total)
         is_last = index + 1 >= schedule.total
         canvas.reveal_(canvas.masked if is_last else schedule.policy(step, schedule.options))
         return index + 1
 
     def _reserve(self, tokens: int) -> None:
-        self._cache.reserve(tokens)
+        self._cache.grow_(tokens)
 
     def _write(self, tokens: list[int], wanted: int) -> Tensor:
         hidden = self._commit(tokens)
-        return self._scores(hidden[len(hidden) - wanted :]).softmax(dim=1).cpu()
+        if not wanted:
+            return hidden[:0]
+        return self._network.probabilities(hidden[-wanted:], self._forbidden).cpu()
 
     def _commit(self, tokens: list[int]) -> Tensor:
+        """Writes the keys and values of tokens; returns their hidden states [T, D]."""
         dtype = self._prefill_dtype if len(tokens) >= PREFILL_TOKENS else torch.float32
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            hidden = self._pass(torch.tensor(tokens), self._cache.commit_attention([len(tokens)], dtype))
+            hidden = self._pass(torch.tensor(tokens), self._block_length)
         self.tokens += tokens
         return hidden
 
-    def _pass(self, tokens: Tensor, attend: Attend) -> Tensor:
-        device = self._weight.device
-        positions = torch.arange(len(self.tokens), len(self.tokens) + len(tokens), device=device)
-        hidden: Tensor = self._model(tokens[None].to(device), positions[None], attend)
-        return hidden[0]
+    def _denoised(self, canvas: Canvas) -> Tensor:
+        """One bidirectional pass over the slots; returns their hidden states [T, D]."""
+        return self._pass(canvas.tokens, 0)
 
-    def _scores(self, hidden: Tensor) -> Tensor:
-        return self._model.logits(hidden).float().masked_fill(self._forbidden, float("-inf"))
+    def _pass(self, tokens: Tensor, block_length: int) -> Tensor:
+        start, count = len(self.tokens), len(tokens)
+        self._reserve(start + count)
+        spans = Spans(*torch.tensor([[0], [start], [count]], dtype=torch.int32, device=self._network.device))
+        return self._network.hidden(tokens[None].to(self._network.device), self._cache, spans, block_length)
 
 
 def common_length(old: list[int], new: list[int]) -> int:

@@ -22,10 +22,11 @@ from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
 from coder_model.middle import Middle
 from coder_model.model import Transformer
+from coder_model.network import network_of
 from coder_model.opening import Opening
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.options import PRECISIONS, EngineOptions, fill_options
-from coder_model.passes import shared_passes
+from coder_model.passes import SLACK, shared_passes
 from coder_model.repair import SyntaxCheck, branches, parsing_run
 from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
@@ -68,10 +69,15 @@ class Engine:
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._known_answer = math.nan
         self._in_use = threading.Lock()
+        precision = PRECISIONS[self.options.precision]()
         # weights that are short already are read with as they are
-        is_float32 = model.embed_tokens.weight.dtype == torch.float32
+        reads_short = precision == "bfloat16" and model.embed_tokens.weight.dtype == torch.float32
         vocabulary = Vocabulary(tokenizer)
-        passes = shared_passes(model, vocabulary, self.options) if self.has_opinion else None
+        network = passes = None
+        if model.config.attention != "bidirectional":
+            network = network_of(model, model.config.context_tokens + SLACK, precision)
+        if network and self.has_opinion:
+            passes = shared_passes(network, vocabulary, self.options)
         self.at_a_time = passes.most if passes else 1
         """Fills that may run at the same time, each in a thread of its own."""
         self._kit = Kit(
@@ -79,8 +85,9 @@ class Engine:
             vocabulary,
             fill_options(self.options, model.config, self._habits.operations),
             DenoiseGauge(self.options.min_accepted),
-            PRECISIONS[self.options.precision]() if is_float32 else torch.float32,
+            torch.bfloat16 if reads_short else torch.float32,
             self.options.refresh_every,
+            network,
             passes,
             self.options.look_every,
         )

@@ -1,46 +1,13 @@
-"""Who may see whom: attention masks as boolean tensors, True where a query may attend to a key.
+"""Who may see whom in training: attention masks as boolean tensors, True where a query may attend to a key.
 
-The serving masks follow from cache lengths; the training mask is that of block diffusion (BD3-LM, arXiv:2503.09573,
-section 3.1) with blocks that may start anywhere in the clean sequence.
+Block diffusion (BD3-LM, arXiv:2503.09573, section 3.1) with blocks that may start anywhere in the clean sequence. Who
+sees whom in serving is said by `coder_kernels.ops.block_attention`.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-
-def commit_mask(cached: Tensor, n_queries: int, n_keys: int, block_length: int = 1) -> Tensor:
-    """A clean token sees everything cached before it and the new tokens up to itself, or up to the end of its block.
-
-    Args:
-        cached: [B] int64, tokens in each row's cache before this pass.
-        n_queries: new tokens in the pass, the same padded number for every row.
-        n_keys: keys in the pass; new token t of row b stands at key `cached[b] + t`.
-        block_length: 1 for causal attention; else blocks are counted from the start of the sequence.
-
-    Returns:
-        [B, n_queries, n_keys] bool.
-    """
-    query = cached[:, None] + torch.arange(n_queries, device=cached.device)  # [B, n_queries]
-    last = (query // block_length + 1) * block_length - 1
-    return torch.arange(n_keys, device=cached.device) <= last[:, :, None]
-
-
-def denoise_mask(cached: Tensor, n_slots: int, n_keys: int) -> Tensor:
-    """A slot sees everything cached and every slot of its block, in both directions.
-
-    Args:
-        cached: [B] int64, tokens in each row's cache.
-        n_slots: slots of the block; the last `n_slots` keys are the block itself.
-        n_keys: keys in the pass, padded cache first.
-
-    Returns:
-        [B, n_slots, n_keys] bool.
-    """
-    key = torch.arange(n_keys, device=cached.device)
-    seen = (key < cached[:, None]) | (key >= n_keys - n_slots)
-    return seen[:, None, :].expand(-1, n_slots, -1)
 
 
 def noised_mask(starts: Tensor, block_length: int, n_clean: int) -> Tensor:

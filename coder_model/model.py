@@ -21,6 +21,11 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer_idx, q [B, H, T, K], k [B, Hkv, T, K], v [B, Hkv, T, K]) -> [B, H, T, K], keys already rotated."""
 
 
+def causally(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The plainest `Attend`: every token sees those before it and itself, and nothing is kept."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+
 class RMSNorm(nn.Module):
     """Scales the last dimension to unit mean square (arXiv:1910.07467)."""
 

@@ -13,15 +13,37 @@ import torch
 from torch import Tensor, nn
 
 from coder_kernels import ops
-from coder_kernels.quantise import Quantised
+from coder_kernels.quantise import PRECISION_OF, Quantised, quantise
 from coder_kernels.shapes import Activations, Selection, Spans, Weight, matrix_of
+from coder_model.cache import KVCache
 from coder_model.config import ModelConfig
 from coder_model.model import Layer, RMSNorm, Transformer
-from coder_model.quantised import QuantisedLinear
+from coder_model.quantised import QuantisedLinear, pack_
 from coder_model.rotary import rotary_tables
-from coder_model.static_cache import StaticCache
 
-EIGHT = (torch.int8, torch.float8_e4m3fn)
+
+def network_of(model: Transformer, capacity: int, precision: str) -> Network:
+    """Returns the network of a loaded model, in the number formats that are best where it is.
+
+    Activations have eight bits where the weights have and where that is multiplied faster; on a CPU weights in float32
+    are made int8 for that. A row's scale is its own, so that no row depends on those beside it.
+
+    Args:
+        model: its weights change their place, and with int8 their format.
+        capacity: tokens of a sequence.
+        precision: how a CPU multiplies, see `processor.fastest`.
+    """
+    weight = model.embed_tokens.weight
+    if weight.is_cuda:
+        dtype = torch.bfloat16 if weight.dtype == torch.float32 else weight.dtype
+        eights: tuple[torch.dtype, ...] = (torch.int8, torch.float8_e4m3fn)
+    else:
+        dtype = weight.dtype
+        eights = (torch.int8,) if precision == "int8" else ()
+        if eights and dtype == torch.float32:
+            pack_(model, "int8")
+    stored = matrix_of(_weight(cast(Layer, model.layers[0]).self_attn.q_proj)).dtype
+    return Network(model, dtype, capacity, stored if stored in eights else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +61,33 @@ class _LayerWeights:
 class Network:
     """The merged weights of a model, and the passes over them."""
 
-    def __init__(self, model: Transformer, dtype: torch.dtype, capacity: int) -> None:
+    def __init__(self, model: Transformer, dtype: torch.dtype, capacity: int, eight: torch.dtype | None = None) -> None:
         """Merges the weights of `model`, which shares them from then on, so that there is one copy.
 
         Args:
             model: dense in `dtype` or in few bits.
             dtype: of activations.
             capacity: tokens of a sequence, for the tables of positions.
+            eight: the dtype of weights of eight bits, to have activations in it too where the two meet.
         """
         self.config: ModelConfig = model.config
-        self._dtype = dtype
+        self.dtype = dtype
         model.to(dtype)
         self.device = model.embed_tokens.weight.device
         self._embedding = model.embed_tokens.weight.data
         self._layers = [_merged_(cast(Layer, layer)) for layer in model.layers]
         self._norm = model.norm.weight.data
-        self._head = self._embedding if self.config.tied_head else _weight(model.lm_head)
+        self._head: Weight = self._embedding
+        if not self.config.tied_head:
+            self._head = _weight(model.lm_head)
+        elif eight:
+            self._head = quantise(self._embedding, PRECISION_OF[eight])
         cos, sin = rotary_tables(self.config, torch.arange(capacity, device=self.device)[None])
         half = self.config.head_dim // 2
         self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
-        matrix = matrix_of(self._layers[0].qkv)
-        # eight bits on both sides multiply twice as fast; a CPU gains nothing
-        self._eight = matrix.dtype if matrix.dtype in EIGHT and self.device.type == "cuda" else None
+        self._eight = eight
 
-    def hidden(self, tokens: Tensor, cache: StaticCache, spans: Spans, block_length: int) -> Tensor:
+    def hidden(self, tokens: Tensor, cache: KVCache, spans: Spans, block_length: int) -> Tensor:
         """One pass, which writes its keys and values behind what the rows hold.
 
         Args:
@@ -85,7 +110,7 @@ class Network:
             q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, self._tables, keys, values, spans)
             x = ops.block_attention(q, keys, values, spans, block_length, eight=eight)
             x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, eight)
-            x = ops.swiglu(x, layer.gate_up, self._dtype)
+            x = ops.swiglu(x, layer.gate_up, self.dtype)
             parts = ops.linear(ops.quantise_rows(x, eight) if eight else x, layer.down)
         normal, _ = ops.add_rms_norm(parts, stream, self._norm, eps)
         return cast(Tensor, normal)
@@ -96,12 +121,17 @@ class Network:
 
     def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
         """Returns [M, V] float32, the distribution after each row [M, D]; `forbidden` [V] bool have none."""
-        scores = ops.linear(self._for_head(hidden), self._head).sum(0, dtype=torch.float32)
-        return scores.masked_fill_(forbidden, float("-inf")).softmax(dim=1)
+        return self.scores(hidden, forbidden).softmax(dim=1)
+
+    def scores(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
+        """Returns [M, V] float32, what the head says of each row [M, D]; -inf for `forbidden` [V] bool."""
+        parts = ops.linear(self._for_head(hidden), self._head)
+        scores = (parts[0] if len(parts) == 1 else parts.sum(0)).float()
+        return scores.masked_fill_(forbidden, float("-inf"))
 
     def _for_head(self, hidden: Tensor) -> Activations:
-        head = matrix_of(self._head)
-        return ops.quantise_rows(hidden, head.dtype) if self._eight and head.dtype in EIGHT else hidden
+        is_eight = self._eight and matrix_of(self._head).dtype == self._eight
+        return ops.quantise_rows(hidden, cast(torch.dtype, self._eight)) if is_eight else hidden
 
 
 def _merged_(layer: Layer) -> _LayerWeights:

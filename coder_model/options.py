@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
 from coder_kernels.policies import POLICIES, PolicyOptions, top_k
-from coder_kernels.processor import prefill_dtype
+from coder_kernels.processor import Arithmetic, fastest
 from coder_model.config import ModelConfig
 from coder_model.denoise import FillOptions
 from coder_model.filters import FILTERS
@@ -17,10 +15,11 @@ from coder_model.types import InvalidInput
 ONE_TOKEN = "one_token"
 VERIFIED_STEPS = 2
 """Denoise steps of a draft that is verified afterwards."""
-PRECISIONS: dict[str, Callable[[], torch.dtype]] = {
-    "auto": prefill_dtype,
-    "float32": lambda: torch.float32,
-    "bfloat16": lambda: torch.bfloat16,
+PRECISIONS: dict[str, Callable[[], Arithmetic]] = {
+    "auto": fastest,
+    "float32": lambda: "float32",
+    "bfloat16": lambda: "bfloat16",
+    "int8": lambda: "int8",
 }
 
 
@@ -56,7 +55,8 @@ class EngineOptions:
     filters_off: tuple[str, ...] = ()
     """Names of `filters.FILTERS` that are left out."""
     precision: str = "auto"
-    """Of the passes that read a long context: `float32`, `bfloat16`, or `auto`, the faster one on this processor."""
+    """How a CPU multiplies where the weights are float32: `float32`; `bfloat16` in passes that read a long context;
+    `int8`, weights and activations, in all; or `auto`, the fastest on this processor."""
     refresh_every: int = 4
     """For models in which prefix and suffix see the canvas: so many passes share what those wrote; 1: none, exact."""
     reuse: bool = True

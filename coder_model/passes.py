@@ -19,13 +19,12 @@ from torch import Tensor
 from coder_kernels import ops
 from coder_kernels.policies import Schedule
 from coder_kernels.shapes import Blocks, Spans
+from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
 from coder_model.captured import Captured
-from coder_model.model import Transformer
 from coder_model.network import Network
 from coder_model.opinion import Vocabulary
 from coder_model.options import EngineOptions
-from coder_model.static_cache import StaticCache
 
 MOST_AT_A_TIME = 32
 COMMIT_LENGTHS = (1, 8, 16, 32)
@@ -74,28 +73,25 @@ class Denoise:
 Work = Commit | Denoise
 
 
-def shared_passes(model: Transformer, vocabulary: Vocabulary, options: EngineOptions) -> Passes | None:
+def shared_passes(network: Network, vocabulary: Vocabulary, options: EngineOptions) -> Passes | None:
     """Returns who runs the passes of all documents of a model; None where each one runs its own, as on a CPU."""
-    device = model.embed_tokens.weight.device
-    widest = options.at_a_time or (MOST_AT_A_TIME if device.type == "cuda" else 1)
-    if widest == 1 and device.type != "cuda":
+    is_cuda = network.device.type == "cuda"
+    widest = options.at_a_time or (MOST_AT_A_TIME if is_cuda else 1)
+    if widest == 1 and not is_cuda:
         return None
-    dtype = model.embed_tokens.weight.dtype
-    if device.type == "cuda" and dtype == torch.float32:
-        dtype = torch.bfloat16
-    capacity = model.config.context_tokens + SLACK
-    network = Network(model, dtype, capacity)
-    # a document of its own for each fill under way, beside those that are kept
-    cache = StaticCache(model.config, options.sessions + widest, capacity, dtype, device)
+    # beside the documents that are kept, one for each fill under way, and the padding
+    rows, capacity = options.sessions + widest + 1, network.config.context_tokens + SLACK
+    cache = KVCache(network.config, rows, capacity, network.dtype, network.device)
     return Passes(network, cache, vocabulary.forbidden, vocabulary.ends, widest)
 
 
 class Passes:
     """Runs the passes of one model; any thread may ask."""
 
-    def __init__(self, network: Network, cache: StaticCache, forbidden: Tensor, ends: Tensor, widest: int) -> None:
+    def __init__(self, network: Network, cache: KVCache, forbidden: Tensor, ends: Tensor, widest: int) -> None:
         """Takes [V] bool of tokens that no middle may hold, [E, V] bool of those that end a block, most in a batch."""
         self._network, self.cache = network, cache
+        self._padding_row = cache.lend()
         self._forbidden, self._ends = forbidden.to(network.device), ends.to(network.device)
         self._sizes = [size for size in SIZES if size <= widest]
         self._commits: dict[tuple[int, int], _CommitStep] = {}
@@ -123,7 +119,7 @@ class Passes:
         """
         with self._device, torch.inference_mode():
             for length in (1, 2, 4, 8, 16, 32, 64, 128, PORTION):
-                self._read(Commit(self.cache.padding_row, 0, [0] * length, 1))
+                self._read(Commit(self._padding_row, 0, [0] * length, 1))
             for size in list(self._sizes):
                 try:
                     for length in COMMIT_LENGTHS:
@@ -193,19 +189,23 @@ class Passes:
         """A portion of a context, alone and not captured: its length is what it is."""
         device = self._network.device
         tokens = torch.tensor([work.tokens], device=device)
-        hidden = self._network.hidden(tokens, self.cache, _spans([work], 1, device, self.cache.padding_row), COMMIT)
+        hidden = self._network.hidden(tokens, self.cache, _spans([work], 1, device, self._padding_row), COMMIT)
         if work.wanted:
             work.probabilities = self._network.probabilities(hidden[-work.wanted :], self._forbidden).cpu()
 
     def _commit_step(self, size: int, length: int) -> _CommitStep:
         if (size, length) not in self._commits:
-            self._commits[size, length] = _CommitStep(self._network, self.cache, self._forbidden, size, length)
+            self._commits[size, length] = _CommitStep(
+                self._network, self.cache, self._padding_row, self._forbidden, size, length
+            )
         return self._commits[size, length]
 
     def _denoise_step(self, size: int, length: int, schedule: Schedule) -> _DenoiseStep:
         key = size, length, schedule
         if key not in self._denoises:
-            self._denoises[key] = _DenoiseStep(self._network, self.cache, self._forbidden, self._ends, *key)
+            self._denoises[key] = _DenoiseStep(
+                self._network, self.cache, self._padding_row, self._forbidden, self._ends, *key
+            )
         return self._denoises[key]
 
 
@@ -227,11 +227,13 @@ def _spans(works: Iterable[Work], size: int, device: torch.device, padding_row: 
 class _CommitStep:
     """A commit pass over `size` sequences of up to `length` tokens."""
 
-    def __init__(self, network: Network, cache: StaticCache, forbidden: Tensor, size: int, length: int) -> None:
-        self._cache = cache
+    def __init__(
+        self, network: Network, cache: KVCache, padding_row: int, forbidden: Tensor, size: int, length: int
+    ) -> None:
+        self._padding_row = padding_row
         device = network.device
         self._tokens = torch.zeros(size, length, dtype=torch.int64, device=device)
-        self._spans = _spans([], size, device, cache.padding_row)
+        self._spans = _spans([], size, device, padding_row)
         self._probabilities = torch.empty(size, length, len(forbidden), device=device)
 
         def run() -> None:
@@ -246,7 +248,7 @@ class _CommitStep:
         tokens = [work.tokens + [0] * (length - len(work.tokens)) for work in works]
         tokens += [[0] * length] * (size - len(works))
         self._tokens.copy_(torch.tensor(tokens))
-        _refill_(self._spans, _spans(works, size, torch.device("cpu"), self._cache.padding_row))
+        _refill_(self._spans, _spans(works, size, torch.device("cpu"), self._padding_row))
         self._step()
         for index, work in enumerate(works):
             end = len(work.tokens)
@@ -259,16 +261,17 @@ class _DenoiseStep:
     def __init__(
         self,
         network: Network,
-        cache: StaticCache,
+        cache: KVCache,
+        padding_row: int,
         forbidden: Tensor,
         ends: Tensor,
         size: int,
         length: int,
         schedule: Schedule,
     ) -> None:
-        self._cache = cache
+        self._padding_row = padding_row
         device = network.device
-        self._spans = _spans([], size, device, cache.padding_row)
+        self._spans = _spans([], size, device, padding_row)
         self._blocks = _blocks([], size, length, device)
 
         def run() -> None:
@@ -281,7 +284,7 @@ class _DenoiseStep:
     def do(self, works: list[Denoise]) -> None:
         """Takes the blocks of `works` the steps on that they want; the host looks once, at the end."""
         size, length = self._blocks.tokens.shape
-        _refill_(self._spans, _spans(works, size, torch.device("cpu"), self._cache.padding_row))
+        _refill_(self._spans, _spans(works, size, torch.device("cpu"), self._padding_row))
         _refill_(self._blocks, _blocks(works, size, length, torch.device("cpu")))
         for _ in range(max(work.count for work in works)):
             self._step()

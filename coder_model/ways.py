@@ -10,12 +10,13 @@ import torch
 
 from coder_model.bidirectional_decoder import BidirectionalDecoder
 from coder_model.block_decoder import BlockDecoder
-from coder_model.decoder import Check, Decoder, PlainDecoder
+from coder_model.decoder import Check, Decoder, LoneDecoder
 from coder_model.denoise import FillOptions, Progress, fill_middle
 from coder_model.gauge import DenoiseGauge
 from coder_model.infill import MOST_EXPANDED, fill_between, fill_blocks
 from coder_model.middle import Middle
 from coder_model.model import Transformer
+from coder_model.network import Network
 from coder_model.opinion import Opinion, Vocabulary
 from coder_model.passes import Passes
 from coder_model.prompt import Form, Prompt
@@ -44,6 +45,8 @@ class Kit:
     gauge: DenoiseGauge
     prefill_dtype: torch.dtype
     refresh_every: int
+    network: Network | None = None
+    """Of models that have a cache: all but the bidirectional ones."""
     passes: Passes | None = None
     """Who runs the passes of all documents together; None where each one runs its own."""
     look_every: int = 1
@@ -71,7 +74,7 @@ class CausalWay:
         if kit.passes:
             self.decoder = SharedDecoder(kit.passes, kit.look_every)
         else:
-            self.decoder = PlainDecoder(kit.model, kit.vocabulary.forbidden, kit.prefill_dtype)
+            self.decoder = LoneDecoder(_network(kit), kit.vocabulary.forbidden, kit.prefill_dtype)
 
     def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
         """Reads the prompt and fills the middle; yields after every pass."""
@@ -86,7 +89,7 @@ class BlockWay:
 
     def __init__(self, kit: Kit) -> None:
         self._options = kit.options
-        self.decoder = BlockDecoder(kit.model, kit.vocabulary.forbidden)
+        self.decoder = BlockDecoder(_network(kit), kit.vocabulary.forbidden)
 
     def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
         """Reads the prompt and fills the middle; yields after every pass."""
@@ -108,6 +111,11 @@ class BidirectionalWay:
     def fill(self, prompt: Prompt, opinion: Opinion, middle: Middle, check: Check) -> Iterator[Progress]:
         """Reads the prompt and fills the middle; yields after every pass."""
         return fill_between(self.decoder, prompt, opinion, self._options, middle, check)
+
+
+def _network(kit: Kit) -> Network:
+    assert kit.network is not None
+    return kit.network
 
 
 def way_of(kit: Kit) -> Way:

@@ -14,6 +14,7 @@ GROUP = 64
 _AT_A_TIME = 1 << 18
 """Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory."""
 DTYPES: dict[Precision, torch.dtype] = {"int8": torch.int8, "fp8": torch.float8_e4m3fn, "int4": torch.uint8}
+PRECISION_OF = {dtype: precision for precision, dtype in DTYPES.items()}
 MOST = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}
 """The largest value of int8 that has a negative, and of float8_e4m3fn."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
@@ -13,13 +15,17 @@ from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, We
 
 def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
     """Returns x [M, K] in int8 or float8_e4m3fn, a scale per row; a row of zeros keeps the scale of 1e-8."""
-    scale = x.float().abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / MOST[dtype]
-    scaled = x.float() / scale
-    return Rows(scaled.round().to(dtype) if dtype == torch.int8 else scaled.to(dtype), scale)
+    x = x.float()
+    scale = torch.linalg.vector_norm(x, torch.inf, dim=1, keepdim=True).clamp_(min=1e-8) / MOST[dtype]
+    scaled = x / scale
+    return Rows(scaled.round_().to(dtype) if dtype == torch.int8 else scaled.to(dtype), scale)
 
 
 def linear(x: Activations, weight: Weight) -> Tensor:
     """Returns x W^T as [1, M, N] partial sums: see `ops.linear`."""
+    if isinstance(x, Rows) and isinstance(weight, Quantised) and x.values.dtype == torch.int8:
+        whole = torch._int_mm(x.values, weight.values.T)
+        return (whole * x.scale * weight.scale.T)[None]
     if isinstance(x, Rows):
         x = x.values.float() * x.scale
     if isinstance(weight, Quantised):
@@ -35,7 +41,7 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
 
 def add_rms_norm(parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """Returns the normalised sum [M, D] in the dtype of `weight`, and the sum itself: see `ops.add_rms_norm`."""
-    total = parts.to(torch.promote_types(parts.dtype, torch.float32)).sum(0)
+    total = _sum(parts)
     if residual is not None:
         total = total + residual
     return F.rms_norm(total, weight.shape, weight.to(total.dtype), eps).to(weight.dtype), total
@@ -53,7 +59,7 @@ def rotate_and_write_(
 ) -> Tensor:
     """Writes keys and values of a pass, returns its queries [B, T, H, K]: see `ops.rotate_and_write_`."""
     batch, (_, groups, _, width) = len(spans.rows), keys.shape
-    qkv = parts.to(torch.promote_types(parts.dtype, torch.float32)).sum(0)
+    qkv = _sum(parts)
     if bias is not None:
         qkv = qkv + bias
     length = len(qkv) // batch
@@ -62,13 +68,13 @@ def rotate_and_write_(
     q, k, v = torch.split(heads, [n_heads, groups, groups], dim=2)
     if norms:
         q, k = (F.rms_norm(x, (width,), w.to(x.dtype), eps) for x, w in zip((q, k), norms, strict=True))
-    places = spans.starts[:, None].long() + torch.arange(length, device=parts.device)
-    cos, sin = (table[places][:, :, None].to(qkv.dtype) for table in tables)
-    q, k = (_rotate(x, cos, sin) for x in (q, k))
-    rows = spans.rows[:, None].long().expand(-1, length)
-    keys[rows, :, places] = k.to(keys.dtype)
-    values[rows, :, places] = v.to(values.dtype)
-    return q.to(keys.dtype)
+    queries = torch.empty(q.shape, dtype=keys.dtype, device=keys.device)
+    for index, (row, start) in enumerate(zip(spans.rows.tolist(), spans.starts.tolist(), strict=True)):
+        cos, sin = (table[start : start + length, None].to(qkv.dtype) for table in tables)
+        queries[index] = _rotate(q[index], cos, sin)
+        keys[row, :, start : start + length] = _rotate(k[index], cos, sin).transpose(0, 1)
+        values[row, :, start : start + length] = v[index].transpose(0, 1)
+    return queries
 
 
 def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: Spans, block_length: int, window: int) -> Tensor:
@@ -79,7 +85,9 @@ def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: Spans, block
         if count == 0:
             continue
         end = start + count
-        seen = visible(start, count, block_length, window, q.device)
+        # one token, or one block, sees all that is there
+        alone = block_length == 0 or count == 1 or (count == block_length and start % block_length == 0)
+        seen = None if alone and not window else visible(start, count, block_length, window, q.device)
         out[index, :count] = F.scaled_dot_product_attention(
             q[index, :count].transpose(0, 1)[None],
             keys[row, :, :end].to(q.dtype)[None],
@@ -90,6 +98,7 @@ def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: Spans, block
     return out.view(batch * length, n_heads * width)
 
 
+@lru_cache(maxsize=8)
 def visible(start: int, count: int, block_length: int, window: int, device: torch.device) -> Tensor:
     """Returns [count, start + count] bool, which keys the new tokens of one sequence see: see `ops.block_attention`."""
     key = torch.arange(start + count, device=device)
@@ -202,6 +211,12 @@ def _wide_product(factor: int, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns [B, T, H, K] by tables [B, T, 1, K / 2], half-split layout (RoFormer, arXiv:2104.09864)."""
+    """Turns [T, H, K] by tables [T, 1, K / 2], half-split layout (RoFormer, arXiv:2104.09864)."""
     left, right = x.chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
+
+
+def _sum(parts: Tensor) -> Tensor:
+    """Adds up [S, ...] in float32 or wider."""
+    exact = parts.to(torch.promote_types(parts.dtype, torch.float32))
+    return exact[0] if len(exact) == 1 else exact.sum(0)

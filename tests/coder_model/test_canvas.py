@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_model.canvas import Canvas
-from coder_model.masks import commit_mask
 
 EXPAND, DELETE, MASK = 90, 91, 92
 
@@ -58,11 +57,3 @@ def test_without_operations_nothing_changes(text):
 def test_the_leftmost_run_ends_at_the_first_mask(text):
     canvas = holding([MASK if letter == "." else ord(letter) - 97 for letter in text])
     assert "".join(chr(token + 97) for token in canvas.leftmost_run()) == text.partition(".")[0]
-
-
-@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 4))
-def test_a_commit_by_blocks_sees_up_to_the_end_of_its_own_block(cached, n, block):
-    seen = commit_mask(torch.tensor([cached]), n, cached + n, block)[0]
-    for query in range(n):
-        for key in range(cached + n):
-            assert seen[query, key] == (key // block <= (cached + query) // block)

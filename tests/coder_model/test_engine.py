@@ -51,7 +51,7 @@ def test_verify_equals_greedy_autoregressive_decoding(model, tokenizer, policy, 
 def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer):
     """The reference: run the whole sequence again for every token, take the likeliest one."""
     from coder_model import prompt
-    from coder_model.cache import KVCache
+    from coder_model.model import causally
 
     request = FillRequest("s", DOCUMENT + "x = total(", "\n", path="a.py", hole="block")
     form = prompt.suffix_first(tokenizer.marks)
@@ -61,8 +61,7 @@ def test_greedy_decoding_equals_a_loop_without_cache_or_engine(model, tokenizer)
     ids, middle = list(built.context), []
     for _ in range(12):
         tokens = torch.tensor([ids])
-        cache = KVCache(model.config)
-        hidden = model(tokens, torch.arange(len(ids))[None], cache.commit_attention([len(ids)]))
+        hidden = model(tokens, torch.arange(len(ids))[None], causally)
         scores = model.logits(hidden[0, -1]).masked_fill(vocabulary.forbidden, float("-inf"))
         token = opinion.choose(scores.softmax(0)).token
         opinion.advance(token)
@@ -218,7 +217,7 @@ def test_what_is_less_likely_than_wanted_is_given_up_early(model, tokenizer, pre
 
 
 def test_of_an_unlikely_block_the_likely_lines_are_the_answer():
-    made = Engine(*weights.load(DEFAULT_MODEL))
+    made = engine(*weights.load(DEFAULT_MODEL))
     prefix = DOCUMENT + "def total(items):\n    "
     whole = last(made, prefix, hole="block")
     cuts = [last(made, prefix, hole="block", least_probability=least) for least in (0.9, 0.3, 0.1, 0.01, 1e-6, 1e-12)]

@@ -3,27 +3,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_model.masks import commit_mask, denoise_mask, noised_mask
+from coder_kernels.reference import visible
+from coder_model.masks import noised_mask
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 5))
-def test_the_commit_mask_equals_brute_force(cached, n):
-    keys = max(cached) + n
-    mask = commit_mask(torch.tensor(cached), n, keys)
-    for b, s in enumerate(cached):
-        for q in range(n):
-            for k in range(keys):
-                assert mask[b, q, k] == (k <= s + q)
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 5))
-def test_the_denoise_mask_equals_brute_force(cached, n):
-    keys = max(cached) + n
-    mask = denoise_mask(torch.tensor(cached), n, keys)
-    for b, s in enumerate(cached):
-        for q in range(n):
-            for k in range(keys):
-                assert mask[b, q, k] == (k < s or k >= keys - n)
+@given(st.integers(0, 9), st.integers(1, 6), st.integers(0, 4), st.integers(0, 5))
+def test_who_sees_whom_in_a_pass_equals_brute_force(start, count, block, window):
+    """Block 0: denoise, all see all; 1: commit, nobody sees a later one; else each sees its own block whole."""
+    mask = visible(start, count, block, window, torch.device("cpu"))
+    for query in range(start, start + count):
+        for key in range(start + count):
+            expected = block == 0 or key // block <= query // block
+            assert mask[query - start, key] == (expected and (window == 0 or key > query - window))
 
 
 @given(st.data())

@@ -12,8 +12,9 @@ from coder_kernels import ops
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import PRECISIONS
 from coder_kernels.shapes import Spans
+from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
-from coder_model.decoder import PlainDecoder
+from coder_model.decoder import LoneDecoder
 from coder_model.engine import Engine
 from coder_model.errors import BrokenScores
 from coder_model.model import Transformer
@@ -23,7 +24,6 @@ from coder_model.options import EngineOptions
 from coder_model.passes import PORTION, SLACK, Commit, Denoise, Passes
 from coder_model.quantised import pack_
 from coder_model.shared_decoder import SharedDecoder
-from coder_model.static_cache import StaticCache
 from coder_model.types import Cancelled, FillRequest
 
 # both sides of a `where` are computed; numpy speaks of the side that is not taken
@@ -51,7 +51,7 @@ def own(model):
 def passes_of(model, tokenizer, rows=4, widest=4):
     vocabulary = Vocabulary(tokenizer)
     network = Network(model, torch.float32, CAPACITY)
-    cache = StaticCache(model.config, rows, CAPACITY, torch.float32)
+    cache = KVCache(model.config, rows + 1, CAPACITY, torch.float32)
     return Passes(network, cache, vocabulary.forbidden, vocabulary.ends, widest)
 
 
@@ -66,8 +66,8 @@ def test_the_merged_network_says_what_the_transformer_says(model, tokenizer, var
     if variant in PRECISIONS:
         pack_(made, variant)
     nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
-    plain = PlainDecoder(copy.deepcopy(made), nothing)
-    network, cache = Network(made, torch.float32, CAPACITY), StaticCache(made.config, 2, CAPACITY, torch.float32)
+    plain = LoneDecoder(Network(copy.deepcopy(made), torch.float32, CAPACITY), nothing)
+    network, cache = Network(made, torch.float32, CAPACITY), KVCache(made.config, 2, CAPACITY, torch.float32)
     passes = Passes(network, cache, nothing, nothing[None], 1)
     shared = SharedDecoder(passes, 1)
     for count in (1, 40, 7, 16, 20):
@@ -224,7 +224,7 @@ def test_how_often_the_host_looks_changes_neither_tokens_nor_cache(own, tokenize
 def test_a_row_is_given_back_with_its_document(own, tokenizer):
     passes = passes_of(own, tokenizer, rows=2)
     decoders = [SharedDecoder(passes, 1), SharedDecoder(passes, 1)]
-    with pytest.raises(MemoryError, match="the cache has 2 rows, and all are lent"):
+    with pytest.raises(MemoryError, match="the cache has 3 rows, and all are lent"):
         SharedDecoder(passes, 1)
     del decoders[0]
     SharedDecoder(passes, 1)
@@ -323,7 +323,7 @@ def test_padding_changes_no_row_but_its_own(own, tokenizer):
     cache = passes.cache
     cache.keys.fill_(7.0)
     tokens = torch.tensor([[5, 6, 0, 0], [0, 0, 0, 0]])
-    spans = Spans(*torch.tensor([[1, 3, 2], [cache.padding_row, 0, 0]], dtype=torch.int32).T.contiguous())
+    spans = Spans(*torch.tensor([[1, 3, 2], [passes._padding_row, 0, 0]], dtype=torch.int32).T.contiguous())
     passes._network.hidden(tokens, cache, spans, 1)
     changed = (cache.keys != 7.0).any(dim=-1).any(dim=0).any(dim=1)
-    assert changed.nonzero().tolist() == [[1, 3], [1, 4], [1, 5], [1, 6], *([cache.padding_row, t] for t in range(4))]
+    assert changed.nonzero().tolist() == [[1, 3], [1, 4], [1, 5], [1, 6], *([passes._padding_row, t] for t in range(4))]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coder_kernels.ops import select
-from coder_kernels.processor import prefill_dtype
+from coder_kernels.processor import fastest
 from coder_kernels.reference import attention
 
 
@@ -55,5 +55,5 @@ def test_attention_equals_torchs_own(heads, groups, queries, keys):
     torch.testing.assert_close(attention(q, k, v, bias[0, 0]), shared, atol=1e-5, rtol=1e-5)
 
 
-def test_the_prefill_dtype_is_one_that_a_pass_can_take():
-    assert prefill_dtype() in (torch.float32, torch.bfloat16)
+def test_how_this_processor_is_fastest_is_something_that_a_pass_can_do():
+    assert fastest() in ("float32", "bfloat16", "int8")

@@ -10,16 +10,16 @@ from coder_kernels.policies import POLICIES
 from coder_model import prompt
 from coder_model.bidirectional_decoder import BidirectionalDecoder
 from coder_model.block_decoder import BlockDecoder
-from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
 from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.loading import load_weights
 from coder_model.checkpoints.published import read_published
-from coder_model.decoder import PlainDecoder
+from coder_model.decoder import LoneDecoder
 from coder_model.denoise import ALL_AT_ONCE
 from coder_model.engine import Engine
 from coder_model.masks import additive
 from coder_model.middle import Middle
+from coder_model.network import network_of
 from coder_model.opinion import Opinion
 from coder_model.options import EngineOptions
 from coder_model.postprocess import Bounds
@@ -115,7 +115,7 @@ def test_logits_equal_those_of_an_independent_model(made, name):
 def test_a_causal_cache_equals_an_independent_model_without_one(made, name):
     _, independent, _, ours = made(name)
     tokens = some_tokens(60)
-    decoder = PlainDecoder(ours.model, WITHOUT_LIMIT)
+    decoder = LoneDecoder(network_of(ours.model, 256, "float32"), WITHOUT_LIMIT)
     decoder.read(tokens[:30], lambda: None)
     decoder.read([*tokens[:20], *tokens[40:50]], lambda: None)
     p = decoder.read(tokens, lambda: None)
@@ -130,7 +130,7 @@ def test_a_cache_of_blocks_equals_an_independent_model_without_one(made, name, n
     _, independent, published, ours = made(name)
     size, mask = published.config.block_length, published.marks.mask
     context = some_tokens(2 * size + n_given, seed=5)
-    decoder = BlockDecoder(ours.model, WITHOUT_LIMIT)
+    decoder = BlockDecoder(network_of(ours.model, 256, "float32"), WITHOUT_LIMIT)
     decoder.read_blocks(some_tokens(3 * size, seed=6), lambda: None)
     given = decoder.read_blocks(context, lambda: None)
     assert given == context[2 * size :]
@@ -195,12 +195,12 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
             canvas = Canvas.opening([], size, mask)
             decoder.probabilities_(canvas)
         elif config.attention == "block_causal":
-            decoder = BlockDecoder(model, WITHOUT_LIMIT)
+            decoder = BlockDecoder(network_of(model, 256, "float32"), WITHOUT_LIMIT)
             decoder.read_blocks(context, lambda: None)
             canvas = Canvas.opening([], size, mask)
             decoder.probabilities_(canvas)
         else:
-            decoder = PlainDecoder(model, WITHOUT_LIMIT)
+            decoder = LoneDecoder(network_of(model, 256, "float32"), WITHOUT_LIMIT)
             decoder.read(context, lambda: None)
             canvas = Canvas.opening(context[-1:], size, mask)
             decoder.denoise_(canvas, ALL_AT_ONCE, 0, 0)
@@ -246,10 +246,8 @@ def test_tokens_under_the_cursor_are_healed(made, name):
 
 def test_a_second_request_reads_only_what_changed_where_the_cache_is_exact(made, monkeypatch):
     read = []
-    through = KVCache.commit_attention
-    monkeypatch.setattr(
-        KVCache, "commit_attention", lambda self, n, *more: (read.append(n[0]), through(self, n, *more))[1]
-    )
+    through = LoneDecoder._commit
+    monkeypatch.setattr(LoneDecoder, "_commit", lambda self, part: (read.append(len(part)), through(self, part))[1])
     for name in ("stable-diffcoder", "sdar", "nemotron-labs-diffusion"):
         _, _, published, ours = made(name)
         engine = Engine(ours.model, ours.tokenizer, name, None, ours.habits)

@@ -102,7 +102,7 @@ def test_an_unknown_precision_is_named(model_directory):
     ],
 )
 def test_the_plan_takes_the_best_that_fits(free_gb, precision, context, monkeypatch):
-    monkeypatch.setattr(planning, "prefill_dtype", lambda: torch.float32)
+    monkeypatch.setattr(planning, "fastest", lambda: "float32")
     made = plan("x", SEVEN_B, int(free_gb * GB), CPU)
     assert (made.precision, made.context_tokens) == (precision, context)
 

@@ -9,11 +9,11 @@ import torch
 from checkpoints import BY_NAME
 
 from coder_model import weights
-from coder_model.cache import KVCache
 from coder_model.checkpoints.engines import open_engine
 from coder_model.checkpoints.published import read_published
 from coder_model.errors import ModelFileError
 from coder_model.masks import additive
+from coder_model.model import causally
 from coder_model.training import adapt as adapt_module
 from coder_model.training import cli
 from coder_model.training.adapt import CONVERSION, adapt
@@ -51,7 +51,7 @@ def test_the_weights_are_those_of_the_checkpoint(checkpoint):
     tokens = torch.arange(3, 40)[None]
     seen = torch.ones(37, 37, dtype=torch.bool).tril()
     mask = additive(seen, torch.float32)[None, None].clamp(min=torch.finfo(torch.float32).min)
-    hidden = model(tokens, torch.arange(37)[None], KVCache(model.config).commit_attention([37]))
+    hidden = model(tokens, torch.arange(37)[None], causally)
     expected = independent(tokens, attention_mask=mask).logits
     # rows that no token used are marks now
     mine = [getattr(tokenizer.marks, name) for name in ("mask", "snip", "end")]
