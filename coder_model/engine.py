@@ -48,7 +48,7 @@ def never() -> bool:
 
 
 class Engine:
-    """A loaded model that fills holes, one request at a time."""
+    """A loaded model that fills holes. It takes the model over: weights change their place, and some their format."""
 
     def __init__(
         self,

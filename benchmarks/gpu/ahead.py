@@ -90,7 +90,7 @@ class Compiled:
 Call = Callable[[], object]
 
 
-def calls(shape: Shape, n_rows: int, fp8: bool, few: bool) -> Iterator[tuple[str, Call]]:
+def calls(shape: Shape, n_rows: int, fp8: bool) -> Iterator[tuple[str, Call]]:
     """Yields a name and a call for each kernel as a pass over `n_rows` tokens of a model launches it."""
 
     def empty(*size: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -115,7 +115,7 @@ def calls(shape: Shape, n_rows: int, fp8: bool, few: bool) -> Iterator[tuple[str
     n_all = shape.n_heads + 2 * shape.n_kv_heads
     kinds = ["dense", "int4", "int8", "int8 rows"] + (["fp8", "fp8 rows"] if fp8 else [])
     forbidden = empty(shape.vocab_size, dtype=torch.bool)
-    for kind in ["dense", "fp8 rows" if fp8 else "int8 rows"] if few else kinds:
+    for kind in kinds:
         yield f"linear {kind}", lambda kind=kind: kernels.linear(*pair(kind, n_all * width, d))  # type: ignore[misc]
         yield (
             f"swiglu {kind}",
@@ -127,7 +127,7 @@ def calls(shape: Shape, n_rows: int, fp8: bool, few: bool) -> Iterator[tuple[str
         )
     parts, stream = empty(4, n_rows, d, dtype=torch.float32), empty(n_rows, d, dtype=torch.float32)
     yield "add_rms_norm", lambda: kernels.add_rms_norm(parts, stream, empty(d), 1e-6)
-    for eight in eights[-1:] if few else eights:
+    for eight in eights:
         yield f"add_rms_norm {eight}", lambda e=eight: kernels.add_rms_norm(parts, stream, empty(d), 1e-6, e)  # type: ignore[misc]
         yield f"quantise_rows {eight}", lambda e=eight: kernels.quantise_rows(empty(n_rows, shape.d_ff), e)  # type: ignore[misc]
     spans = Spans(*(empty(1, dtype=torch.int32) for _ in range(3)))
@@ -144,8 +144,6 @@ def calls(shape: Shape, n_rows: int, fp8: bool, few: bool) -> Iterator[tuple[str
             f"block_attention {name}",
             lambda b=block_length: kernels.block_attention(q, cache, cache, spans, b, 0),  # type: ignore[misc]
         )
-    if few:
-        return
     eight = eights[-1]
     yield "block_attention to eight bits", lambda: kernels.block_attention(q, cache, cache, spans, 0, 0, eight)
     slots, count = empty(1, n_rows, dtype=torch.int64), empty(1, n_rows, dtype=torch.float32)
@@ -230,7 +228,7 @@ def table(architectures: list[int], few: bool, early: bool = False) -> dict[str,
     cases = [("7B", 32)] if few else [("embedded", 16), ("0.5B", 32), ("7B", 32), ("7B", 128)]
     for sm in architectures:
         for name, n_rows in cases:
-            for label, call in calls(SHAPES[name], n_rows, sm >= FP8_FROM, few):
+            for label, call in calls(SHAPES[name], n_rows, sm >= FP8_FROM):
                 with recording(sm) as launches:
                     call()
                 for kernel, arguments, tile, constants in launches:
@@ -244,7 +242,7 @@ def main() -> int:
     """Prints the table, or writes it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", type=int, nargs="+", default=[80, 90, 100])
-    parser.add_argument("--few", action="store_true", help="the main kernels of one model alone")
+    parser.add_argument("--few", action="store_true", help="at 32 tokens of the largest model alone")
     parser.add_argument("--early", action="store_true", help="as kernels that may begin before the one ahead has ended")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()

@@ -6,6 +6,7 @@ would; the difference is what a user would notice.
 
 from __future__ import annotations
 
+import copy
 import random
 import tempfile
 import time
@@ -204,7 +205,8 @@ def _score(
     model: Transformer, tokenizer: CodeTokenizer, cases: list[Case], progress: Progress, title: str
 ) -> list[Outcome]:
     task = progress.add_task(title, total=len(cases))
-    return run(cases, by_engine(Engine(model, tokenizer)), lambda: progress.advance(task))
+    # an engine rearranges the weights it is given, and may make them short
+    return run(cases, by_engine(Engine(copy.deepcopy(model), tokenizer)), lambda: progress.advance(task))
 
 
 def _exact(outcomes: list[Outcome]) -> float:
