@@ -24,6 +24,7 @@ from unittest import mock
 
 import torch
 import triton
+from shapes import SHAPES, Shape
 from torch import Tensor
 from triton.backends.compiler import GPUTarget
 
@@ -50,30 +51,6 @@ MATRIX = {"tcgen05": "tcgen05.mma", "wgmma": "wgmma.mma_async", "mma": "mma.sync
 FP8_FROM = 89
 """Compute capability."""
 MODULES = (attention, head_select, norm, product, rotary, unmask)
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What of a model a kernel sees."""
-
-    name: str
-    d_model: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    d_ff: int
-    vocab_size: int
-
-
-SHAPES = {
-    shape.name: shape
-    for shape in (
-        Shape("embedded", 256, 4, 2, 64, 704, 8192),
-        Shape("0.5B", 896, 14, 2, 64, 4864, 151936),
-        Shape("1.5B", 1536, 12, 2, 128, 8960, 151936),
-        Shape("7B", 3584, 28, 4, 128, 18944, 152064),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)

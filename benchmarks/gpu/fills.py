@@ -1,0 +1,125 @@
+"""Whole models with random weights: what a pass costs, and a fill at 1 to 8 tokens per step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from shapes import CONTEXT, Shape
+from timing import elapsed, wall
+
+from coder_kernels.policies import PolicyOptions, Schedule, top_k
+from coder_kernels.quantise import PRECISIONS
+from coder_model.cache import KVCache
+from coder_model.canvas import Canvas
+from coder_model.network import network_of
+from coder_model.passes import PORTION, SLACK, Commit, Denoise, Passes
+from coder_model.quantised import pack_
+
+FILLED = 64
+"""Tokens of a fill: two blocks."""
+
+
+class Bench:
+    """A model in a number format, and passes over a few sequences."""
+
+    def __init__(
+        self, shape: Shape, precision: str, batch: int, context: int, block: int, device: torch.device
+    ) -> None:
+        """Draws the weights, and reads a context into every row."""
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        capacity = context + 4 * FILLED + SLACK
+        model = shape.drawn(capacity, block, device, dtype)
+        packed = next((few for few in PRECISIONS if few == precision), None)
+        if packed:
+            pack_(model, packed)
+        self.shape, self.block, self.context, self.device = shape, block, context, device
+        nothing = torch.zeros(shape.vocab_size, dtype=torch.bool)
+        network = network_of(model, capacity, "int8" if packed == "int8" else "float32")
+        cache = KVCache(model.config, batch + 1, capacity, network.dtype, device)
+        self.passes = Passes(network, cache, nothing, nothing[None], batch)
+        self.rows = [cache.lend() for _ in range(batch)]
+        for row in self.rows:
+            self.read(row)
+
+    def read(self, row: int) -> None:
+        """Reads the context of a row, in portions."""
+        for start in range(0, self.context, PORTION):
+            self.passes.run(Commit(row, start, [5] * min(PORTION, self.context - start), 0))
+
+    def step_ms(self) -> float:
+        """Milliseconds of the device for one denoise step of all rows."""
+        schedule = Schedule(top_k, PolicyOptions(k=1), 1 << 20)
+        step = self.passes._denoise_step(self.passes.most, self.block, schedule)
+        works = self._blocks(schedule, self.context)
+        step.do(works)
+        return elapsed(step._step) if self.device.type == "cuda" else wall(step._step, self.device)
+
+    def commit_ms(self) -> float:
+        """Milliseconds until a block of every row is committed, distributions included."""
+        works: list[Any] = [Commit(row, self.context, [5] * self.block, 1) for row in self.rows]
+        return wall(lambda: self._in_batches(works), self.device)
+
+    def prefill_ms(self) -> float:
+        """Milliseconds to read one context."""
+        return wall(lambda: self.read(self.rows[0]), self.device, 2)
+
+    def fill_ms(self, tokens_per_step: int, look_every: int) -> float:
+        """Milliseconds to fill `FILLED` tokens in every row, as whoever asked sees it."""
+        schedule = Schedule(top_k, PolicyOptions(k=tokens_per_step), -(-self.block // tokens_per_step))
+
+        def fill() -> None:
+            for start in range(self.context, self.context + FILLED, self.block):
+                works: list[Any] = self._blocks(schedule, start)
+                while works[0].index < schedule.total:
+                    for work in works:
+                        work.count = min(look_every, schedule.total - work.index)
+                    self._in_batches(works)
+                commits: list[Any] = [Commit(work.row, start, work.canvas.tokens.tolist(), 1) for work in works]
+                self._in_batches(commits)
+
+        return wall(fill, self.device, 2)
+
+    def _blocks(self, schedule: Schedule, start: int) -> list[Denoise]:
+        return [Denoise(row, start, Canvas.opening([7], self.block, 1), 0, schedule, 0, 1) for row in self.rows]
+
+    def _in_batches(self, works: list[Any]) -> None:
+        """Does passes of one shape together, as many at a time as one pass takes."""
+        most = self.passes._most(self.passes._shape(works[0]))
+        with torch.inference_mode():
+            for start in range(0, len(works), most):
+                self.passes._do(works[start : start + most])
+
+
+def measured(bench: Bench, bytes_per_second: float, flops: float, bits: float) -> dict[str, Any]:
+    """Returns the times of a bench, and the floors beside them."""
+    batch = len(bench.rows)
+    memory = bench.shape.weight_bytes(bits) + batch * bench.shape.cache_bytes(bench.context)
+    floor = max(memory / bytes_per_second, bench.shape.step_flops(batch * bench.block) / flops) * 1e3
+    step = bench.step_ms()
+    record: dict[str, Any] = {
+        "prefill_ms": bench.prefill_ms(),
+        "commit_ms": bench.commit_ms(),
+        "step_ms": step,
+        "floor_ms": floor,
+        "share_of_floor": floor / step,
+        "fills": [],
+    }
+    for tokens_per_step in (1, 2, 4, 8) if batch == 1 else (4,):
+        for look_every in (1, 2, 4) if batch == 1 and tokens_per_step == 4 else (4,):
+            ms = bench.fill_ms(tokens_per_step, look_every)
+            record["fills"].append(
+                {
+                    "tokens_per_step": tokens_per_step,
+                    "look_every": look_every,
+                    "ms": ms,
+                    "tokens_per_second": batch * FILLED / ms * 1e3,
+                }
+            )
+    return record
+
+
+def longer_context(shape: Shape, precision: str, device: torch.device, block: int) -> dict[str, float]:
+    """Returns what 1,024 tokens of context more cost a step at batch 1."""
+    short, long = (Bench(shape, precision, 1, n, block, device).step_ms() for n in (CONTEXT, CONTEXT + 1024))
+    return {"step_ms": short, "with_1024_more_ms": long, "ratio": long / short}
