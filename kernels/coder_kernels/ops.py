@@ -316,7 +316,12 @@ def _of(
     device: torch.device | None = None,
 ) -> Tensor:
     """Checks a tensor and returns it; None stands for any size."""
-    fits = tensor.dim() == len(shape) and all(n in (None, m) for n, m in zip(shape, tensor.shape, strict=True))
+    sizes = tensor.shape
+    fits = len(sizes) == len(shape)
+    if fits:
+        # a loop, not all(): this is asked two hundred times per pass
+        for wanted_size, size in zip(shape, sizes, strict=True):
+            fits = fits and wanted_size in (None, size)
     if not fits:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         raise ValueError(f"{name} must have shape [{wanted}], got {list(tensor.shape)}")
