@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from tables import DOCS, load, percent, table
+from tables import DOCS, between, load, percent, table
 
 from coder_model.checkpoints.catalogue import as_table
 from coder_model.checkpoints.families import FAMILIES, UNSUPPORTED, Family
@@ -25,18 +24,18 @@ FORMS = {
 def main() -> None:
     """Writes the page."""
     published = load("published.json")
-    text = PAGE.read_text("utf-8")
-    for name, lines in {
-        "catalogue": "\n".join(as_table()) + "\n",
-        "families": families(),
-        "unsupported": table(["`model_type`", "why not"], [[f"`{kind}`", why] for kind, why in UNSUPPORTED.items()]),
-        "precision": precisions(published, load("precision.json")["precisions"]),
-        "speed": speed(published),
-    }.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        assert begin in text, name
-        text = re.sub(f"{begin}.*?{end}", (begin + lines + end).replace("\\", r"\\"), text, flags=re.DOTALL)
-    PAGE.write_text(text, "utf-8")
+    between(
+        PAGE,
+        {
+            "catalogue": "\n".join(as_table()) + "\n",
+            "families": families(),
+            "unsupported": table(
+                ["`model_type`", "why not"], [[f"`{kind}`", why] for kind, why in UNSUPPORTED.items()]
+            ),
+            "precision": precisions(published, load("precision.json")["precisions"]),
+            "speed": speed(published),
+        },
+    )
 
 
 def families() -> str:

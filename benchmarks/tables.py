@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,13 @@ def load(name: str) -> dict[str, Any]:
 def percent(figures: dict[str, float], *names: str) -> str:
     """Returns figures as `a / b / c`."""
     return " / ".join(f"{figures[name]:.1f}" for name in names)
+
+
+def between(page: Path, parts: dict[str, str]) -> None:
+    """Puts parts of a page between their marks, `<!-- name -->` and `<!-- end of name -->`."""
+    text = page.read_text("utf-8")
+    for name, lines in parts.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        assert begin in text, name
+        text = re.sub(f"{begin}.*?{end}", (begin + lines + end).replace("\\", r"\\"), text, flags=re.DOTALL)
+    page.write_text(text, "utf-8")

@@ -72,7 +72,9 @@ class Network:
         """
         self.config: ModelConfig = model.config
         self.dtype = dtype
-        model.to(dtype)
+        for parameter in model.parameters():
+            # not model.to: weights in few bits are buffers, and fp8 is a floating dtype too
+            parameter.data = parameter.data.to(dtype)
         self.device = model.embed_tokens.weight.device
         self._embedding = model.embed_tokens.weight.data
         self._layers = [_merged_(cast(Layer, layer)) for layer in model.layers]

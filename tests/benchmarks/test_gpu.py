@@ -1,11 +1,48 @@
 """The benchmark of GPUs runs where there is none, in a small form."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
+from coder_kernels import configs
+
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tune(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks/gpu"))
+    return importlib.import_module("tune")
+
+
+def test_tuning_keeps_what_is_fastest(tune, monkeypatch):
+    """Without a GPU the times are made up: more stages are faster, more than 64 rows cannot run."""
+
+    def made_up(_table, _kernel, entry, _device):
+        return float("inf") if entry["rows"] > 64 else 100.0 - entry["stages"] + entry["warps"]
+
+    monkeypatch.setattr(tune, "microseconds", made_up)
+    before = configs.table(90)
+    found = tune.tuned(before, torch.device("cpu"), 1.0)
+    for kernel in tune.CASES:
+        for old, new in zip(before[kernel], found[kernel], strict=True):
+            assert (new["stages"], new["warps"]) == (5, 4)
+            assert new["rows"] <= 64
+            assert {**new, **{name: old[name] for name in ("rows", "warps", "stages")}} == old
+    assert json.loads(tune.as_text(found)) == found
+    assert tune.tuned(before, torch.device("cpu"), 0.0) == before
+
+
+def test_a_tile_comes_from_the_nearest_older_device():
+    assert configs.nearest(89) == 80
+    assert configs.nearest(120) == 100
+    with pytest.raises(ValueError, match=r"the GPU must have compute capability 8.0 or newer, found 7.5"):
+        configs.nearest(75)
 
 
 def test_the_command_checks_measures_and_says_what_it_left_out(tmp_path):

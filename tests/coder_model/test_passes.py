@@ -97,6 +97,31 @@ def assert_near(found, expected):
     assert float((found - expected).abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_weights_in_few_bits_stay_as_they_are_whatever_the_activations_are(model, precision):
+    made = drawn(model.config)
+    pack_(made, precision)
+    before = made.layers[1].mlp.down_proj
+    kept = before.values.clone(), before.scale.clone()
+    network = Network(made, torch.bfloat16, CAPACITY)
+    found = network._layers[1].down
+    for now, then in zip(found, kept, strict=False):
+        assert now.dtype == then.dtype
+        assert torch.equal(now.view(torch.uint8), then.view(torch.uint8))
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_eight_bits_on_both_sides_stay_near_what_the_weights_say(model, tokenizer, precision):
+    made = drawn(model.config)
+    pack_(made, precision)
+    nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
+    exact = LoneDecoder(Network(copy.deepcopy(made), torch.float32, CAPACITY), nothing)
+    short = LoneDecoder(Network(made, torch.float32, CAPACITY, exact._network._layers[0].qkv.values.dtype), nothing)
+    tokens = tokens_of(tokenizer, 40)
+    a, b = exact.commit(tokens), short.commit(tokens)
+    assert 0 < float((a - b).norm() / a.norm()) < 0.25
+
+
 def test_merging_leaves_one_copy_of_the_weights(own):
     network = Network(own, torch.float32, CAPACITY)
     merged = network._layers[0].qkv

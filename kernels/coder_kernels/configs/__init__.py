@@ -47,7 +47,7 @@ def tile_on(capability: int, kernel: str, **shape: object) -> Tile:
     Raises:
         ValueError: when the device is older than every table.
     """
-    for entry in _table(nearest(capability))[kernel]:
+    for entry in table(capability)[kernel]:
         when = cast(dict[str, object], entry.get("when", {}))
         if all(shape.get(name) == value for name, value in when.items()):
             return Tile(**{name: value for name, value in entry.items() if name != "when"})  # type: ignore[arg-type]
@@ -82,7 +82,12 @@ def multiprocessors() -> int:
 
 
 @cache
-def _table(capability: int) -> dict[str, list[dict[str, object]]]:
-    path = Path(__file__).parent / f"sm_{capability}.json"
-    table: dict[str, list[dict[str, object]]] = json.loads(path.read_text("utf-8"))
-    return table
+def table(capability: int) -> dict[str, list[dict[str, object]]]:
+    """Returns the tiles of a device, by kernel: entries of which the first whose `when` agrees is taken.
+
+    Raises:
+        ValueError: when the device is older than every table.
+    """
+    path = Path(__file__).parent / f"sm_{nearest(capability)}.json"
+    found: dict[str, list[dict[str, object]]] = json.loads(path.read_text("utf-8"))
+    return found
