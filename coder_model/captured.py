@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -13,8 +14,14 @@ WARM_UPS = 2
 class Captured:
     """Repeats a function that reads and writes tensors at fixed addresses."""
 
-    def __init__(self, run: Callable[[], None], device: torch.device) -> None:
-        """Runs it, and on a GPU captures it; the tensors hold what the runs have left."""
+    def __init__(self, run: Callable[[], None], device: torch.device, pool: Any = None) -> None:
+        """Runs it, and on a GPU captures it; the tensors hold what the runs have left.
+
+        Args:
+            run: what is repeated; it leaves its results in tensors that were made before.
+            device: where.
+            pool: memory that graphs share which are never repeated at the same time.
+        """
         self._run = run
         if device.type != "cuda":
             run()
@@ -26,7 +33,7 @@ class Captured:
                 run()
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=pool):
             run()
         self._run = graph.replay
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from coder_kernels.policies import POLICIES, PolicyOptions, top_k
 from coder_kernels.processor import Arithmetic, fastest
 from coder_model.config import ModelConfig
@@ -13,6 +15,8 @@ from coder_model.filters import FILTERS
 from coder_model.types import InvalidInput
 
 ONE_TOKEN = "one_token"
+MOST_AT_A_TIME = 32
+"""Fills that share a GPU."""
 VERIFIED_STEPS = 2
 """Denoise steps of a draft that is verified afterwards."""
 PRECISIONS: dict[str, Callable[[], Arithmetic]] = {
@@ -87,6 +91,11 @@ class EngineOptions:
         ):
             if getattr(self, name) < least:
                 raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+def fills_at_a_time(options: EngineOptions, device: torch.device) -> int:
+    """Returns how many fills may share the passes of a device."""
+    return options.at_a_time or (MOST_AT_A_TIME if device.type == "cuda" else 1)
 
 
 def fill_options(options: EngineOptions, config: ModelConfig, operations: tuple[int, int] | None) -> FillOptions:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,9 +25,8 @@ from coder_model.canvas import Canvas
 from coder_model.captured import Captured
 from coder_model.network import Network
 from coder_model.opinion import Vocabulary
-from coder_model.options import EngineOptions
+from coder_model.options import EngineOptions, fills_at_a_time
 
-MOST_AT_A_TIME = 32
 COMMIT_LENGTHS = (1, 8, 16, 32)
 """Tokens of the commit passes that are captured; drafts are as long as a block, or shorter."""
 MOST_ROWS = 256
@@ -75,9 +75,8 @@ Work = Commit | Denoise
 
 def shared_passes(network: Network, vocabulary: Vocabulary, options: EngineOptions) -> Passes | None:
     """Returns who runs the passes of all documents of a model; None where each one runs its own, as on a CPU."""
-    is_cuda = network.device.type == "cuda"
-    widest = options.at_a_time or (MOST_AT_A_TIME if is_cuda else 1)
-    if widest == 1 and not is_cuda:
+    widest = fills_at_a_time(options, network.device)
+    if widest == 1 and network.device.type != "cuda":
         return None
     # beside the documents that are kept, one for each fill under way, and the padding
     rows, capacity = options.sessions + widest + 1, network.config.context_tokens + SLACK
@@ -92,6 +91,7 @@ class Passes:
         """Takes [V] bool of tokens that no middle may hold, [E, V] bool of those that end a block, most in a batch."""
         self._network, self.cache = network, cache
         self._padding_row = cache.lend()
+        self._pool = torch.cuda.graph_pool_handle() if network.device.type == "cuda" else None
         self._forbidden, self._ends = forbidden.to(network.device), ends.to(network.device)
         self._sizes = [size for size in SIZES if size <= widest]
         self._commits: dict[tuple[int, int], _CommitStep] = {}
@@ -196,7 +196,7 @@ class Passes:
     def _commit_step(self, size: int, length: int) -> _CommitStep:
         if (size, length) not in self._commits:
             self._commits[size, length] = _CommitStep(
-                self._network, self.cache, self._padding_row, self._forbidden, size, length
+                self._network, self.cache, self._padding_row, self._pool, self._forbidden, size, length
             )
         return self._commits[size, length]
 
@@ -204,7 +204,7 @@ class Passes:
         key = size, length, schedule
         if key not in self._denoises:
             self._denoises[key] = _DenoiseStep(
-                self._network, self.cache, self._padding_row, self._forbidden, self._ends, *key
+                self._network, self.cache, self._padding_row, self._pool, self._forbidden, self._ends, *key
             )
         return self._denoises[key]
 
@@ -228,7 +228,14 @@ class _CommitStep:
     """A commit pass over `size` sequences of up to `length` tokens."""
 
     def __init__(
-        self, network: Network, cache: KVCache, padding_row: int, forbidden: Tensor, size: int, length: int
+        self,
+        network: Network,
+        cache: KVCache,
+        padding_row: int,
+        pool: Any,
+        forbidden: Tensor,
+        size: int,
+        length: int,
     ) -> None:
         self._padding_row = padding_row
         device = network.device
@@ -240,7 +247,7 @@ class _CommitStep:
             hidden = network.hidden(self._tokens, cache, self._spans, COMMIT)
             self._probabilities.copy_(network.probabilities(hidden, forbidden).view_as(self._probabilities))
 
-        self._step = Captured(run, device)
+        self._step = Captured(run, device, pool)
 
     def do(self, works: list[Commit]) -> None:
         """Fills in the distributions of `works`."""
@@ -263,6 +270,7 @@ class _DenoiseStep:
         network: Network,
         cache: KVCache,
         padding_row: int,
+        pool: Any,
         forbidden: Tensor,
         ends: Tensor,
         size: int,
@@ -279,7 +287,7 @@ class _DenoiseStep:
             found = network.select(hidden, forbidden)
             ops.unmask_(self._blocks, found, network.config.shifted, schedule, ends)
 
-        self._step = Captured(run, device)
+        self._step = Captured(run, device, pool)
 
     def do(self, works: list[Denoise]) -> None:
         """Takes the blocks of `works` the steps on that they want; the host looks once, at the end."""

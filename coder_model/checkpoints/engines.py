@@ -16,7 +16,7 @@ from coder_model.checkpoints.published import is_published, read_published
 from coder_model.checkpoints.store import Store, as_path
 from coder_model.engine import DEFAULT_MODEL, Engine
 from coder_model.errors import ModelFileError
-from coder_model.options import EngineOptions
+from coder_model.options import EngineOptions, fills_at_a_time
 from coder_model.quantised import pack_
 from coder_model.verified import VerifiedEngine
 
@@ -88,7 +88,8 @@ def open_single(
     options = options or EngineOptions()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     published = read_published(directory, family)
-    chosen = plan(model, published.config, free_bytes(device), device, quantize, options.sessions)
+    documents = options.sessions + fills_at_a_time(options, device)
+    chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     loaded = load_weights(published, chosen.precision, device, progress)
     return Engine(loaded.model, loaded.tokenizer, f"{Path(model).name} ({chosen.precision})", options, loaded.habits)

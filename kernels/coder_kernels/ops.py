@@ -8,6 +8,7 @@ anything is launched: a kernel reads what its pointers and strides say.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -220,7 +221,7 @@ def head_select(
 
     Returns:
         Token, confidence, margin and entropy; of equal scores the first token. A row whose scores are no numbers has a
-        confidence of NaN. Reads the weight once for up to `FEW_ROWS` rows.
+        confidence of NaN. Reads the weight once per `FEW_ROWS` rows.
 
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
@@ -233,10 +234,16 @@ def head_select(
         raise ValueError(f"temperature must be 0, or positive with seeds, got {temperature}")
     if seeds is not None:
         _of(seeds, "seeds", (len(rows),), (torch.int64,), rows.device)
-    found: Selection = (_gpu(rows, few=len(rows)) or reference).head_select(
-        hidden, weight, forbidden, temperature, seeds
-    )
-    return found
+    gpu = _gpu(rows)
+    run = (gpu or reference).head_select
+    if not gpu or len(rows) <= FEW_ROWS:
+        return cast(Selection, run(hidden, weight, forbidden, temperature, seeds))
+    # more rows read the weight more than once, but their scores would fill the memory
+    parts = [
+        run(_part(hidden, start), weight, forbidden, temperature, None if seeds is None else _part(seeds, start))
+        for start in range(0, len(rows), FEW_ROWS)
+    ]
+    return Selection(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def select(logits: Tensor) -> Selection:
@@ -279,6 +286,12 @@ def _gpu(tensor: Tensor, few: int = 0) -> ModuleType | None:
     from coder_kernels.gpu import kernels
 
     return kernels
+
+
+def _part(x: Any, start: int) -> Any:
+    """Few of the rows."""
+    end = start + FEW_ROWS
+    return Rows(x.values[start:end], x.scale[start:end]) if isinstance(x, Rows) else x[start:end]
 
 
 def _pair(x: Activations, weight: Weight) -> None:

@@ -26,11 +26,18 @@ def linear(x: Activations, weight: Weight) -> Tensor:
     if isinstance(x, Rows) and isinstance(weight, Quantised) and x.values.dtype == torch.int8:
         whole = torch._int_mm(x.values, weight.values.T)
         return whole.float().mul_(x.scale).mul_(weight.scale.T)[None]
+    if isinstance(x, Rows) and isinstance(weight, Quantised) and x.values.is_cuda:
+        return fp8_product(x, weight)[None]
     if isinstance(x, Rows):
         x = x.values.float() * x.scale
     if isinstance(weight, Quantised):
         weight = dequantise(weight, x.dtype)
     return F.linear(x, weight)[None]
+
+
+def fp8_product(x: Rows, weight: Quantised) -> Tensor:
+    """Returns x W^T as [M, N] bfloat16, multiplied in fp8 as torch does it for many rows on a GPU."""
+    return torch._scaled_mm(x.values, weight.values.T, x.scale, weight.scale.T, out_dtype=torch.bfloat16)
 
 
 def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:

@@ -106,6 +106,13 @@ def test_linear(gpu, dtype, kind, n_rows, height, width):
     assert_near(parts.sum(0), as_double(x) @ as_double(weight).T, 1e-5 if dtype == torch.float32 else 3e-3)
 
 
+def test_many_rows_in_fp8_are_multiplied_as_torch_does_it():
+    x, packed = operands("fp8 rows", torch.bfloat16, 200, 96, 64)
+    found = reference.fp8_product(x, packed)
+    assert found.dtype == torch.bfloat16
+    assert_near(found, as_double(x) @ as_double(packed).T, NEAR[torch.bfloat16])
+
+
 def test_linear_cuts_a_long_row_into_parts(gpu):
     x, weight = drawn(3, 2048), drawn(70, 2048, seed=1)
     parts = gpu.linear(x, weight)
@@ -207,6 +214,16 @@ def check_selection(found, logits):
     for name in ("confidence", "margin", "entropy"):
         # probabilities are errors of the scores, which a float32 sum has
         assert float((getattr(found, name).double() - getattr(expected, name)).abs().max()) < 2e-3, name
+
+
+def test_head_select_takes_many_rows_in_parts(gpu, monkeypatch):
+    monkeypatch.setattr(ops, "_gpu", lambda tensor: gpu)
+    sizes = []
+    run = gpu.head_select
+    monkeypatch.setattr(gpu, "head_select", lambda x, *more: (sizes.append(len(x)), run(x, *more))[1])
+    hidden, weight = drawn(150, 16), drawn(128, 16, seed=1)
+    check_selection(ops.head_select(hidden, weight), hidden.double() @ weight.double().T)
+    assert sizes == [128, 22]
 
 
 def test_head_select_takes_the_first_of_equal_scores(gpu):

@@ -17,10 +17,8 @@ from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
 from coder_kernels.shapes import Activations, Rows, Spans
 
-_INTEGERS = ["length", "n_heads", "groups", "capacity", "n_chunks", "n_keys"]
 
-
-@triton.jit(do_not_specialize=_INTEGERS)
+@triton.jit(do_not_specialize=["length", "n_heads", "groups", "capacity"])
 def block_attention_kernel(
     queries,  # [B, T, H, K]
     keys,  # [R, G, C, K]
@@ -95,7 +93,7 @@ def block_attention_kernel(
         tl.store(weights + tokens, tl.where(some, most + tl.log2(tl.where(some, total, 1.0)), float("-inf")), real)
 
 
-@triton.jit(do_not_specialize=_INTEGERS)
+@triton.jit(do_not_specialize=["length", "n_heads"])
 def combine_kernel(
     sums,  # [n_chunks, B, T, H, K] float32
     weights,  # [n_chunks, B, T, H] float32
