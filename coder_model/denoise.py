@@ -25,6 +25,14 @@ ALL_AT_ONCE = Schedule(top_k, PolicyOptions(), 1)
 """One step that reveals every slot."""
 
 
+def schedules_of(options: FillOptions) -> list[Schedule]:
+    """Returns the schedules that fills with these options reveal blocks by, the usual one first."""
+    if not options.policy:
+        return []
+    usual = Schedule(options.policy, options.policy_options, options.max_steps)
+    return [usual] if options.verify else [usual, ALL_AT_ONCE]
+
+
 class DeadlineReached(Exception):
     """Control flow: the deadline came, and what is decided so far is the answer."""
 
@@ -119,8 +127,7 @@ def _denoise(
     decoder: Decoder, canvas: Canvas, opinion: Opinion, options: FillOptions, middle: Middle, check: Check
 ) -> Iterator[Progress]:
     """Reveals the slots of a block, the sure ones first, until none is masked before the end of the middle."""
-    assert options.policy is not None
-    schedule = Schedule(options.policy, options.policy_options, options.max_steps)
+    schedule = schedules_of(options)[0]
     index = 0
     while index < schedule.total:
         check()

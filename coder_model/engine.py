@@ -13,11 +13,10 @@ from pathlib import Path
 
 import torch
 
-from coder_kernels.policies import Schedule
 from coder_model import prompt, weights
 from coder_model.copying import CopySource
 from coder_model.decoder import Check
-from coder_model.denoise import DeadlineReached, Progress
+from coder_model.denoise import DeadlineReached, Progress, schedules_of
 from coder_model.gauge import DenoiseGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
 from coder_model.middle import Middle
@@ -78,8 +77,6 @@ class Engine:
             network = network_of(model, model.config.context_tokens + SLACK, precision)
         if network and self.has_opinion:
             passes = shared_passes(network, vocabulary, self.options)
-        self.at_a_time = passes.most if passes else 1
-        """Fills that may run at the same time, each in a thread of its own."""
         self._kit = Kit(
             model,
             vocabulary,
@@ -103,13 +100,16 @@ class Engine:
         model, tokenizer = weights.load(directory)
         return cls(model, tokenizer, directory.name, options)
 
+    @property
+    def at_a_time(self) -> int:
+        """Fills that may run at the same time, each in a thread of its own; after `warm_up` what the memory allows."""
+        return self._kit.passes.most if self._kit.passes else 1
+
     def warm_up(self) -> None:
         """Runs one small fill, so that the first real one pays for nothing but itself, and notes the known answer."""
         self._known_answer = known_answer(self._model)
         if self._kit.passes:
-            options = self._kit.options
-            schedule = options.policy and Schedule(options.policy, options.policy_options, options.max_steps)
-            self._kit.passes.warm_up(options.block_length, schedule or None)
+            self._kit.passes.warm_up(self._kit.options.block_length, schedules_of(self._kit.options))
         for _ in self.fill(FillRequest("warm-up", "def add(a, b):\n    return ", "\n", path="a.py")):
             pass
         self._sessions.pop("warm-up", None)

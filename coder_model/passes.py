@@ -10,7 +10,7 @@ Shapes come in a few sizes. Each is captured once, before the first request, and
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,27 +105,28 @@ class Passes:
         """Fills that may run at the same time."""
         return self._sizes[-1]
 
-    def warm_up(self, block_length: int, schedule: Schedule | None) -> None:
+    def warm_up(self, block_length: int, schedules: Sequence[Schedule]) -> None:
         """Makes all that later passes need: every size is run once, and captured where that is possible.
 
         When the memory is too small for the widest batches, the batches stay smaller.
 
         Args:
             block_length: slots of a block.
-            schedule: how they are revealed; None where no block is denoised.
+            schedules: how they may be revealed; none where no block is denoised.
 
         Raises:
             MemoryError: when there is no room for a batch of one.
         """
         with self._device, torch.inference_mode():
             for length in (1, 2, 4, 8, 16, 32, 64, 128, PORTION):
-                self._read(Commit(self._padding_row, 0, [0] * length, 1))
+                if length <= self.cache.capacity:
+                    self._read(Commit(self._padding_row, 0, [0] * length, 1))
             for size in list(self._sizes):
                 try:
                     for length in COMMIT_LENGTHS:
                         if size * length <= MOST_ROWS:
                             self._commit_step(size, length)
-                    if schedule:
+                    for schedule in schedules:
                         self._denoise_step(size, block_length, schedule)
                 except torch.OutOfMemoryError as error:
                     self._sizes = [smaller for smaller in self._sizes if smaller < size]

@@ -29,6 +29,8 @@ class SharedDecoder(Decoder):
 
     def denoise_(self, canvas: Canvas, schedule: Schedule, index: int, kind: int) -> int:
         """As many passes over the block as the host leaves alone; see `Decoder`."""
+        # slots are written behind what is committed, and a kernel writes where it is told to
+        self._reserve(len(self.tokens) + len(canvas.tokens))
         count = min(self._look_every, schedule.total - index)
         work = Denoise(self._row, len(self.tokens), canvas, kind, schedule, index, count)
         self._passes.run(work)

@@ -36,8 +36,10 @@ class FillEngine(Protocol):
 
     name: str
     parameters: int
-    at_a_time: int
-    """Fills that may run at the same time, each in a thread of its own."""
+
+    @property
+    def at_a_time(self) -> int:
+        """Fills that may run at the same time, each in a thread of its own."""
 
     def warm_up(self) -> None:
         """Makes the first real fill as quick as the later ones."""

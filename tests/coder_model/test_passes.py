@@ -261,6 +261,9 @@ def test_a_context_that_does_not_fit_is_an_error_of_its_request_alone(own, token
     with pytest.raises(MemoryError, match=f"the cache holds {CAPACITY} tokens of a document"):
         decoder.read([5] * (CAPACITY + 1), lambda: None)
     assert decoder.read([5] * 20, lambda: None).shape == (tokenizer.vocab_size,)
+    schedule = Schedule(POLICIES["threshold"], PolicyOptions(), 2)
+    with pytest.raises(MemoryError, match=f"the cache holds {CAPACITY} tokens of a document"):
+        decoder.denoise_(Canvas.opening([7], CAPACITY, 1), schedule, 0, 0)
 
 
 def test_scores_that_are_no_numbers_end_one_request_and_not_the_others(own, tokenizer):
@@ -303,9 +306,9 @@ def test_batches_stay_as_small_as_the_memory_wants(own, tokenizer, monkeypatch, 
     monkeypatch.setattr(Passes, "_commit_step", with_little_memory)
     if not most:
         with pytest.raises(MemoryError, match="the device must have room for the steps of one fill"):
-            passes.warm_up(8, None)
+            passes.warm_up(8, [])
         return
-    passes.warm_up(8, None)
+    passes.warm_up(8, [])
     assert passes.most == most
 
 
@@ -324,23 +327,23 @@ def test_a_model_on_the_triton_kernels_fills_what_it_fills_without(interpreted, 
         assert filled(shared, prefix, hole="line") == filled(alone, prefix, hole="line")
 
 
-def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokenizer):
+@pytest.mark.parametrize("verify", [True, False])
+def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokenizer, verify):
     from coder_kernels.gpu.launch import seen
 
     shared = Engine(wide(model), tokenizer, options=EngineOptions(precision="float32", at_a_time=2, alternatives=0))
     shared.warm_up()
     ready = set(seen)
     assert ready
-    for hole in ("line", "block"):
-        filled(shared, TEXT * 4, hole=hole)
+    filled(shared, TEXT * 4)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda index: filled(shared, PREFIXES[index], f"s{index}"), range(4)))
+        list(pool.map(lambda index: filled(shared, PREFIXES[index], f"s{index}", hole="line"), range(3)))
     assert seen == ready
 
 
 def wide(model):
-    """Another one, with heads as wide as a matrix instruction needs them."""
-    return drawn(replace(model.config, head_dim=16, n_layers=1, d_ff=64))
+    """Another one, with heads as wide as a matrix instruction needs them, and short middles: each pass takes a while."""
+    return drawn(replace(model.config, head_dim=16, n_heads=2, n_kv_heads=1, n_layers=1, d_ff=64, context_tokens=64))
 
 
 def test_padding_changes_no_row_but_its_own(own, tokenizer):
