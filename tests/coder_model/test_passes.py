@@ -342,7 +342,7 @@ def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokeni
 
 
 def wide(model):
-    """Another one, with heads as wide as a matrix instruction needs them, and short middles: each pass takes a while."""
+    """Another one, with heads as wide as a matrix instruction needs, and short middles: each pass takes a while."""
     return drawn(replace(model.config, head_dim=16, n_heads=2, n_kv_heads=1, n_layers=1, d_ff=64, context_tokens=64))
 
 
