@@ -327,11 +327,12 @@ def test_a_model_on_the_triton_kernels_fills_what_it_fills_without(interpreted, 
         assert filled(shared, prefix, hole="line") == filled(alone, prefix, hole="line")
 
 
-@pytest.mark.parametrize("verify", [True, False])
-def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokenizer, verify):
+def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokenizer):
     from coder_kernels.gpu.launch import seen
 
-    shared = Engine(wide(model), tokenizer, options=EngineOptions(precision="float32", at_a_time=2, alternatives=0))
+    # without verify blocks are also masked again, by another schedule
+    options = EngineOptions(precision="float32", at_a_time=2, alternatives=0, verify=False)
+    shared = Engine(wide(model), tokenizer, options=options)
     shared.warm_up()
     ready = set(seen)
     assert ready

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,26 @@ OLDEST = ROOT / "tools" / "triton-3.6"
 """Where CI puts the oldest Triton that is supported."""
 
 
-def compiled(tmp_path, *arguments, before=()):
-    """The table of `benchmarks/gpu/ahead.py`, made in a process in which nothing is interpreted."""
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    path = [*before, ROOT / "kernels", ROOT]
-    environment |= {
-        "PYTHONPATH": os.pathsep.join(str(part) for part in path),
-        "TRITON_CACHE_DIR": str(tmp_path / "cache"),
-    }
-    table = tmp_path / "table.json"
-    command = [sys.executable, ROOT / "benchmarks/gpu/ahead.py", *arguments, "--output", table]
+RUNS = {f"sm_{sm}": ["--arch", str(sm)] for sm in (80, 90, 100)} | {
+    "early": ["--arch", "90", "--early"],
+    "oldest": ["--arch", "90"],
+}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """The tables of `benchmarks/gpu/ahead.py`, two at a time, made in processes in which nothing is interpreted."""
+    folder = tmp_path_factory.mktemp("compiled")
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(compiled, folder, name) for name in RUNS if name != "oldest" or OLDEST.is_dir()}
+
+
+def compiled(folder, name):
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    path = [*([OLDEST] if name == "oldest" else []), ROOT / "kernels", ROOT]
+    environment |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "TRITON_CACHE_DIR": str(folder / name)}
+    table = folder / f"{name}.json"
+    command = [sys.executable, ROOT / "benchmarks/gpu/ahead.py", "--few", *RUNS[name], "--output", table]
     subprocess.run(command, env=environment, check=True, timeout=600)
     return json.loads(table.read_text("utf-8"))
 
@@ -44,19 +55,19 @@ def sm_of(found):
     return {name.split()[0] for name in found["kernels"]}
 
 
-@pytest.mark.parametrize("sm", [80, 90, 100])
-def test_every_kernel_compiles_within_its_budget(tmp_path, sm):
-    assert_within(compiled(tmp_path, "--few", "--arch", str(sm)))
+@pytest.mark.parametrize("sm", ["sm_80", "sm_90", "sm_100"])
+def test_every_kernel_compiles_within_its_budget(tables, sm):
+    assert_within(tables[sm].result())
 
 
-def test_every_kernel_compiles_within_its_budget_under_the_oldest_triton(tmp_path):
-    if not OLDEST.is_dir():
+def test_every_kernel_compiles_within_its_budget_under_the_oldest_triton(tables):
+    if "oldest" not in tables:
         pytest.skip(f"{OLDEST.relative_to(ROOT)} is absent: `.ci/run` brings it where an index of packages is at hand")
-    found = compiled(tmp_path, "--few", "--arch", "90", before=[OLDEST])
+    found = tables["oldest"].result()
     assert found["triton"].startswith("3.6")
     assert_within(found)
 
 
-def test_kernels_that_begin_before_the_one_ahead_has_ended_compile(tmp_path):
-    found = compiled(tmp_path, "--few", "--arch", "90", "--early")
+def test_kernels_that_begin_before_the_one_ahead_has_ended_compile(tables):
+    found = tables["early"].result()
     assert all(not made["spilled_bytes"] for made in found["kernels"].values())
