@@ -10,67 +10,28 @@ Shapes come in a few sizes. Each is captured once, before the first request, and
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from coder_kernels import ops
 from coder_kernels.policies import Schedule
-from coder_kernels.shapes import Blocks, Spans
 from coder_model.cache import KVCache
-from coder_model.canvas import Canvas
-from coder_model.captured import Captured
+from coder_model.decoder import COMMIT_TOKENS
 from coder_model.network import Network
 from coder_model.opinion import Vocabulary
 from coder_model.options import EngineOptions, fills_at_a_time
+from coder_model.steps import COMMIT, Commit, CommitStep, Denoise, DenoiseStep, Surroundings, Work
 
 COMMIT_LENGTHS = (1, 8, 16, 32)
 """Tokens of the commit passes that are captured; drafts are as long as a block, or shorter."""
 MOST_ROWS = 256
 """Rows of a commit pass whose distributions are kept at a time."""
-PORTION = 256
-"""Context tokens per pass: the others wait no longer than that takes."""
 SLACK = 2 * COMMIT_LENGTHS[-1]
 """Tokens that a row of the cache needs beyond its text: passes write their padding and their slots there."""
 SIZES = (1, 2, 4, 8, 16, 32)
 """Sequences of a batch."""
-COMMIT, DENOISE = 1, 0
-"""Who sees whom in a pass, as `ops.block_attention` has it."""
-
-
-@dataclass(slots=True, eq=False)
-class Commit:
-    """Clean tokens whose keys and values are to be written."""
-
-    row: int
-    start: int
-    tokens: list[int]
-    wanted: int
-    """Of how many of the last tokens the distribution of what follows is wanted."""
-    probabilities: Tensor = field(default_factory=lambda: torch.empty(0))
-    """[wanted, V] float32 on the CPU, once it is done."""
-
-
-@dataclass(slots=True, eq=False)
-class Denoise:
-    """A block whose masked slots are to be revealed, some steps of it."""
-
-    row: int
-    start: int
-    canvas: Canvas
-    kind: int
-    """Which tokens end the block: a row of the table of ends."""
-    schedule: Schedule
-    index: int
-    """Steps done before; rises by those done."""
-    count: int
-    """Steps until the host looks again."""
-
-
-Work = Commit | Denoise
 
 
 def shared_passes(network: Network, vocabulary: Vocabulary, options: EngineOptions) -> Passes | None:
@@ -89,13 +50,12 @@ class Passes:
 
     def __init__(self, network: Network, cache: KVCache, forbidden: Tensor, ends: Tensor, widest: int) -> None:
         """Takes [V] bool of tokens that no middle may hold, [E, V] bool of those that end a block, most in a batch."""
-        self._network, self.cache = network, cache
-        self._padding_row = cache.lend()
-        self._pool = torch.cuda.graph_pool_handle() if network.device.type == "cuda" else None
-        self._forbidden, self._ends = forbidden.to(network.device), ends.to(network.device)
+        self.cache, device = cache, network.device
+        pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._around = Surroundings(network, cache, cache.lend(), forbidden.to(device), ends.to(device), pool)
         self._sizes = [size for size in SIZES if size <= widest]
-        self._commits: dict[tuple[int, int], _CommitStep] = {}
-        self._denoises: dict[tuple[int, int, Schedule], _DenoiseStep] = {}
+        self._commits: dict[tuple[int, int], CommitStep] = {}
+        self._denoises: dict[tuple[int, int, Schedule], DenoiseStep] = {}
         self._waiting: list[tuple[Work, _Outcome]] = []
         self._changed = threading.Lock()
         self._device = threading.Lock()
@@ -118,9 +78,9 @@ class Passes:
             MemoryError: when there is no room for a batch of one.
         """
         with self._device, torch.inference_mode():
-            for length in (1, 2, 4, 8, 16, 32, 64, 128, PORTION):
+            for length in (1, 2, 4, 8, 16, 32, 64, 128, COMMIT_TOKENS):
                 if length <= self.cache.capacity:
-                    self._read(Commit(self._padding_row, 0, [0] * length, 1))
+                    self._read(Commit(self._around.padding_row, 0, [0] * length, 1))
             for size in list(self._sizes):
                 try:
                     for length in COMMIT_LENGTHS:
@@ -188,25 +148,21 @@ class Passes:
 
     def _read(self, work: Commit) -> None:
         """A portion of a context, alone and not captured: its length is what it is."""
-        device = self._network.device
-        tokens = torch.tensor([work.tokens], device=device)
-        hidden = self._network.hidden(tokens, self.cache, _spans([work], 1, device, self._padding_row), COMMIT)
+        network = self._around.network
+        tokens = torch.tensor([work.tokens], device=network.device)
+        hidden = network.hidden(tokens, self.cache, self._around.spans([work], 1, network.device), COMMIT)
         if work.wanted:
-            work.probabilities = self._network.probabilities(hidden[-work.wanted :], self._forbidden).cpu()
+            work.probabilities = network.probabilities(hidden[-work.wanted :], self._around.forbidden).cpu()
 
-    def _commit_step(self, size: int, length: int) -> _CommitStep:
+    def _commit_step(self, size: int, length: int) -> CommitStep:
         if (size, length) not in self._commits:
-            self._commits[size, length] = _CommitStep(
-                self._network, self.cache, self._padding_row, self._pool, self._forbidden, size, length
-            )
+            self._commits[size, length] = CommitStep(self._around, size, length)
         return self._commits[size, length]
 
-    def _denoise_step(self, size: int, length: int, schedule: Schedule) -> _DenoiseStep:
+    def _denoise_step(self, size: int, length: int, schedule: Schedule) -> DenoiseStep:
         key = size, length, schedule
         if key not in self._denoises:
-            self._denoises[key] = _DenoiseStep(
-                self._network, self.cache, self._padding_row, self._pool, self._forbidden, self._ends, *key
-            )
+            self._denoises[key] = DenoiseStep(self._around, *key)
         return self._denoises[key]
 
 
@@ -214,121 +170,3 @@ class Passes:
 class _Outcome:
     done: bool = False
     error: Exception | None = None
-
-
-def _spans(works: Iterable[Work], size: int, device: torch.device, padding_row: int) -> Spans:
-    """Where the tokens of a batch stand; what is missing to its size is padding."""
-    triples = [
-        (work.row, work.start, len(work.tokens if isinstance(work, Commit) else work.canvas.tokens)) for work in works
-    ]
-    triples += [(padding_row, 0, 0)] * (size - len(triples))
-    return Spans(*torch.tensor(triples, dtype=torch.int32, device=device).T.contiguous())
-
-
-class _CommitStep:
-    """A commit pass over `size` sequences of up to `length` tokens."""
-
-    def __init__(
-        self,
-        network: Network,
-        cache: KVCache,
-        padding_row: int,
-        pool: Any,
-        forbidden: Tensor,
-        size: int,
-        length: int,
-    ) -> None:
-        self._padding_row = padding_row
-        device = network.device
-        self._tokens = torch.zeros(size, length, dtype=torch.int64, device=device)
-        self._spans = _spans([], size, device, padding_row)
-        self._probabilities = torch.empty(size, length, len(forbidden), device=device)
-
-        def run() -> None:
-            hidden = network.hidden(self._tokens, cache, self._spans, COMMIT)
-            self._probabilities.copy_(network.probabilities(hidden, forbidden).view_as(self._probabilities))
-
-        self._step = Captured(run, device, pool)
-
-    def do(self, works: list[Commit]) -> None:
-        """Fills in the distributions of `works`."""
-        size, length = self._tokens.shape
-        tokens = [work.tokens + [0] * (length - len(work.tokens)) for work in works]
-        tokens += [[0] * length] * (size - len(works))
-        self._tokens.copy_(torch.tensor(tokens))
-        _refill_(self._spans, _spans(works, size, torch.device("cpu"), self._padding_row))
-        self._step()
-        for index, work in enumerate(works):
-            end = len(work.tokens)
-            work.probabilities = self._probabilities[index, end - work.wanted : end].to("cpu", copy=True)
-
-
-class _DenoiseStep:
-    """A denoise pass over `size` blocks of `length` slots, and what it reveals."""
-
-    def __init__(
-        self,
-        network: Network,
-        cache: KVCache,
-        padding_row: int,
-        pool: Any,
-        forbidden: Tensor,
-        ends: Tensor,
-        size: int,
-        length: int,
-        schedule: Schedule,
-    ) -> None:
-        self._padding_row = padding_row
-        device = network.device
-        self._spans = _spans([], size, device, padding_row)
-        self._blocks = _blocks([], size, length, device)
-
-        def run() -> None:
-            hidden = network.hidden(self._blocks.tokens, cache, self._spans, DENOISE)
-            found = network.select(hidden, forbidden)
-            ops.unmask_(self._blocks, found, network.config.shifted, schedule, ends)
-
-        self._step = Captured(run, device, pool)
-
-    def do(self, works: list[Denoise]) -> None:
-        """Takes the blocks of `works` the steps on that they want; the host looks once, at the end."""
-        size, length = self._blocks.tokens.shape
-        _refill_(self._spans, _spans(works, size, torch.device("cpu"), self._padding_row))
-        _refill_(self._blocks, _blocks(works, size, length, torch.device("cpu")))
-        for _ in range(max(work.count for work in works)):
-            self._step()
-        found = Blocks(*(part.to("cpu", copy=True) for part in self._blocks))
-        for index, work in enumerate(works):
-            canvas = work.canvas
-            canvas.tokens, canvas.candidates, canvas.masked = (part[index] for part in found[:3])
-            canvas.confidence, canvas.entropy = found.confidence[index], found.entropy[index]
-            work.index = int(found.steps[index])
-
-
-def _blocks(works: list[Denoise], size: int, length: int, device: torch.device) -> Blocks:
-    """The slots of a batch; what is missing to its size is inactive."""
-    tokens = torch.zeros(size, length, dtype=torch.int64)
-    numbers = torch.zeros(size, dtype=torch.int32)
-    blocks = Blocks(
-        tokens,
-        tokens.clone(),
-        torch.zeros(size, length, dtype=torch.bool),
-        torch.zeros(size, length),
-        torch.zeros(size, length),
-        numbers,
-        torch.zeros(size, dtype=torch.bool),
-        numbers.clone(),
-    )
-    for index, work in enumerate(works):
-        canvas = work.canvas
-        parts = canvas.tokens, canvas.candidates, canvas.masked, canvas.confidence, canvas.entropy
-        for whole, part in zip(blocks[:5], parts, strict=True):
-            whole[index] = part
-        blocks.steps[index], blocks.active[index], blocks.kinds[index] = work.index, True, work.kind
-    return Blocks(*(part.to(device) for part in blocks))
-
-
-def _refill_(tensors: Iterable[Tensor], values: Iterable[Tensor]) -> None:
-    """New values at the addresses that a captured step reads."""
-    for tensor, value in zip(tensors, values, strict=True):
-        tensor.copy_(value)

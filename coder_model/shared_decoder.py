@@ -9,7 +9,8 @@ from torch import Tensor
 from coder_kernels.policies import Schedule
 from coder_model.canvas import Canvas
 from coder_model.decoder import Decoder
-from coder_model.passes import SLACK, Commit, Denoise, Passes
+from coder_model.passes import SLACK, Passes
+from coder_model.steps import Commit, Denoise
 
 
 class SharedDecoder(Decoder):

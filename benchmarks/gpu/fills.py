@@ -12,9 +12,11 @@ from coder_kernels.policies import PolicyOptions, Schedule, top_k
 from coder_kernels.quantise import PRECISIONS
 from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
+from coder_model.decoder import COMMIT_TOKENS
 from coder_model.network import network_of
-from coder_model.passes import PORTION, SLACK, Commit, Denoise, Passes
+from coder_model.passes import SLACK, Passes
 from coder_model.quantised import pack_
+from coder_model.steps import Commit, Denoise
 
 FILLED = 64
 """Tokens of a fill: two blocks."""
@@ -44,8 +46,8 @@ class Bench:
 
     def read(self, row: int) -> None:
         """Reads the context of a row, in portions."""
-        for start in range(0, self.context, PORTION):
-            self.passes.run(Commit(row, start, [5] * min(PORTION, self.context - start), 0))
+        for start in range(0, self.context, COMMIT_TOKENS):
+            self.passes.run(Commit(row, start, [5] * min(COMMIT_TOKENS, self.context - start), 0))
 
     def step_ms(self) -> float:
         """Milliseconds of the device for one denoise step of all rows."""

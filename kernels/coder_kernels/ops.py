@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from coder_kernels import reference
+from coder_kernels.checks import FLOATS, check_cache, check_pair, checked
 from coder_kernels.policies import Schedule
-from coder_kernels.quantise import GROUP, Quantised
 from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of, rows_of
 
 FEW_ROWS = 128
 """Above this many rows a product is bound by arithmetic on every GPU there is a table for, and torch's is best."""
-FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 WIDTHS = (16, 32, 64, 128, 256)
 """Widths of a head that a matrix instruction takes."""
 
@@ -44,10 +43,10 @@ def add_rms_norm(
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    width = _of(parts, "parts", (None, None, None), FLOATS).shape[2]
-    _of(weight, "weight", (width,), FLOATS, parts.device)
+    width = checked(parts, "parts", (None, None, None), FLOATS).shape[2]
+    checked(weight, "weight", (width,), FLOATS, parts.device)
     if residual is not None:
-        _of(residual, "residual", (parts.shape[1], width), (torch.float32, torch.float64), parts.device)
+        checked(residual, "residual", (parts.shape[1], width), (torch.float32, torch.float64), parts.device)
     if gpu := _gpu(parts):
         out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, eight)
         return out
@@ -65,7 +64,7 @@ def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
     Raises:
         ValueError: when a shape, dtype or stride does not fit; names the tensor.
     """
-    _of(x, "x", (None, None), FLOATS)
+    checked(x, "x", (None, None), FLOATS)
     if dtype not in (torch.int8, torch.float8_e4m3fn):
         raise ValueError(f"dtype must be int8 or float8_e4m3fn, got {dtype}")
     rows: Rows = (_gpu(x) or reference).quantise_rows(x, dtype)
@@ -85,7 +84,7 @@ def linear(x: Activations, weight: Weight) -> Tensor:
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    _pair(x, weight)
+    check_pair(x, weight)
     parts: Tensor = (_gpu(rows_of(x), few=len(rows_of(x))) or reference).linear(x, weight)
     return parts
 
@@ -104,7 +103,7 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    _pair(x, gate_up)
+    check_pair(x, gate_up)
     if len(matrix_of(gate_up)) % 2:
         raise ValueError(f"gate_up must have an even number of rows, got {len(matrix_of(gate_up))}")
     inner: Tensor = (_gpu(rows_of(x), few=len(rows_of(x))) or reference).swiglu(x, gate_up, dtype)
@@ -142,19 +141,19 @@ def rotate_and_write_(
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    _cache(keys, values, spans)
+    check_cache(keys, values, spans)
     width = keys.shape[3]
-    n_rows, all_heads = _of(parts, "parts", (None, None, None), FLOATS, keys.device).shape[1:]
+    n_rows, all_heads = checked(parts, "parts", (None, None, None), FLOATS, keys.device).shape[1:]
     if all_heads % width or all_heads // width <= 2 * keys.shape[1]:
         raise ValueError(f"parts must be [S, M, (H + {2 * keys.shape[1]}) * {width}], got shape {tuple(parts.shape)}")
     if n_rows % len(spans.rows):
         raise ValueError(f"parts must have the same tokens for each of {len(spans.rows)} sequences, got {n_rows} rows")
     if bias is not None:
-        _of(bias, "bias", (all_heads,), FLOATS, keys.device)
+        checked(bias, "bias", (all_heads,), FLOATS, keys.device)
     for norm in norms or ():
-        _of(norm, "norms", (width,), FLOATS, keys.device)
+        checked(norm, "norms", (width,), FLOATS, keys.device)
     for table in tables:
-        _of(table, "tables", (None, width // 2), (torch.float32, torch.float64), keys.device)
+        checked(table, "tables", (None, width // 2), (torch.float32, torch.float64), keys.device)
     queries: Tensor = (_gpu(parts) or reference).rotate_and_write_(parts, bias, norms, eps, tables, keys, values, spans)
     return queries
 
@@ -187,8 +186,8 @@ def block_attention(
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    _cache(keys, values, spans)
-    _of(q, "q", (len(spans.rows), None, None, keys.shape[3]), (keys.dtype,), keys.device)
+    check_cache(keys, values, spans)
+    checked(q, "q", (len(spans.rows), None, None, keys.shape[3]), (keys.dtype,), keys.device)
     if q.shape[2] % keys.shape[1]:
         raise ValueError(f"q must have a multiple of {keys.shape[1]} heads, got {q.shape[2]}")
     if block_length < 0 or window < 0:
@@ -226,14 +225,14 @@ def head_select(
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    _pair(hidden, weight)
+    check_pair(hidden, weight)
     rows, vocabulary = rows_of(hidden), len(matrix_of(weight))
     if forbidden is not None:
-        _of(forbidden, "forbidden", (vocabulary,), (torch.bool,), rows.device)
+        checked(forbidden, "forbidden", (vocabulary,), (torch.bool,), rows.device)
     if temperature < 0 or (temperature and seeds is None):
         raise ValueError(f"temperature must be 0, or positive with seeds, got {temperature}")
     if seeds is not None:
-        _of(seeds, "seeds", (len(rows),), (torch.int64,), rows.device)
+        checked(seeds, "seeds", (len(rows),), (torch.int64,), rows.device)
     gpu = _gpu(rows)
     run = (gpu or reference).head_select
     if not gpu or len(rows) <= FEW_ROWS:
@@ -273,9 +272,9 @@ def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule,
     Raises:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
-    shape = _of(blocks.tokens, "blocks.tokens", (None, None), (torch.int64,)).shape
+    shape = checked(blocks.tokens, "blocks.tokens", (None, None), (torch.int64,)).shape
     for name, part in zip(found._fields, found, strict=True):
-        _of(part, f"found.{name}", (shape[0] * shape[1],), (torch.int64, torch.float32), blocks.tokens.device)
+        checked(part, f"found.{name}", (shape[0] * shape[1],), (torch.int64, torch.float32), blocks.tokens.device)
     (_gpu(blocks.tokens) or reference).unmask_(blocks, found, shifted, schedule, ends)
 
 
@@ -292,56 +291,3 @@ def _part(x: Any, start: int) -> Any:
     """Few of the rows."""
     end = start + FEW_ROWS
     return Rows(x.values[start:end], x.scale[start:end]) if isinstance(x, Rows) else x[start:end]
-
-
-def _pair(x: Activations, weight: Weight) -> None:
-    """Checks that activations and a weight can be multiplied."""
-    rows, matrix = rows_of(x), matrix_of(weight)
-    is_int4 = matrix.dtype == torch.uint8
-    width = matrix.shape[1] * (2 if is_int4 else 1)
-    _of(matrix, "weight", (None, None), None, rows.device)
-    eights = (torch.int8, torch.float8_e4m3fn)
-    _of(rows, "x", (None, width), eights if isinstance(x, Rows) else FLOATS)
-    if isinstance(x, Rows) and (not isinstance(weight, Quantised) or matrix.dtype != rows.dtype):
-        raise ValueError(f"weight must be {rows.dtype} as x, got {matrix.dtype}")
-    if isinstance(weight, Tensor) and matrix.dtype != rows.dtype:
-        raise ValueError(f"weight must be {rows.dtype} as x, got {matrix.dtype}")
-    if matrix.numel() >= 1 << 31:
-        raise ValueError(f"weight must have fewer than 2^31 numbers, got shape {list(matrix.shape)}")
-    if rows.is_cuda and (width % 16 or (is_int4 and width % GROUP)):
-        raise ValueError(f"weight must have a multiple of {GROUP if is_int4 else 16} columns on a GPU, got {width}")
-    if rows.is_cuda and matrix.dtype == torch.float8_e4m3fn and torch.cuda.get_device_capability(rows.device) < (8, 9):
-        raise ValueError("weight must be int8, int4 or bfloat16: this GPU has no fp8, which begins with capability 8.9")
-
-
-def _cache(keys: Tensor, values: Tensor, spans: Spans) -> None:
-    _of(keys, "keys", (None, None, None, None), FLOATS)
-    _of(values, "values", tuple(keys.shape), (keys.dtype,), keys.device)
-    for name, part in zip(spans._fields, spans, strict=True):
-        _of(part, f"spans.{name}", (len(spans.rows),), (torch.int32,), keys.device)
-
-
-def _of(
-    tensor: Tensor,
-    name: str,
-    shape: tuple[int | None, ...],
-    dtypes: tuple[torch.dtype, ...] | None,
-    device: torch.device | None = None,
-) -> Tensor:
-    """Checks a tensor and returns it; None stands for any size."""
-    sizes = tensor.shape
-    fits = len(sizes) == len(shape)
-    if fits:
-        # a loop, not all(): this is asked two hundred times per pass
-        for wanted_size, size in zip(shape, sizes, strict=True):
-            fits = fits and wanted_size in (None, size)
-    if not fits:
-        wanted = ", ".join("any" if n is None else str(n) for n in shape)
-        raise ValueError(f"{name} must have shape [{wanted}], got {list(tensor.shape)}")
-    if dtypes is not None and tensor.dtype not in dtypes:
-        raise ValueError(f"{name} must be {' or '.join(str(dtype) for dtype in dtypes)}, got {tensor.dtype}")
-    if device is not None and tensor.device != device:
-        raise ValueError(f"{name} must be on {device}, got {tensor.device}")
-    if not tensor.is_contiguous():
-        raise ValueError(f"{name} must be contiguous, got strides {tensor.stride()} for shape {tuple(tensor.shape)}")
-    return tensor

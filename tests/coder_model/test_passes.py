@@ -14,16 +14,17 @@ from coder_kernels.quantise import PRECISIONS
 from coder_kernels.shapes import Spans
 from coder_model.cache import KVCache
 from coder_model.canvas import Canvas
-from coder_model.decoder import LoneDecoder
+from coder_model.decoder import COMMIT_TOKENS, LoneDecoder
 from coder_model.engine import Engine
 from coder_model.errors import BrokenScores
 from coder_model.model import Transformer
 from coder_model.network import Network
 from coder_model.opinion import Vocabulary
 from coder_model.options import EngineOptions
-from coder_model.passes import PORTION, SLACK, Commit, Denoise, Passes
+from coder_model.passes import SLACK, Passes
 from coder_model.quantised import pack_
 from coder_model.shared_decoder import SharedDecoder
+from coder_model.steps import Commit, Denoise
 from coder_model.types import Cancelled, FillRequest
 
 # both sides of a `where` are computed; numpy speaks of the side that is not taken
@@ -212,8 +213,8 @@ def test_a_long_context_is_read_in_portions_and_others_go_between(own, tokenizer
         if next(portions) == 1:
             other.commit([5, 6])
 
-    decoder.read(tokens_of(tokenizer, PORTION + 40), check)
-    assert order == [PORTION, 2, 40]
+    decoder.read(tokens_of(tokenizer, COMMIT_TOKENS + 40), check)
+    assert order == [COMMIT_TOKENS, 2, 40]
 
 
 @pytest.mark.parametrize("shift", [True, False])
@@ -352,7 +353,13 @@ def test_padding_changes_no_row_but_its_own(own, tokenizer):
     cache = passes.cache
     cache.keys.fill_(7.0)
     tokens = torch.tensor([[5, 6, 0, 0], [0, 0, 0, 0]])
-    spans = Spans(*torch.tensor([[1, 3, 2], [passes._padding_row, 0, 0]], dtype=torch.int32).T.contiguous())
-    passes._network.hidden(tokens, cache, spans, 1)
+    spans = Spans(*torch.tensor([[1, 3, 2], [passes._around.padding_row, 0, 0]], dtype=torch.int32).T.contiguous())
+    passes._around.network.hidden(tokens, cache, spans, 1)
     changed = (cache.keys != 7.0).any(dim=-1).any(dim=0).any(dim=1)
-    assert changed.nonzero().tolist() == [[1, 3], [1, 4], [1, 5], [1, 6], *([passes._padding_row, t] for t in range(4))]
+    assert changed.nonzero().tolist() == [
+        [1, 3],
+        [1, 4],
+        [1, 5],
+        [1, 6],
+        *([passes._around.padding_row, t] for t in range(4)),
+    ]
