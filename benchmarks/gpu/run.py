@@ -13,6 +13,7 @@ import json
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +31,7 @@ from shapes import CONTEXT, SHAPES, Shape
 from timing import elapsed, milliseconds
 
 SMALL_CONTEXT, SMALL_BLOCK = 128, 16
+PARTS = ("kernels", "models", "peers")
 BATCHES = (1, 8, 32)
 PRECISIONS = {"bfloat16": 16.0, "fp8": 8.0, "int8": 8.0, "int4": 4.5}
 
@@ -85,6 +87,7 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="tiny models and few repeats, as without a GPU")
     parser.add_argument("--fast-dllm", type=Path, help="a checkout of github.com/NVlabs/Fast-dLLM")
     parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     small = arguments.small or device.type == "cpu"
@@ -92,18 +95,33 @@ def main() -> int:
     with torch.inference_mode():
         top = ceilings(device)
         record: dict[str, Any] = {"about": _about(device), "ceilings": top, "graph_gap_us": graph_gap_us(device)}
-        record["kernels"] = _kernels(device, top, clock, small)
-        record["models"] = _models(device, top, clock, small)
-        record["peers"] = _peers(device, clock, small, arguments.fast_dllm)
-    record["left_out"] = clock.left_out
-    arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        parts = {
+            "models": partial(_models, device, top, clock, small),
+            "kernels": partial(_kernels, device, top, clock, small),
+            "peers": partial(_peers, device, clock, small, arguments.fast_dllm),
+        }
+        for name in arguments.parts:
+            record[name] = parts[name]()
+            # a machine that is taken back leaves what was measured until then
+            arguments.out.write_text(json.dumps({**record, "left_out": clock.left_out}, indent=1) + "\n", "utf-8")
     _plot(record, arguments.out.with_suffix(".png"))
-    checked = record["kernels"].items()
-    wrong = [name for name, one in checked if not one["error"] <= one["tolerance"] or not one["repeats"]]
-    print(json.dumps({"wrong": wrong, "left_out": clock.left_out, **record["ceilings"]}))
-    for name, one in record["models"].items():
-        print(f"{name}: step {one['step_ms']:.3f} ms, {one['share_of_floor']:.0%} of the floor")
-    return 1 if wrong else 0
+    return _summary(record, clock.left_out)
+
+
+def _summary(record: dict[str, Any], left_out: list[str]) -> int:
+    """Prints what somebody wants to know at once; 1 when an operation is wrong or could not run."""
+    kernels, models = record.get("kernels", {}), record.get("models", {})
+    failed = [name for name, one in {**kernels, **models}.items() if "failed" in one]
+    ran = {name: one for name, one in kernels.items() if name not in failed}
+    wrong = [name for name, one in ran.items() if not one["error"] <= one["tolerance"] or not one["repeats"]]
+    for name, one in ran.items():
+        torch_us = one.get("torch_us", float("nan"))
+        print(f"{name}: {one['us']:.1f} us, {one['share_of_floor']:.0%}, torch {torch_us:.1f} us")
+    for name, one in models.items():
+        if name not in failed:
+            print(f"{name}: step {one['step_ms']:.3f} ms, {one['share_of_floor']:.0%} of the floor")
+    print(json.dumps({"wrong": wrong, "failed": failed, "left_out": left_out, **record["ceilings"]}))
+    return 1 if wrong or failed else 0
 
 
 def _about(device: torch.device) -> dict[str, str]:
@@ -119,14 +137,23 @@ def _kernels(device: torch.device, top: dict[str, float], clock: Clock, small: b
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     kinds = [kind for kind in single.KINDS if kind != "fp8" or _has_fp8(device)]
     found = {}
-    for shape in (SHAPES["tiny"],) if small else (SHAPES["7B"], SHAPES["0.5B"]):
+    for shape in (SHAPES["tiny"],) if small else (SHAPES["0.5B"], SHAPES["7B"]):
         for batch in (1,) if small else (1, 4):
             for case in single.cases(shape, device, dtype, kinds, batch):
                 name = f"{shape.name} batch {batch}: {case.name}"
                 if clock.allows(name):
-                    found[name] = single.measured(case, device, top["bytes_per_second"])
-                    found[name]["tolerance"] = single.TOLERANCE[dtype]
+                    measure = partial(single.measured, case, device, top["bytes_per_second"], single.TOLERANCE[dtype])
+                    found[name] = _attempt(measure)
     return found
+
+
+def _attempt(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Returns what is measured, or why it could not be: one failure must not cost the rest of a lent machine's time."""
+    try:
+        return measure()
+    except Exception as error:
+        traceback.print_exc()
+        return {"failed": f"{type(error).__name__}: {error}"[:300]}
 
 
 def _has_fp8(device: torch.device) -> bool:
@@ -134,7 +161,7 @@ def _has_fp8(device: torch.device) -> bool:
 
 
 def _models(device: torch.device, top: dict[str, float], clock: Clock, small: bool) -> dict[str, Any]:
-    names = ("tiny", "embedded") if small else ("7B", "0.5B", "1.5B", "embedded")
+    names = ("tiny", "embedded") if small else ("0.5B", "1.5B", "7B", "embedded")
     context, block = (SMALL_CONTEXT, SMALL_BLOCK) if small else (CONTEXT, single.BLOCK)
     found = {}
     for name in names:
@@ -143,15 +170,19 @@ def _models(device: torch.device, top: dict[str, float], clock: Clock, small: bo
                 label = f"{name} {precision} batch {batch}"
                 if (precision == "fp8" and not _has_fp8(device)) or not clock.allows(label):
                     continue
-                bench = fills.Bench(SHAPES[name], precision, batch, context, block, device)
                 # of eight bits on both sides the arithmetic is twice as fast
                 flops = top["flops"] * (2 if precision in ("fp8", "int8") else 1)
-                found[label] = fills.measured(bench, top["bytes_per_second"], flops, bits)
-                del bench
+                make = partial(fills.Bench, SHAPES[name], precision, batch, context, block, device)
+                found[label] = _attempt(partial(_model, make, top["bytes_per_second"], flops, bits))
                 _release(device)
     if not small and clock.allows("7B with 1,024 tokens of context more"):
-        found["7B bfloat16 batch 1"]["longer"] = fills.longer_context(SHAPES["7B"], "bfloat16", device, block)
+        longer = partial(fills.longer_context, SHAPES["7B"], "bfloat16", device, block)
+        found["7B bfloat16 batch 1"]["longer"] = _attempt(longer)
     return found
+
+
+def _model(make: Callable[[], fills.Bench], bytes_per_second: float, flops: float, bits: float) -> dict[str, Any]:
+    return fills.measured(make(), bytes_per_second, flops, bits)
 
 
 def _peers(device: torch.device, clock: Clock, small: bool, fast_dllm: Path | None) -> dict[str, Any]:
@@ -187,7 +218,8 @@ def _plot(record: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    bars = {**record["kernels"], **record["models"]}
+    bars = {**record.get("kernels", {}), **record.get("models", {})}
+    bars = {name: one for name, one in bars.items() if "failed" not in one}
     figure, axis = plt.subplots(figsize=(9, 0.22 * len(bars) + 1))
     axis.barh(list(bars), [100 * one["share_of_floor"] for one in bars.values()])
     axis.set_xlabel(f"% of the floor; {record['about'].get('gpu', 'CPU, small form: not the kernels')}")

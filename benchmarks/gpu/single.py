@@ -54,13 +54,14 @@ def cases(shape: Shape, device: torch.device, dtype: torch.dtype, kinds: list[st
     yield from _unmask(batch, shape.vocab_size, device)
 
 
-def measured(case: Case, device: torch.device, bytes_per_second: float) -> dict[str, float]:
-    """Returns error, microseconds, share of the floor, and the time of what torch has for it."""
+def measured(case: Case, device: torch.device, bytes_per_second: float, tolerance: float) -> dict[str, float]:
+    """Returns error, tolerance, microseconds, share of the floor, and the time of what torch has for it."""
     found = case.runs[0]()
     again = case.runs[0]()
     us = milliseconds(case.runs, device) * 1e3
     floor = case.n_bytes / bytes_per_second * 1e6
-    record = {"error": case.right(found), "us": us, "floor_us": floor, "share_of_floor": floor / us}
+    error = case.right(found)
+    record = {"error": error, "tolerance": tolerance, "us": us, "floor_us": floor, "share_of_floor": floor / us}
     record["repeats"] = float(all(torch.equal(a, b) for a, b in zip(_tensors(found), _tensors(again), strict=True)))
     if case.plain:
         record["torch_us"] = milliseconds([case.plain], device) * 1e3
