@@ -116,7 +116,7 @@ class DenoiseStep:
         self._around, network = around, around.network
         device = network.device
         self._spans = around.spans([], size, device)
-        self._blocks = _blocks([], size, length, device)
+        self._blocks = blocks_of([], size, length, device)
 
         def run() -> None:
             hidden = network.hidden(self._blocks.tokens, around.cache, self._spans, DENOISE)
@@ -129,7 +129,7 @@ class DenoiseStep:
         """Takes the blocks of `works` the steps on that they want; the host looks once, at the end."""
         size, length = self._blocks.tokens.shape
         _refill_(self._spans, self._around.spans(works, size, torch.device("cpu")))
-        _refill_(self._blocks, _blocks(works, size, length, torch.device("cpu")))
+        _refill_(self._blocks, blocks_of(works, size, length, torch.device("cpu")))
         for _ in range(max(work.count for work in works)):
             self._step()
         found = Blocks(*(part.to("cpu", copy=True) for part in self._blocks))
@@ -140,7 +140,7 @@ class DenoiseStep:
             work.index = int(found.steps[index])
 
 
-def _blocks(works: list[Denoise], size: int, length: int, device: torch.device) -> Blocks:
+def blocks_of(works: list[Denoise], size: int, length: int, device: torch.device) -> Blocks:
     """The slots of a batch; what is missing to its size is inactive."""
     tokens = torch.zeros(size, length, dtype=torch.int64)
     numbers = torch.zeros(size, dtype=torch.int32)

@@ -79,9 +79,12 @@ def model_directory(model, tokenizer, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def gpu():
-    """The Triton kernels: interpreted where there is no GPU."""
+    """The Triton kernels: interpreted where there is no GPU; on a GPU, with what is on the CPU moved there and back."""
     if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU: benchmarks/gpu checks the kernels natively")
+        import native
+
+        yield native.Native(torch.device("cuda"))
+        return
     pytest.importorskip("triton", reason="Triton has no wheels for this system")
     import interpreter
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import torch
 from shapes import CONTEXT, Shape
 from timing import elapsed, wall
 
+from coder_kernels import ops
 from coder_kernels.policies import PolicyOptions, Schedule, top_k
 from coder_kernels.quantise import PRECISIONS
 from coder_model.cache import KVCache
@@ -16,10 +18,12 @@ from coder_model.decoder import COMMIT_TOKENS
 from coder_model.network import network_of
 from coder_model.passes import SLACK, Passes
 from coder_model.quantised import pack_
-from coder_model.steps import Commit, Denoise
+from coder_model.steps import DENOISE, Commit, Denoise, blocks_of
 
 FILLED = 64
 """Tokens of a fill: two blocks."""
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.int8: 5e-2, torch.float8_e4m3fn: 1e-1}
+"""Relative error of hidden states after all layers, by the format of the activations: torch rounds more often."""
 
 
 class Bench:
@@ -41,8 +45,36 @@ class Bench:
         cache = KVCache(model.config, batch + 1, capacity, network.dtype, device)
         self.passes = Passes(network, cache, nothing, nothing[None], batch)
         self.rows = [cache.lend() for _ in range(batch)]
-        for row in self.rows:
-            self.read(row)
+        self.read(self.rows[0])
+        for row in self.rows[1:]:
+            cache.keys[:, row], cache.values[:, row] = cache.keys[:, self.rows[0]], cache.values[:, self.rows[0]]
+
+    def checked(self) -> dict[str, float]:
+        """Returns how far the kernels are from torch on the same weights, and whether a captured step says the same.
+
+        What is compared is the last hidden states of a denoise pass, and the tokens of a step.
+        """
+        schedule = Schedule(top_k, PolicyOptions(k=1), 1 << 20)
+        works = self._blocks(schedule, self.context)
+        around = self.passes._around
+        network, spans = around.network, around.spans(works, len(works), self.device)
+        blocks = blocks_of(works, len(works), self.block, self.device)
+
+        def hidden() -> torch.Tensor:
+            return network.hidden(blocks.tokens, around.cache, spans, DENOISE)
+
+        ours = hidden()
+        same = torch.equal(ours, hidden())
+        with mock.patch.object(ops, "_gpu", return_value=None):
+            plain = hidden()
+        ops.unmask_(blocks, network.select(ours, around.forbidden), network.config.shifted, schedule, around.ends)
+        self.passes._denoise_step(self.passes.most, self.block, schedule).do(works)
+        told = torch.stack([work.canvas.candidates for work in works])
+        return {
+            "error": float((ours.double() - plain.double()).norm() / plain.double().norm()),
+            "tolerance": TOLERANCE[network.dtype if network._eight is None else network._eight],
+            "repeats": float(same and torch.equal(told, blocks.candidates.cpu())),
+        }
 
     def read(self, row: int) -> None:
         """Reads the context of a row, in portions."""

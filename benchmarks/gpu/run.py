@@ -1,6 +1,6 @@
 """Correctness, ceilings, kernels, whole fills and peers on one device, in one command.
 
-    python benchmarks/gpu/run.py [--out FILE] [--small] [--fast-dllm CHECKOUT] [--minutes 8]
+    python benchmarks/gpu/run.py [--out FILE] [--small] [--fast-dllm CHECKOUT] [--minutes 8] [--parts PART...]
 
 On a GPU it runs the Triton kernels; without one the plain operations, in a small form that shows the command to work.
 What the time does not suffice for is left out, and named. Writes JSON and a plot beside it.
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,17 +23,17 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
+import catalogue
 import fills
+import isolated
 import peers
 import single
+import timing
 import torch
-from shapes import CONTEXT, SHAPES, Shape
+from shapes import SHAPES, Shape
 from timing import elapsed, milliseconds
 
-SMALL_CONTEXT, SMALL_BLOCK = 128, 16
-PARTS = ("kernels", "models", "peers")
-BATCHES = (1, 8, 32)
-PRECISIONS = {"bfloat16": 16.0, "fp8": 8.0, "int8": 8.0, "int4": 4.5}
+PARTS = ("checks", "kernels", "models", "peers")
 
 
 def ceilings(device: torch.device) -> dict[str, float]:
@@ -54,6 +54,7 @@ def graph_gap_us(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     x = torch.zeros(1, device=device)
+    x.add_(1)
     graphs = []
     for count in (50, 250):
         graph = torch.cuda.CUDAGraph()
@@ -88,39 +89,69 @@ def main() -> int:
     parser.add_argument("--fast-dllm", type=Path, help="a checkout of github.com/NVlabs/Fast-dLLM")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--checked", type=Path, help="a record whose checks are taken over")
+    parser.add_argument("--serve", action="store_true", help="do the checks that are named on the standard input")
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     small = arguments.small or device.type == "cpu"
-    clock = Clock(arguments.minutes)
+    if arguments.serve:
+        timing.TOO_LARGE_TO_STAY = 0
+        with torch.inference_mode():
+            isolated.serve(catalogue.checks(device, small), device)
+        return 0
     with torch.inference_mode():
-        top = ceilings(device)
-        record: dict[str, Any] = {"about": _about(device), "ceilings": top, "graph_gap_us": graph_gap_us(device)}
-        parts = {
-            "models": partial(_models, device, top, clock, small),
-            "kernels": partial(_kernels, device, top, clock, small),
-            "peers": partial(_peers, device, clock, small, arguments.fast_dllm),
-        }
-        for name in arguments.parts:
-            record[name] = parts[name]()
-            # a machine that is taken back leaves what was measured until then
-            arguments.out.write_text(json.dumps({**record, "left_out": clock.left_out}, indent=1) + "\n", "utf-8")
+        return _measure(arguments, device, small)
+
+
+def _measure(arguments: argparse.Namespace, device: torch.device, small: bool) -> int:
+    """Does the parts that are asked for, and writes the record after each: a machine may be taken back."""
+    record: dict[str, Any] = {"about": _about(device)}
+    if "checks" in arguments.parts:
+        record["checks"] = _checks(device, small, arguments.minutes)
+        _write(record, arguments.out)
+    elif arguments.checked:
+        record["checks"] = json.loads(arguments.checked.read_text("utf-8"))["checks"]
+    failed = {name for name, one in record.get("checks", {}).items() if "failed" in one}
+    clock = Clock(arguments.minutes)
+    top = record["ceilings"] = ceilings(device)
+    record["graph_gap_us"] = graph_gap_us(device)
+    parts = {
+        "kernels": partial(_kernels, device, top, clock, small, failed),
+        "models": partial(_models, device, top, clock, small, failed),
+        "peers": partial(_peers, device, clock, small, arguments.fast_dllm),
+    }
+    for name, part in parts.items():
+        if name in arguments.parts:
+            record[name] = {}
+            for label, one in part():
+                record[name][label] = one
+                _write({**record, "left_out": clock.left_out}, arguments.out)
+    status = _summary(record, clock.left_out)
     _plot(record, arguments.out.with_suffix(".png"))
-    return _summary(record, clock.left_out)
+    return status
+
+
+def _write(record: dict[str, Any], out: Path) -> None:
+    out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 def _summary(record: dict[str, Any], left_out: list[str]) -> int:
     """Prints what somebody wants to know at once; 1 when an operation is wrong or could not run."""
     kernels, models = record.get("kernels", {}), record.get("models", {})
-    failed = [name for name, one in {**kernels, **models}.items() if "failed" in one]
-    ran = {name: one for name, one in kernels.items() if name not in failed}
-    wrong = [name for name, one in ran.items() if not one["error"] <= one["tolerance"] or not one["repeats"]]
-    for name, one in ran.items():
-        torch_us = one.get("torch_us", float("nan"))
-        print(f"{name}: {one['us']:.1f} us, {one['share_of_floor']:.0%}, torch {torch_us:.1f} us")
+    checked = {**kernels, **record.get("checks", {})}
+    failed = {name: one["failed"] for name, one in {**checked, **models}.items() if "failed" in one}
+    wrong = {
+        name: one["error"]
+        for name, one in checked.items()
+        if name not in failed and (not one["error"] <= one["tolerance"] or not one["repeats"])
+    }
+    for name, one in kernels.items():
+        if name not in failed:
+            print(f"{name}: {one['us']:.1f} us, {one['share_of_floor']:.0%}, torch {one.get('torch_us', 0.0):.1f} us")
     for name, one in models.items():
         if name not in failed:
             print(f"{name}: step {one['step_ms']:.3f} ms, {one['share_of_floor']:.0%} of the floor")
-    print(json.dumps({"wrong": wrong, "failed": failed, "left_out": left_out, **record["ceilings"]}))
+    print(json.dumps({"wrong": wrong, "failed": failed, "left_out": left_out, **record["ceilings"]}, indent=1))
     return 1 if wrong or failed else 0
 
 
@@ -133,64 +164,50 @@ def _about(device: torch.device) -> dict[str, str]:
     return about | {"device": device.type}
 
 
-def _kernels(device: torch.device, top: dict[str, float], clock: Clock, small: bool) -> dict[str, Any]:
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    kinds = [kind for kind in single.KINDS if kind != "fp8" or _has_fp8(device)]
-    found = {}
-    for shape in (SHAPES["tiny"],) if small else (SHAPES["0.5B"], SHAPES["7B"]):
-        for batch in (1,) if small else (1, 4):
-            for case in single.cases(shape, device, dtype, kinds, batch):
-                name = f"{shape.name} batch {batch}: {case.name}"
-                if clock.allows(name):
-                    measure = partial(single.measured, case, device, top["bytes_per_second"], single.TOLERANCE[dtype])
-                    found[name] = _attempt(measure)
-    return found
+def _checks(device: torch.device, small: bool, minutes: float) -> dict[str, dict[str, Any]]:
+    names = list(catalogue.checks(device, small))
+    command = [sys.executable, str(Path(__file__)), "--serve", *(["--small"] if small else [])]
+    workers = 1 if device.type == "cpu" else min(os.cpu_count() or 1, 14)
+    return isolated.results(names, command, workers, minutes)
 
 
-def _attempt(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Returns what is measured, or why it could not be: one failure must not cost the rest of a lent machine's time."""
-    try:
-        return measure()
-    except Exception as error:
-        traceback.print_exc()
-        return {"failed": f"{type(error).__name__}: {error}"[:300]}
+Found = Iterator[tuple[str, dict[str, Any]]]
 
 
-def _has_fp8(device: torch.device) -> bool:
-    return device.type == "cpu" or torch.cuda.get_device_capability(device) >= (8, 9)
+def _kernels(device: torch.device, top: dict[str, float], clock: Clock, small: bool, failed: set[str]) -> Found:
+    tolerance = single.TOLERANCE[catalogue.dtype_of(device)]
+    for name, make in catalogue.kernels(device, small):
+        if name not in failed and clock.allows(name):
+            yield name, isolated.attempt(partial(_kernel, make, device, top["bytes_per_second"], tolerance))
 
 
-def _models(device: torch.device, top: dict[str, float], clock: Clock, small: bool) -> dict[str, Any]:
-    names = ("tiny", "embedded") if small else ("0.5B", "1.5B", "7B", "embedded")
-    context, block = (SMALL_CONTEXT, SMALL_BLOCK) if small else (CONTEXT, single.BLOCK)
-    found = {}
-    for name in names:
-        for precision, bits in PRECISIONS.items():
-            for batch in (1, 2) if small else BATCHES:
-                label = f"{name} {precision} batch {batch}"
-                if (precision == "fp8" and not _has_fp8(device)) or not clock.allows(label):
-                    continue
-                # of eight bits on both sides the arithmetic is twice as fast
-                flops = top["flops"] * (2 if precision in ("fp8", "int8") else 1)
-                make = partial(fills.Bench, SHAPES[name], precision, batch, context, block, device)
-                found[label] = _attempt(partial(_model, make, top["bytes_per_second"], flops, bits))
-                _release(device)
+def _kernel(
+    make: Callable[[], single.Case], device: torch.device, bytes_per_second: float, tolerance: float
+) -> dict[str, Any]:
+    return single.measured(make(), device, bytes_per_second, tolerance)
+
+
+def _models(device: torch.device, top: dict[str, float], clock: Clock, small: bool, failed: set[str]) -> Found:
+    for model in catalogue.models(device, small):
+        if model.name not in failed and clock.allows(model.name):
+            yield model.name, isolated.attempt(partial(_model, model, device, top, small))
+            _release(device)
     if not small and clock.allows("7B with 1,024 tokens of context more"):
-        longer = partial(fills.longer_context, SHAPES["7B"], "bfloat16", device, block)
-        found["7B bfloat16 batch 1"]["longer"] = _attempt(longer)
-    return found
+        longer = partial(fills.longer_context, SHAPES["7B"], "bfloat16", device, single.BLOCK)
+        yield "7B bfloat16 with 1,024 tokens of context more", isolated.attempt(longer)
 
 
-def _model(make: Callable[[], fills.Bench], bytes_per_second: float, flops: float, bits: float) -> dict[str, Any]:
-    return fills.measured(make(), bytes_per_second, flops, bits)
+def _model(model: catalogue.Model, device: torch.device, top: dict[str, float], small: bool) -> dict[str, Any]:
+    # of eight bits on both sides the arithmetic is twice as fast
+    flops = top["flops"] * (2 if model.precision in ("fp8", "int8") else 1)
+    bench = model.bench(device, small)
+    return fills.measured(bench, top["bytes_per_second"], flops, catalogue.PRECISIONS[model.precision])
 
 
-def _peers(device: torch.device, clock: Clock, small: bool, fast_dllm: Path | None) -> dict[str, Any]:
-    context, block = (SMALL_CONTEXT, SMALL_BLOCK) if small else (CONTEXT, single.BLOCK)
-    found: dict[str, Any] = {}
+def _peers(device: torch.device, clock: Clock, small: bool, fast_dllm: Path | None) -> Found:
     for name in ("tiny",) if small else ("0.5B", "7B"):
         shape: Shape = SHAPES[name]
-        here = shape, context, block, device
+        here = shape, *catalogue.sizes(small), device
         calls: dict[str, Callable[[], dict[str, float | str]]] = {
             "transformers": partial(peers.transformers_ms, *here, False),
             "flex attention, one layer": partial(peers.flex_attention_ms, *here),
@@ -201,9 +218,8 @@ def _peers(device: torch.device, clock: Clock, small: bool, fast_dllm: Path | No
             calls["Fast-dLLM"] = partial(peers.fast_dllm_ms, fast_dllm, *here)
         for label, call in calls.items():
             if clock.allows(f"{name}: {label}"):
-                found[f"{name}: {label}"] = call()
+                yield f"{name}: {label}", call()
                 _release(device)
-    return found
 
 
 def _release(device: torch.device) -> None:
@@ -219,7 +235,7 @@ def _plot(record: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     bars = {**record.get("kernels", {}), **record.get("models", {})}
-    bars = {name: one for name, one in bars.items() if "failed" not in one}
+    bars = {name: one for name, one in bars.items() if "share_of_floor" in one}
     figure, axis = plt.subplots(figsize=(9, 0.22 * len(bars) + 1))
     axis.barh(list(bars), [100 * one["share_of_floor"] for one in bars.values()])
     axis.set_xlabel(f"% of the floor; {record['about'].get('gpu', 'CPU, small form: not the kernels')}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,11 +15,13 @@ from torch import Tensor
 from coder_kernels import ops, reference
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import Quantised, dequantise, quantise
-from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight
+from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of
 
 BLOCK = 32
 KINDS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "int8 weights": 8.0, "int4": 4.5}
 """Bits of a weight, scales counted."""
+PIECE = 16384
+"""Rows of a weight that are in float64 at a time."""
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 8e-3}
 
 
@@ -26,19 +29,21 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 8e-3}
 class Case:
     """An operation at a shape."""
 
-    name: str
     n_bytes: float
     """What it must move at least."""
     runs: list[Callable[[], Any]]
     """The same on different data."""
     right: Callable[[Any], float]
     """The relative error of a result against float64."""
-    plain: Callable[[], Any] | None = None
-    """What torch has for it."""
+    plain: Sequence[Callable[[], Any]] = ()
+    """What torch has for it, on the same data."""
 
 
-def cases(shape: Shape, device: torch.device, dtype: torch.dtype, kinds: list[str], batch: int) -> Iterator[Case]:
-    """Yields the operations of a denoise step of `batch` blocks."""
+Named = tuple[str, Callable[[], Case]]
+
+
+def cases(shape: Shape, device: torch.device, dtype: torch.dtype, kinds: list[str], batch: int) -> Iterator[Named]:
+    """Yields the operations of a denoise step of `batch` blocks: their names, and what makes their data."""
     rows = batch * BLOCK
     n_all = shape.n_heads + 2 * shape.n_kv_heads
     for kind in kinds:
@@ -48,23 +53,28 @@ def cases(shape: Shape, device: torch.device, dtype: torch.dtype, kinds: list[st
             ("swiglu", 2 * shape.d_ff, shape.d_model),
             ("head_select", shape.vocab_size, shape.d_model),
         ):
-            yield _product(name, kind, rows, height, width, device, dtype)
-    yield _norm(rows, shape.d_model, device, dtype)
-    yield _attention(shape, batch, device, dtype)
-    yield from _unmask(batch, shape.vocab_size, device)
+            yield f"{name} {kind}", partial(_product, name, kind, rows, height, width, device, dtype)
+    yield "add_rms_norm", partial(_norm, rows, shape.d_model, device, dtype)
+    yield "block_attention", partial(_attention, shape, batch, device, dtype)
+    for name in POLICIES:
+        yield f"unmask {name}", partial(_unmask, name, batch, shape.vocab_size, device)
+
+
+def checked(case: Case, tolerance: float) -> dict[str, float]:
+    """Returns error, tolerance, and whether a second run gives the same bits."""
+    found, again = case.runs[0](), case.runs[0]()
+    same = all(torch.equal(a, b) for a, b in zip(_tensors(found), _tensors(again), strict=True))
+    return {"error": case.right(found), "tolerance": tolerance, "repeats": float(same)}
 
 
 def measured(case: Case, device: torch.device, bytes_per_second: float, tolerance: float) -> dict[str, float]:
-    """Returns error, tolerance, microseconds, share of the floor, and the time of what torch has for it."""
-    found = case.runs[0]()
-    again = case.runs[0]()
+    """Returns what is checked, microseconds, share of the floor, and the time of what torch has for it."""
+    record = checked(case, tolerance)
     us = milliseconds(case.runs, device) * 1e3
     floor = case.n_bytes / bytes_per_second * 1e6
-    error = case.right(found)
-    record = {"error": error, "tolerance": tolerance, "us": us, "floor_us": floor, "share_of_floor": floor / us}
-    record["repeats"] = float(all(torch.equal(a, b) for a, b in zip(_tensors(found), _tensors(again), strict=True)))
+    record |= {"us": us, "floor_us": floor, "share_of_floor": floor / us}
     if case.plain:
-        record["torch_us"] = milliseconds([case.plain], device) * 1e3
+        record["torch_us"] = milliseconds(case.plain, device) * 1e3
     return record
 
 
@@ -98,37 +108,51 @@ def exact(x: Activations | Weight) -> Tensor:
     return x.values.double() * x.scale.double() if isinstance(x, Rows) else x.double()
 
 
+def exact_product(x: Activations, weight: Weight) -> Tensor:
+    """Returns x W^T in float64, a piece at a time: several processes share the memory of a GPU."""
+    rows, pieces = exact(x), []
+    for start in range(0, len(matrix_of(weight)), PIECE):
+        here = slice(start, start + PIECE)
+        piece = weight[here] if isinstance(weight, Tensor) else _rows_of(weight, here)
+        pieces.append(rows @ exact(piece).T)
+    return torch.cat(pieces, dim=1)
+
+
+def _rows_of(weight: Quantised, here: slice) -> Quantised:
+    offset = weight.offset[here] if weight.offset.numel() else weight.offset
+    return Quantised(weight.values[here], weight.scale[here], offset)
+
+
 def _product(
     name: str, kind: str, rows: int, height: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> Case:
     n_bytes = height * width * KINDS[kind] / 8
     data = [operands(kind, rows, height, width, device, dtype) for _ in range(copies(n_bytes, device))]
     x, weight = data[0]
-    plain: Callable[[], Any] | None = None
     if name == "head_select":
         runs: list[Callable[[], Any]] = [lambda p=pair: ops.head_select(*p) for pair in data]  # type: ignore[misc]
 
         def right(found: Any) -> float:
-            expected = reference.select(exact(x) @ exact(weight).T)
+            expected = reference.select(exact_product(x, weight))
             return max(relative(a, b) for a, b in zip(found[1:], expected[1:], strict=True))
     elif name == "swiglu":
         runs = [lambda p=pair: ops.swiglu(p[0], p[1], dtype) for pair in data]  # type: ignore[misc]
 
         def right(found: Any) -> float:
-            return relative(found, reference.swiglu(exact(x), exact(weight), torch.float64))
+            gate, up = exact_product(x, weight).chunk(2, dim=1)
+            return relative(found, torch.nn.functional.silu(gate) * up)
     else:
         runs = [lambda p=pair: ops.linear(*p) for pair in data]  # type: ignore[misc]
 
         def right(found: Any) -> float:
-            return relative(found.sum(0), exact(x) @ exact(weight).T)
+            return relative(found.sum(0), exact_product(x, weight))
 
-    if kind == "bf16":
-        how = {
-            "head_select": lambda: reference.select(torch.nn.functional.linear(x, weight)),  # type: ignore[arg-type]
-            "swiglu": lambda: reference.swiglu(x, weight, dtype),
-        }
-        plain = how.get(name, lambda: torch.nn.functional.linear(x, weight))  # type: ignore[arg-type]
-    return Case(f"{name} {kind}", n_bytes, runs, right, plain)
+    how: dict[str, Callable[..., Any]] = {
+        "head_select": reference.head_select,
+        "swiglu": lambda x, weight: reference.swiglu(x, weight, dtype),
+    }
+    plain = [partial(how.get(name, reference.linear), *pair) for pair in data]
+    return Case(n_bytes, runs, right, plain)
 
 
 def _norm(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> Case:
@@ -139,11 +163,10 @@ def _norm(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> Ca
         return relative(found[0], reference.add_rms_norm(parts.double(), stream.double(), weight.double(), 1e-6)[0])
 
     return Case(
-        "add_rms_norm",
         rows * width * (4 * 4 + dtype.itemsize),
         [lambda: ops.add_rms_norm(parts, stream, weight, 1e-6)],
         right,
-        lambda: reference.add_rms_norm(parts, stream, weight, 1e-6),
+        [lambda: reference.add_rms_norm(parts, stream, weight, 1e-6)],
     )
 
 
@@ -163,7 +186,7 @@ def _attention(shape: Shape, batch: int, device: torch.device, dtype: torch.dtyp
     def right(found: Any) -> float:
         return relative(found, reference.block_attention(q.double(), keys.double(), values.double(), spans, 0, 0))
 
-    def plain() -> Tensor:
+    def plain(keys: Tensor, values: Tensor) -> Tensor:
         end = context + BLOCK
         return torch.nn.functional.scaled_dot_product_attention(
             q.transpose(1, 2), keys[:, :, :end], values[:, :, :end], enable_gqa=True
@@ -173,37 +196,31 @@ def _attention(shape: Shape, batch: int, device: torch.device, dtype: torch.dtyp
         lambda k=pair[0], v=pair[1]: ops.block_attention(q, k, v, spans)  # type: ignore[misc]
         for pair in data
     ]
-    return Case("block_attention", n_bytes, runs, right, plain)
+    return Case(n_bytes, runs, right, [partial(plain, *pair) for pair in data])
 
 
-def _unmask(batch: int, vocabulary: int, device: torch.device) -> Iterator[Case]:
-    def blocks() -> Blocks:
-        masked = torch.rand(batch, BLOCK, device=device) < 0.7
-        masked[:, 0] = False
-        tokens = torch.randint(0, vocabulary, (batch, BLOCK), device=device)
-        confidence = torch.rand(batch, BLOCK, device=device)
-        numbers = torch.zeros(batch, dtype=torch.int32, device=device)
-        return Blocks(
-            tokens, tokens.clone(), masked, confidence, confidence.clone(), numbers, masked.any(1), numbers.clone()
-        )
-
+def _unmask(name: str, batch: int, vocabulary: int, device: torch.device) -> Case:
+    masked = torch.rand(batch, BLOCK, device=device) < 0.7
+    masked[:, 0] = False
+    tokens = torch.randint(0, vocabulary, (batch, BLOCK), device=device)
+    confidence = torch.rand(batch, BLOCK, device=device)
+    numbers = torch.zeros(batch, dtype=torch.int32, device=device)
+    first = Blocks(
+        tokens, tokens.clone(), masked, confidence, confidence.clone(), numbers, masked.any(1), numbers.clone()
+    )
     found = Selection(
         torch.randint(0, vocabulary, (batch * BLOCK,), device=device),
         *(torch.rand(batch * BLOCK, device=device) for _ in range(3)),
     )
     ends = torch.zeros(1, vocabulary, dtype=torch.bool, device=device)
-    for name, policy in POLICIES.items():
-        first = blocks()
-        schedule = Schedule(policy, PolicyOptions(), 8)
+    schedule = Schedule(POLICIES[name], PolicyOptions(), 8)
 
-        def run(first: Blocks = first, schedule: Schedule = schedule) -> Blocks:
-            now = Blocks(*(part.clone() for part in first))
-            ops.unmask_(now, found, True, schedule, ends)
-            return now
+    def run(unmask_: Callable[..., None] = ops.unmask_) -> Blocks:
+        now = Blocks(*(part.clone() for part in first))
+        unmask_(now, found, True, schedule, ends)
+        return now
 
-        def right(done: Any, first: Blocks = first, schedule: Schedule = schedule) -> float:
-            expected = Blocks(*(part.clone() for part in first))
-            reference.unmask_(expected, found, True, schedule, ends)
-            return float(any(not torch.equal(a, b) for a, b in zip(done, expected, strict=True)))
+    def right(done: Any) -> float:
+        return float(any(not torch.equal(a, b) for a, b in zip(done, run(reference.unmask_), strict=True)))
 
-        yield Case(f"unmask {name}", 40.0 * batch * BLOCK, [run], right)
+    return Case(40.0 * batch * BLOCK, [run], right, [partial(run, reference.unmask_)])

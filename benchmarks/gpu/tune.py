@@ -58,9 +58,9 @@ def microseconds(table: Table, kernel: str, entry: dict[str, Any], device: torch
             for shape in (SHAPES["0.5B"], SHAPES["7B"]):
                 if when.get("width", shape.head_dim) != shape.head_dim:
                     continue
-                for case in single.cases(shape, device, torch.bfloat16, kinds, 4 if "wide" in when else 1):
-                    if case.name.startswith(CASES[kernel]):
-                        total += milliseconds(case.runs, device) * 1e3
+                for name, make in single.cases(shape, device, torch.bfloat16, kinds, 4 if "wide" in when else 1):
+                    if name.startswith(CASES[kernel]):
+                        total += milliseconds(make().runs, device) * 1e3
         except Exception:  # too many registers, too much shared memory: no candidate
             total = float("inf")
     configs.tile.cache_clear()

@@ -1,0 +1,99 @@
+"""What `run.py` checks and measures: operations at the shapes of models, and whole models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import fills
+import single
+import torch
+from shapes import CONTEXT, SHAPES
+
+SMALL_CONTEXT, SMALL_BLOCK = 128, 16
+PRECISIONS = {"bfloat16": 16.0, "fp8": 8.0, "int8": 8.0, "int4": 4.5}
+"""Bits of a weight, scales counted."""
+FIRST_FP8_CAPABILITY = (8, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A shape in a number format, and how many sequences are filled at a time."""
+
+    shape: str
+    precision: str
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """As the record has it."""
+        return f"{self.shape} {self.precision} batch {self.batch}"
+
+    def bench(self, device: torch.device, small: bool) -> fills.Bench:
+        """Draws the weights."""
+        context, block = sizes(small)
+        return fills.Bench(SHAPES[self.shape], self.precision, self.batch, context, block, device)
+
+
+def sizes(small: bool) -> tuple[int, int]:
+    """Returns tokens of context and slots of a block."""
+    return (SMALL_CONTEXT, SMALL_BLOCK) if small else (CONTEXT, single.BLOCK)
+
+
+def kernels(device: torch.device, small: bool) -> Iterator[single.Named]:
+    """Yields operations and what makes their data."""
+    kinds = [kind for kind in single.KINDS if kind != "fp8" or has_fp8(device)]
+    for name in ("tiny",) if small else ("0.5B", "7B"):
+        for batch in (1,) if small else (1, 4):
+            for case, make in single.cases(SHAPES[name], device, dtype_of(device), kinds, batch):
+                yield f"{name} batch {batch}: {case}", make
+
+
+def models(device: torch.device, small: bool) -> Iterator[Model]:
+    """Yields models, those first that are asked for most."""
+    for name in ("tiny", "embedded") if small else ("0.5B", "1.5B", "7B", "embedded"):
+        for batch in (1, 2) if small else (1, 8, 32):
+            for precision in PRECISIONS:
+                if precision != "fp8" or has_fp8(device):
+                    yield Model(name, precision, batch)
+
+
+def checks(device: torch.device, small: bool) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Returns what `isolated.py` does in processes of their own: is it right, each by its name."""
+    operations: dict[str, Callable[[], dict[str, Any]]] = {
+        name: partial(_check, make, single.TOLERANCE[dtype_of(device)]) for name, make in kernels(device, small)
+    }
+    # a batch of 8 has other products than a batch of 1; a batch of 32 has those of 8
+    whole = [model for model in models(device, small) if model.batch <= 8 and model.shape != "7B"]
+    # those that take longest first, as far as they are asked for most
+    whole.sort(key=lambda model: (model.batch, model.shape == "embedded"))
+    first = sum(model.batch == 1 and model.shape != "embedded" for model in whole)
+    ours, others = (
+        {model.name: partial(_check_model, model, device, small) for model in few}
+        for few in (whole[:first], whole[first:])
+    )
+    return {**ours, **operations, **others}
+
+
+def dtype_of(device: torch.device) -> torch.dtype:
+    """Returns the dtype of activations."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def has_fp8(device: torch.device) -> bool:
+    """Returns whether the device multiplies in fp8; torch on a CPU does."""
+    return device.type == "cpu" or torch.cuda.get_device_capability(device) >= FIRST_FP8_CAPABILITY
+
+
+def _check(make: Callable[[], single.Case], tolerance: float) -> dict[str, Any]:
+    return single.checked(make(), tolerance)
+
+
+def _check_model(model: Model, device: torch.device, small: bool) -> dict[str, Any]:
+    bench = model.bench(device, small)
+    record = bench.checked()
+    # what a fill needs is compiled here too, beside other processes
+    bench.commit_ms()
+    return record
