@@ -22,10 +22,12 @@ from coder_model.decoder import COMMIT_TOKENS
 from coder_model.network import Network
 from coder_model.opinion import Vocabulary
 from coder_model.options import EngineOptions, fills_at_a_time
-from coder_model.steps import COMMIT, Commit, CommitStep, Denoise, DenoiseStep, Surroundings, Work
+from coder_model.steps import COMMIT, Commit, CommitStep, Denoise, DenoiseStep, ReadStep, Surroundings, Work
 
 COMMIT_LENGTHS = (1, 8, 16, 32)
 """Tokens of the commit passes that are captured; drafts are as long as a block, or shorter."""
+READ_LENGTHS = (64, 96, 128, 192, COMMIT_TOKENS)
+"""Tokens of the portions of a context that are captured: no portion has as much padding as `SLACK`."""
 MOST_ROWS = 256
 """Rows of a commit pass whose distributions are kept at a time."""
 SLACK = 2 * COMMIT_LENGTHS[-1]
@@ -56,6 +58,9 @@ class Passes:
         self._sizes = [size for size in SIZES if size <= widest]
         self._commits: dict[tuple[int, int], CommitStep] = {}
         self._denoises: dict[tuple[int, int, Schedule], DenoiseStep] = {}
+        self._reads: dict[int, ReadStep] = {}
+        # elsewhere padding costs more than a pass of just the tokens that are there
+        self._captures = device.type == "cuda"
         self._waiting: list[tuple[Work, _Outcome]] = []
         self._changed = threading.Lock()
         self._device = threading.Lock()
@@ -78,7 +83,7 @@ class Passes:
             MemoryError: when there is no room for a batch of one.
         """
         with self._device, torch.inference_mode():
-            for length in (1, 2, 4, 8, 16, 32, 64, 128, COMMIT_TOKENS):
+            for length in READ_LENGTHS if self._captures else (1, 2, 4, 8, 16, 32, 64, 128, COMMIT_TOKENS):
                 if length <= self.cache.capacity:
                     self._read(Commit(self._around.padding_row, 0, [0] * length, 1))
             for size in list(self._sizes):
@@ -147,7 +152,13 @@ class Passes:
             self._read(first)
 
     def _read(self, work: Commit) -> None:
-        """A portion of a context, alone and not captured: its length is what it is."""
+        """A portion of a context, alone; not captured its length is what it is."""
+        if self._captures:
+            length = next(length for length in READ_LENGTHS if length >= len(work.tokens))
+            if length not in self._reads:
+                self._reads[length] = ReadStep(self._around, length)
+            self._reads[length].do(work)
+            return
         network = self._around.network
         tokens = torch.tensor([work.tokens], device=network.device)
         hidden = network.hidden(tokens, self.cache, self._around.spans([work], 1, network.device), COMMIT)

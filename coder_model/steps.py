@@ -108,6 +108,33 @@ class CommitStep:
             work.probabilities = self._probabilities[index, end - work.wanted : end].to("cpu", copy=True)
 
 
+class ReadStep:
+    """A portion of one sequence's context, up to `length` tokens."""
+
+    def __init__(self, around: Surroundings, length: int) -> None:
+        """Runs it once, and captures it on a GPU."""
+        self._around, network = around, around.network
+        device = network.device
+        self._tokens = torch.zeros(1, length, dtype=torch.int64, device=device)
+        self._spans = around.spans([], 1, device)
+        self._hidden = torch.empty(length, network.config.d_model, dtype=network.dtype, device=device)
+
+        def run() -> None:
+            self._hidden.copy_(network.hidden(self._tokens, around.cache, self._spans, COMMIT))
+
+        self._step = Captured(run, device, around.pool)
+
+    def do(self, work: Commit) -> None:
+        """Reads the tokens of `work`; what distributions are wanted, few or none, is not part of what is captured."""
+        length, around = self._tokens.shape[1], self._around
+        self._tokens.copy_(torch.tensor([work.tokens + [0] * (length - len(work.tokens))]))
+        _refill_(self._spans, around.spans([work], 1, torch.device("cpu")))
+        self._step()
+        if work.wanted:
+            last = self._hidden[len(work.tokens) - work.wanted : len(work.tokens)]
+            work.probabilities = around.network.probabilities(last, around.forbidden).cpu()
+
+
 class DenoiseStep:
     """A denoise pass over `size` blocks of `length` slots, and what it reveals."""
 

@@ -63,7 +63,8 @@ def models(device: torch.device, small: bool) -> Iterator[Model]:
 def checks(device: torch.device, small: bool) -> dict[str, Callable[[], dict[str, Any]]]:
     """Returns what `isolated.py` does in processes of their own: is it right, each by its name."""
     operations: dict[str, Callable[[], dict[str, Any]]] = {
-        name: partial(_check, make, single.TOLERANCE[dtype_of(device)]) for name, make in kernels(device, small)
+        name: partial(_check, make, single.tolerance_of(name.partition(": ")[2], dtype_of(device)))
+        for name, make in kernels(device, small)
     }
     # a batch of 8 has other products than a batch of 1; a batch of 32 has those of 8
     whole = [model for model in models(device, small) if model.batch <= 8 and model.shape != "7B"]

@@ -20,6 +20,10 @@ from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, We
 
 FEW_ROWS = 128
 """Above this many rows a product is bound by arithmetic on every GPU there is a table for, and torch's is best."""
+FEW_DENSE_ROWS = 32
+"""As many rows of a dense linear layer torch reads as fast; of the gated MLP and the head it makes several kernels."""
+MOST_QUERIES = 256
+"""Tokens of a sequence whose attention is a kernel: a portion of a context, which can be captured then."""
 WIDTHS = (16, 32, 64, 128, 256)
 """Widths of a head that a matrix instruction takes."""
 
@@ -85,7 +89,8 @@ def linear(x: Activations, weight: Weight) -> Tensor:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
     check_pair(x, weight)
-    parts: Tensor = (_gpu(rows_of(x), few=len(rows_of(x))) or reference).linear(x, weight)
+    most = FEW_DENSE_ROWS if isinstance(weight, Tensor) else FEW_ROWS
+    parts: Tensor = (_gpu(rows_of(x), len(rows_of(x)), most) or reference).linear(x, weight)
     return parts
 
 
@@ -106,7 +111,7 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     check_pair(x, gate_up)
     if len(matrix_of(gate_up)) % 2:
         raise ValueError(f"gate_up must have an even number of rows, got {len(matrix_of(gate_up))}")
-    inner: Tensor = (_gpu(rows_of(x), few=len(rows_of(x))) or reference).swiglu(x, gate_up, dtype)
+    inner: Tensor = (_gpu(rows_of(x), len(rows_of(x))) or reference).swiglu(x, gate_up, dtype)
     return inner
 
 
@@ -192,7 +197,7 @@ def block_attention(
         raise ValueError(f"q must have a multiple of {keys.shape[1]} heads, got {q.shape[2]}")
     if block_length < 0 or window < 0:
         raise ValueError(f"block_length and window must not be negative, got {block_length} and {window}")
-    if gpu := _gpu(q, few=q.shape[1]):
+    if gpu := _gpu(q, q.shape[1], MOST_QUERIES):
         if keys.shape[3] not in WIDTHS:
             raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
         out: Activations = gpu.block_attention(q, keys, values, spans, block_length, window, eight)
@@ -278,9 +283,9 @@ def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule,
     (_gpu(blocks.tokens) or reference).unmask_(blocks, found, shifted, schedule, ends)
 
 
-def _gpu(tensor: Tensor, few: int = 0) -> ModuleType | None:
+def _gpu(tensor: Tensor, few: int = 0, most: int = FEW_ROWS) -> ModuleType | None:
     """The Triton kernels, where the tensor is on a GPU and its rows are few."""
-    if not tensor.is_cuda or few > FEW_ROWS:
+    if not tensor.is_cuda or few > most:
         return None
     from coder_kernels.gpu import kernels
 

@@ -217,6 +217,18 @@ def test_a_long_context_is_read_in_portions_and_others_go_between(own, tokenizer
     assert order == [COMMIT_TOKENS, 2, 40]
 
 
+@pytest.mark.parametrize("count", [40, 64, 100, 256, 300, 390])
+def test_portions_of_a_fixed_length_read_what_portions_of_any_length_read(own, model, tokenizer, count):
+    """As on a GPU, where a portion is captured: what is missing to its length is padding."""
+    passes = passes_of(own, tokenizer)
+    passes._captures = True
+    plain = LoneDecoder(Network(copy.deepcopy(model), torch.float32, CAPACITY), Vocabulary(tokenizer).forbidden)
+    shared = SharedDecoder(passes, 1)
+    tokens = tokens_of(tokenizer, count)
+    for context in (tokens, tokens[:35], tokens[:30] + tokens[: count - 30]):
+        assert_near(shared.read(context, lambda: None), plain.read(context, lambda: None))
+
+
 @pytest.mark.parametrize("shift", [True, False])
 def test_how_often_the_host_looks_changes_neither_tokens_nor_cache(own, tokenizer, shift):
     """After the last step one commit pass writes the block anew, whatever the denoise passes have left there."""
@@ -316,7 +328,7 @@ def test_batches_stay_as_small_as_the_memory_wants(own, tokenizer, monkeypatch, 
 @pytest.fixture
 def interpreted(gpu, monkeypatch):
     """The engine on Triton kernels, in the interpreter."""
-    monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0: gpu if few <= ops.FEW_ROWS else None)
+    monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0, most=ops.FEW_ROWS: gpu if few <= most else None)
     return gpu
 
 

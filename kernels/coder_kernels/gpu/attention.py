@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin, eight_bits
+from coder_kernels.gpu.common import begin, eight_bits, scale_of
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
 from coder_kernels.shapes import Activations, Rows, Spans
@@ -108,6 +108,7 @@ def combine_kernel(
     HEADS: tl.constexpr,
     WIDTH: tl.constexpr,
     CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
     EARLY: tl.constexpr,
 ):
     begin(EARLY)
@@ -118,27 +119,28 @@ def combine_kernel(
     head = tl.arange(0, HEADS)
     inside = head < n_heads
     lane = tl.arange(0, WIDTH)
-    highest = tl.full([HEADS], float("-inf"), tl.float32)
+    n_chunks = (end + CHUNK - 1) // CHUNK
+    chunk = tl.arange(0, CHUNKS)[:, None]
+    place = (chunk * tl.num_programs(0) + row).to(tl.int64) * n_heads + head[None, :]
+    highest = tl.max(tl.load(weights + place, (chunk < n_chunks) & inside[None, :], float("-inf")), 0)
+    against = tl.where(highest == float("-inf"), 0.0, highest)
     total = tl.zeros([HEADS], tl.float32)
     acc = tl.zeros([HEADS, WIDTH], tl.float32)
-    for chunk in range(0, (end + CHUNK - 1) // CHUNK):
-        at = (chunk * tl.num_programs(0) + row).to(tl.int64) * n_heads + head
-        weight = tl.load(weights + at, inside, float("-inf"))
-        higher = tl.maximum(highest, weight)
-        against = tl.where(higher == float("-inf"), 0.0, higher)
-        shrink, share = tl.exp2(highest - against), tl.exp2(weight - against)
+    # the highest is known before, so that no load waits for another; the order of the sum is that of the chunks
+    for one in tl.range(0, n_chunks, loop_unroll_factor=4):
+        at = (one * tl.num_programs(0) + row).to(tl.int64) * n_heads + head
+        share = tl.exp2(tl.load(weights + at, inside, float("-inf")) - against)
         part = tl.load(sums + at[:, None] * WIDTH + lane[None, :], inside[:, None], 0.0)
-        acc = acc * shrink[:, None] + part * share[:, None]
-        total = total * shrink + share
-        highest = higher
+        acc += part * share[:, None]
+        total += share
     acc = acc / tl.where(total > 0, total, 1.0)[:, None]
-    place = (row.to(tl.int64) * n_heads + head[:, None]) * WIDTH + lane[None, :]
+    at_out = (row.to(tl.int64) * n_heads + head[:, None]) * WIDTH + lane[None, :]
     if QUANTISES:
-        row_scale = tl.maximum(tl.max(tl.max(tl.abs(acc), 1), 0), 1e-8) / most
+        row_scale = scale_of(tl.max(tl.max(tl.abs(acc), 1), 0), most)
         tl.store(scale + row, row_scale)
-        tl.store(out + place, eight_bits(acc / row_scale, most, out.dtype.element_ty), inside[:, None])
+        tl.store(out + at_out, eight_bits(acc / row_scale, most, out.dtype.element_ty), inside[:, None])
     else:
-        tl.store(out + place, acc.to(out.dtype.element_ty), inside[:, None])
+        tl.store(out + at_out, acc.to(out.dtype.element_ty), inside[:, None])
 
 
 def block_attention(
@@ -203,5 +205,6 @@ def block_attention(
         HEADS=power_of_two(n_heads),
         WIDTH=width,
         CHUNK=sizes.chunk,
+        CHUNKS=power_of_two(n_chunks),
     )
     return Rows(out, scale) if eight else out

@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin, eight_bits
+from coder_kernels.gpu.common import begin, eight_bits, scale_of
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
 from coder_kernels.shapes import Activations, Rows
@@ -47,7 +47,7 @@ def add_rms_norm_kernel(
     inverse = tl.rsqrt(tl.sum(x * x, 0) / WIDTH + eps)
     normal = x * inverse * tl.load(weight + column, inside, 0.0).to(tl.float32)
     if QUANTISES:
-        row_scale = tl.maximum(tl.max(tl.abs(normal), 0), 1e-8) / most
+        row_scale = scale_of(tl.max(tl.abs(normal), 0), most)
         tl.store(scale + row, row_scale)
         tl.store(out + at, eight_bits(normal / row_scale, most, out.dtype.element_ty), inside)
     else:
@@ -72,11 +72,11 @@ def quantise_rows_kernel(
     for first in range(0, WIDTH, LANES):
         inside = first + column < WIDTH
         largest = tl.maximum(largest, tl.abs(tl.load(x + start + first + column, inside, 0.0).to(tl.float32)))
-    row_scale = tl.maximum(tl.max(largest, 0), 1e-8) / most
+    row_scale = scale_of(tl.max(largest, 0), most)
     tl.store(scale + row, row_scale)
     for first in range(0, WIDTH, LANES):
         inside = first + column < WIDTH
-        value = tl.load(x + start + first + column, inside, 0.0).to(tl.float32) / row_scale
+        value = tl.div_rn(tl.load(x + start + first + column, inside, 0.0).to(tl.float32), row_scale)
         tl.store(out + start + first + column, eight_bits(value, most, out.dtype.element_ty), inside)
 
 

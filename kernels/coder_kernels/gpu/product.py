@@ -1,4 +1,6 @@
-"""Products of up to 128 rows with a weight, bound by reading the weight once: linear layers and the gated MLP.
+"""Products of a few rows with a weight, bound by reading the weight once: linear layers and the gated MLP.
+
+Up to `WIDEST` rows the weight is read once from memory; for more it is read again by programs that come later.
 
 The weight stands on the left of the matrix instruction and the rows on its right: 64 rows of a weight fill the widest
 instruction (wgmma) even when there are only 16 rows of activations.
@@ -18,6 +20,8 @@ from coder_kernels.quantise import Quantised
 from coder_kernels.shapes import Activations, Rows, Weight, matrix_of, rows_of
 
 INTEGERS = ["n_rows", "height"]
+WIDEST = 128
+"""Rows of a tile at most."""
 
 
 @triton.jit
@@ -120,7 +124,7 @@ def linear_kernel(
 ):
     begin(EARLY)
     n = tl.program_id(0) * TALL + tl.arange(0, TALL)
-    m = tl.arange(0, WIDE)
+    m = tl.program_id(2) * WIDE + tl.arange(0, WIDE)
     part = tl.program_id(1)
     steps = WIDTH // DEPTH
     first, last = steps * part // SPLITS * DEPTH, steps * (part + 1) // SPLITS * DEPTH
@@ -151,7 +155,7 @@ def swiglu_kernel(
     begin(EARLY)
     half: tl.constexpr = TALL // 2
     line = tl.arange(0, TALL)
-    m = tl.arange(0, WIDE)
+    m = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     inner_m = tl.minimum(m, n_rows - 1)
     # one tile holds the rows of the gate and those of the other factor, so that one loop reads both
     column = tl.minimum(tl.program_id(0) * half + line % half, height - 1)
@@ -168,14 +172,14 @@ def linear(x: Activations, weight: Weight) -> Tensor:
     """Launches the kernel of `ops.linear`: programs over the weight's rows, and over parts of its columns."""
     n_rows, width = rows_of(x).shape
     height = len(matrix_of(weight))
-    wide = power_of_two(n_rows, 16)
+    wide = min(power_of_two(n_rows, 16), WIDEST)
     sizes = tile("product", kind=kind_of(x, weight), wide=wide)
     depth = depth_of(width, sizes, weight)
     parts = splits(height, width // depth, sizes.rows)
     out = rows_of(x).new_empty((parts, n_rows, height), dtype=torch.float32)
     launch(
         linear_kernel,
-        (triton.cdiv(height, sizes.rows), parts),
+        (triton.cdiv(height, sizes.rows), parts, triton.cdiv(n_rows, wide)),
         *operands(x, weight),
         out,
         n_rows,
@@ -195,12 +199,12 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     """Launches the kernel of `ops.swiglu`: a program per few columns of the result."""
     n_rows, width = rows_of(x).shape
     height = len(matrix_of(gate_up)) // 2
-    wide = power_of_two(n_rows, 16)
+    wide = min(power_of_two(n_rows, 16), WIDEST)
     sizes = tile("swiglu", kind=kind_of(x, gate_up), wide=wide)
     out = rows_of(x).new_empty((n_rows, height), dtype=dtype)
     launch(
         swiglu_kernel,
-        (triton.cdiv(height, sizes.rows // 2),),
+        (triton.cdiv(height, sizes.rows // 2), triton.cdiv(n_rows, wide)),
         *operands(x, gate_up),
         out,
         n_rows,
