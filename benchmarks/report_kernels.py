@@ -26,6 +26,9 @@ def main() -> None:
         DOCS / "kernels.md",
         {
             "floor": floors(),
+            "steps": steps(load("gpu.json")),
+            "kernels": kernels(load("gpu.json")),
+            "rows": by_rows(load("gpu.json")),
             "ahead": ahead(load("ahead-of-time.json")),
             "processor": processor(load("processor.json")),
         },
@@ -47,6 +50,62 @@ def floors() -> str:
 def _floor(shape: Shape, batch: int, bits: float) -> float:
     memory = (shape.weight_bytes(bits) + batch * shape.cache_bytes(CONTEXT)) / COPY
     return max(memory, shape.step_flops(batch * BLOCK) / (MULTIPLY * (2 if bits == 8 else 1)))
+
+
+def steps(found: dict[str, Any]) -> str:
+    """One row per model and batch: milliseconds of a step, of a fill, of reading a context."""
+    rows = []
+    for name, one in found["models"].items():
+        model, _, batch = name.partition(" batch ")
+        shape, kind = model.split()
+        bits = {"bfloat16": 16.0, "int4": 4.5}.get(kind, 8.0)
+        now = found["models_after"].get(name, {})
+        fill = next(fill for fill in one["fills"] if fill["tokens_per_step"] == 4 and fill["look_every"] == 4)
+        times = [f"{part[time]:.2f}" if part else "" for time in ("step_ms", "prefill_ms") for part in (one, now)]
+        floor = f"{_floor(SHAPES[shape], int(batch), bits) * 1e3:.2f}"
+        rows.append([model, batch, *times[:2], floor, *times[2:], f"{fill['tokens_per_second']:,.0f}"])
+    heads = [
+        "model",
+        "batch",
+        "step, ms",
+        "now",
+        "floor",
+        "2,048 tokens read, ms",
+        "now",
+        "tokens per second at 4 a step",
+    ]
+    return f"{_about(found)}:\n\n{table(heads, rows)}"
+
+
+def kernels(found: dict[str, Any]) -> str:
+    """One row per operation: microseconds of ours and torch's, at 32 and 128 rows."""
+    sizes = ["0.5B batch 1", "0.5B batch 4", "7B batch 1", "7B batch 4"]
+    names = dict.fromkeys(name.partition(": ")[2] for name in found["kernels"])
+    rows = []
+    for name in names:
+        ones = [found["kernels"][f"{size}: {name}"] for size in sizes]
+        largest = ones[2]
+        moved = largest["floor_us"] * found["ceilings"]["bytes_per_second"] / largest["us"] / 1e12
+        rows.append([name, *(f"{one['us']:.1f} / {one['torch_us']:.1f}" for one in ones), f"{moved:.2f}"])
+    heads = ["operation, µs of ours / torch's", *(f"{size}" for size in sizes), "TB/s, 7B batch 1"]
+    return f"{_about(found)}:\n\n{table(heads, rows)}"
+
+
+def by_rows(found: dict[str, Any]) -> str:
+    """One row per product and format: ours over torch's time, by how many rows of activations there are."""
+    products = found["products_by_rows"]
+    counts = sorted({int(name.split()[1]) for name in products})
+    rows = []
+    for shape in ("0.5B", "7B"):
+        for name in dict.fromkeys(name.partition(": ")[2] for name in products):
+            ones = [products[f"{shape} {count} rows: {name}"] for count in counts]
+            rows.append([shape, name, *(f"{one['us'] / one['torch_us']:.2f}" for one in ones)])
+    return table(["shape", "product", *(f"{count} rows" for count in counts)], rows)
+
+
+def _about(found: dict[str, Any]) -> str:
+    about = found["about"]
+    return f"{about['gpu']}, torch {about['torch']}, Triton {about['triton']}, {about['date']}"
 
 
 def ahead(found: dict[str, Any]) -> str:

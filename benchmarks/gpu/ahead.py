@@ -166,16 +166,12 @@ def compiled(
 ) -> Compiled:
     """Compiles one launch for a compute capability."""
     names = kernel.arg_names
-    values = {**dict(zip(names, arguments, strict=False)), **constants, "EARLY": tile.early}
-    signature = {
-        name: "constexpr" if name in constants or name == "EARLY" else TYPES[_kind(values[name])] for name in names
-    }
+    values = {**dict(zip(names, arguments, strict=False)), **constants}
+    signature = {name: "constexpr" if name in constants else TYPES[_kind(values[name])] for name in names}
     aligned = {(at,): [["tt.divisibility", 16]] for at, name in enumerate(names) if signature[name].startswith("*")}
     constexprs = {name: values[name] for name in names if signature[name] == "constexpr"}
     source = triton.compiler.ASTSource(kernel, signature, constexprs, aligned)
     options = {"num_warps": tile.warps, "num_stages": tile.stages, "enable_fp_fusion": True}
-    if tile.early:
-        options["launch_pdl"] = True
     made = triton.compile(source, target=GPUTarget("cuda", sm, 32), options=options)
     registers, spilled = _usage(made.asm["cubin"])
     used = [name for name, instruction in MATRIX.items() if instruction in made.asm["ptx"]]
@@ -199,7 +195,7 @@ def _usage(cubin: bytes) -> tuple[int, int]:
     return registers, max(stack, local)
 
 
-def table(architectures: list[int], few: bool, early: bool = False) -> dict[str, dict[str, object]]:
+def table(architectures: list[int], few: bool) -> dict[str, dict[str, object]]:
     """Returns what became of every kernel, by `sm_90 7B 32 linear_kernel dense`."""
     found: dict[str, dict[str, object]] = {}
     cases = [("7B", 32)] if few else [("embedded", 16), ("0.5B", 32), ("7B", 32), ("7B", 128)]
@@ -209,9 +205,8 @@ def table(architectures: list[int], few: bool, early: bool = False) -> dict[str,
                 with recording(sm) as launches:
                     call()
                 for kernel, arguments, tile, constants in launches:
-                    sizes = configs.Tile(**{**asdict(tile), "early": early or tile.early})
                     key = f"sm_{sm} {name} {n_rows} {label}: {kernel.__name__}"
-                    found[key] = asdict(compiled(kernel, arguments, sizes, constants, sm))
+                    found[key] = asdict(compiled(kernel, arguments, tile, constants, sm))
     return found
 
 
@@ -220,12 +215,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", type=int, nargs="+", default=[80, 90, 100])
     parser.add_argument("--few", action="store_true", help="at 32 tokens of the largest model alone")
-    parser.add_argument("--early", action="store_true", help="as kernels that may begin before the one ahead has ended")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    text = json.dumps(
-        {"triton": triton.__version__, "kernels": table(arguments.arch, arguments.few, arguments.early)}, indent=1
-    )
+    text = json.dumps({"triton": triton.__version__, "kernels": table(arguments.arch, arguments.few)}, indent=1)
     if arguments.output:
         arguments.output.write_text(text + "\n", "utf-8")
     else:

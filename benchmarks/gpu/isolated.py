@@ -80,9 +80,7 @@ def _work_off(
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         found[name] = _asked(process, name)
     if process is not None:
-        assert process.stdin
-        process.stdin.close()
-        process.wait()
+        process.communicate()
 
 
 def _asked(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
@@ -97,7 +95,9 @@ def _asked(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
         alarm.cancel()
     if not answer:
         process.kill()
-        return {"failed": f"the process ended with {process.wait()}"}
+        with contextlib.suppress(BrokenPipeError):
+            process.communicate()
+        return {"failed": f"the process ended with {process.returncode}"}
     record: dict[str, Any] = json.loads(answer)
     return record
 

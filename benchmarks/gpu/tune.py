@@ -1,10 +1,11 @@
 """Measures tiles on this GPU and writes the table of the device, `kernels/coder_kernels/configs/sm_*.json`.
 
-    python benchmarks/gpu/tune.py [--minutes 6] [--out FILE]
+    python benchmarks/gpu/tune.py [--minutes 6] [--kinds KIND...] [--few] [--out FILE]
 
-Each entry of the present table is tried with other sizes, warps and stages, one after the other, on the shapes of 0.5B
-and 7B; the fastest together stays. What would change the order in which a row is summed up beside other rows is not
-varied: the depth of a step, the keys of a chunk.
+All candidates are compiled first, beside each other, in processes of their own, for half of the time. Each entry of
+the table is tried with other sizes, warps and stages, one after the other, on the shapes of 0.5B and 7B; what is
+fastest stays. What would change the order in which a row is summed up beside other rows is not varied: the depth of a
+step, the keys of a chunk.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import argparse
 import copy
 import itertools
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,12 +25,14 @@ from unittest import mock
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
+import isolated
 import single
+import timing
 import torch
 from shapes import SHAPES
 from timing import milliseconds
 
-from coder_kernels import configs
+from coder_kernels import configs, ops
 
 Table = dict[str, list[dict[str, Any]]]
 CASES = {"product": "linear", "swiglu": "swiglu", "select": "head_select", "attention": "block_attention"}
@@ -52,7 +56,11 @@ def microseconds(table: Table, kernel: str, entry: dict[str, Any], device: torch
     when = entry["when"]
     kinds = KINDS.get(when.get("kind", "dense"), ["bf16"])
     total = 0.0
-    with mock.patch.object(configs, "table", return_value=table):
+    from coder_kernels.gpu import kernels
+
+    # whatever torch is faster at
+    ours = mock.patch.object(ops, "_gpu", return_value=kernels)
+    with mock.patch.object(configs, "table", return_value=table), ours:
         configs.tile.cache_clear()
         try:
             for shape in (SHAPES["0.5B"], SHAPES["7B"]):
@@ -67,18 +75,57 @@ def microseconds(table: Table, kernel: str, entry: dict[str, Any], device: torch
     return total
 
 
-def tuned(table: Table, device: torch.device, minutes: float) -> Table:
+def entries(table: Table, kinds: Collection[str], few: bool) -> Iterator[tuple[str, int]]:
+    """Yields kernel and number of the entries that are tuned: all, those of some kinds, those for few rows."""
+    for kernel in CASES:
+        for index, entry in enumerate(table[kernel]):
+            when = entry["when"]
+            if when.get("kind", "dense") in kinds and not (few and "wide" in when):
+                yield kernel, index
+
+
+def with_entry(table: Table, kernel: str, index: int, entry: dict[str, Any]) -> Table:
+    """Returns a table in which an entry is another one."""
+    changed = copy.deepcopy(table)
+    changed[kernel][index] = entry
+    return changed
+
+
+class Compilations(dict[str, Callable[[], dict[str, Any]]]):
+    """What compiles a candidate, by its JSON: `[kernel, index, entry]`."""
+
+    def __init__(self, table: Table, device: torch.device) -> None:
+        """Takes the table whose entry is replaced."""
+        super().__init__()
+        self._table, self._device = table, device
+
+    def __missing__(self, key: str) -> Callable[[], dict[str, Any]]:
+        """Returns what compiles it, by running it."""
+        kernel, index, entry = json.loads(key)
+        trial = with_entry(self._table, kernel, index, entry)
+        return lambda: {"us": microseconds(trial, kernel, entry, self._device)}
+
+
+def compiled(table: Table, chosen: list[tuple[str, int]], minutes: float) -> None:
+    """Compiles candidates into Triton's cache, as far as the time suffices."""
+    jobs = [(kernel, index, one) for kernel, index in chosen for one in candidates(kernel, table[kernel][index])]
+    command = [sys.executable, "-W", "ignore", __file__, "--serve"]
+    isolated.results(map(json.dumps, jobs), command, min(os.cpu_count() or 1, 14), minutes)
+
+
+def tuned(table: Table, device: torch.device, minutes: float, chosen: list[tuple[str, int]] | None = None) -> Table:
     """Returns the table with the fastest entries, as far as the time suffices."""
     end = time.monotonic() + 60 * minutes
     best = copy.deepcopy(table)
     for kernel in CASES:
         for index, entry in enumerate(table[kernel]):
             fastest = float("inf")
+            if chosen is not None and (kernel, index) not in chosen:
+                continue
             for candidate in candidates(kernel, entry):
                 if time.monotonic() > end:
                     return best
-                trial = copy.deepcopy(best)
-                trial[kernel][index] = candidate
+                trial = with_entry(best, kernel, index, candidate)
                 if (us := microseconds(trial, kernel, candidate, device)) < fastest:
                     fastest, best[kernel][index] = us, candidate
             print(f"{kernel} {entry['when']}: {fastest:.0f} us with {best[kernel][index]}", flush=True)
@@ -100,13 +147,23 @@ def main() -> int:
     capability = configs.architecture()
     file = ROOT / f"kernels/coder_kernels/configs/sm_{capability}.json"
     parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--few", action="store_true", help="tiles for up to 64 rows alone")
     parser.add_argument("--out", type=Path, default=file)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         print("a GPU is needed: tiles are chosen by their time", file=sys.stderr)
         return 1
+    before, device = configs.table(capability), torch.device("cuda")
     with torch.inference_mode():
-        table = tuned(configs.table(capability), torch.device("cuda"), arguments.minutes)
+        if arguments.serve:
+            timing.TOO_LARGE_TO_STAY = 0
+            isolated.serve(Compilations(before, device), device)
+            return 0
+        chosen = list(entries(before, arguments.kinds, arguments.few))
+        compiled(before, chosen, arguments.minutes / 2)
+        table = tuned(before, device, arguments.minutes / 2, chosen)
     arguments.out.write_text(as_text(table), "utf-8")
     return 0
 

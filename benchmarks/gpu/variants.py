@@ -3,7 +3,7 @@
     python benchmarks/gpu/variants.py VARIANTS.json --out FILE [--minutes 1]
 
 VARIANTS.json maps a name to a list: models as `run.py` names them, and what is changed in the table of tiles, by kernel
-(`*` for all), as [["0.5B fp8 batch 1"], {"*": {"early": true}, "attention": {"chunk": 256}}].
+(`*` for all), as [["0.5B fp8 batch 1"], {"attention": {"chunk": 128}}].
 """
 
 from __future__ import annotations

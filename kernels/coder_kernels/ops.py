@@ -1,8 +1,8 @@
 """The operations of a pass: checks at the border, and the one place where an implementation is chosen.
 
-On a GPU up to `FEW_ROWS` rows go to the Triton kernels of `gpu/`: so few are bound by reading the weights. More rows,
-and every other device, go to `reference.py`, that is to torch's own products and attention. All is checked before
-anything is launched: a kernel reads what its pointers and strides say.
+On a GPU a few rows go to the Triton kernels of `gpu/`: so few are bound by reading the weights. How many they are was
+measured. More rows, and every other device, go to `reference.py`, that is to torch's own products and attention. All is
+checked before anything is launched: a kernel reads what its pointers and strides say.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from coder_kernels.policies import Schedule
 from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of, rows_of
 
 FEW_ROWS = 128
-"""Above this many rows a product is bound by arithmetic on every GPU there is a table for, and torch's is best."""
+"""Above this many rows torch's products are as fast on an H200 and faster: `benchmarks/results/gpu.json`."""
 FEW_DENSE_ROWS = 32
-"""As many rows of a dense linear layer torch reads as fast; of the gated MLP and the head it makes several kernels."""
+"""The same for a dense linear layer; of the gated MLP and the head torch makes several kernels."""
+FEW_INT8_ROWS = 512
+"""The same for int8 on both sides: torch's product leaves int32, which other kernels scale."""
 MOST_QUERIES = 256
 """Tokens of a sequence whose attention is a kernel: a portion of a context, which can be captured then."""
 WIDTHS = (16, 32, 64, 128, 256)
@@ -89,7 +91,7 @@ def linear(x: Activations, weight: Weight) -> Tensor:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
     check_pair(x, weight)
-    most = FEW_DENSE_ROWS if isinstance(weight, Tensor) else FEW_ROWS
+    most = FEW_DENSE_ROWS if isinstance(weight, Tensor) else _most(x)
     parts: Tensor = (_gpu(rows_of(x), len(rows_of(x)), most) or reference).linear(x, weight)
     return parts
 
@@ -111,7 +113,7 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     check_pair(x, gate_up)
     if len(matrix_of(gate_up)) % 2:
         raise ValueError(f"gate_up must have an even number of rows, got {len(matrix_of(gate_up))}")
-    inner: Tensor = (_gpu(rows_of(x), len(rows_of(x))) or reference).swiglu(x, gate_up, dtype)
+    inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), _most(x)) or reference).swiglu(x, gate_up, dtype)
     return inner
 
 
@@ -290,6 +292,11 @@ def _gpu(tensor: Tensor, few: int = 0, most: int = FEW_ROWS) -> ModuleType | Non
     from coder_kernels.gpu import kernels
 
     return kernels
+
+
+def _most(x: Activations) -> int:
+    """How many rows of a product go to the kernels."""
+    return FEW_INT8_ROWS if rows_of(x).dtype == torch.int8 else FEW_ROWS
 
 
 def _part(x: Any, start: int) -> Any:

@@ -36,6 +36,15 @@ def test_tuning_keeps_what_is_fastest(tune, monkeypatch):
             assert {**new, **{name: old[name] for name in ("rows", "warps", "stages")}} == old
     assert json.loads(tune.as_text(found)) == found
     assert tune.tuned(before, torch.device("cpu"), 0.0) == before
+    few = list(tune.entries(before, ["eight"], True))
+    assert [kernel for kernel, _ in few] == ["product", "swiglu", "select"]
+    found = tune.tuned(before, torch.device("cpu"), 1.0, few)
+    assert [
+        index for index, (old, new) in enumerate(zip(before["product"], found["product"], strict=True)) if old != new
+    ] == [few[0][1]]
+    assert found["attention"] == before["attention"]
+    job = json.dumps(["product", few[0][1], before["product"][few[0][1]]])
+    assert tune.Compilations(before, torch.device("cpu"))[job]() == {"us": 100.0 - 4 + 4}
 
 
 def test_a_tile_comes_from_the_nearest_older_device():
@@ -69,3 +78,28 @@ def test_the_command_checks_measures_and_says_what_it_left_out(tmp_path):
     assert record["ceilings"]["bytes_per_second"] > 0
     assert record["left_out"] or record["models"]
     assert out.with_suffix(".png").stat().st_size > 1000
+
+
+SERVER = """
+import os, sys
+sys.path[:0] = ["benchmarks/gpu"]
+import torch, isolated
+
+def wrong():
+    raise ValueError("not so")
+
+isolated.serve({"good": lambda: {"error": 0.0}, "bad": wrong, "dead": lambda: os._exit(3)}, torch.device("cpu"))
+"""
+
+
+def test_a_check_that_ends_its_process_costs_no_other_check(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks/gpu"))
+    monkeypatch.chdir(ROOT)
+    isolated = importlib.import_module("isolated")
+    found = isolated.results(["dead", "good", "bad"], [sys.executable, "-W", "ignore", "-c", SERVER], 1, 1.0)
+    assert found == {
+        "dead": {"failed": "the process ended with 3"},
+        "good": {"error": 0.0},
+        "bad": {"failed": "ValueError: not so"},
+    }
+    assert isolated.results(["good"], [sys.executable, "-c", SERVER], 1, 0.0) == {}

@@ -18,7 +18,6 @@ OLDEST = ROOT / "tools" / "triton-3.6"
 
 
 RUNS = {f"sm_{sm}": ["--arch", str(sm)] for sm in (80, 90, 100)} | {
-    "early": ["--arch", "90", "--early"],
     "oldest": ["--arch", "90"],
 }
 
@@ -66,8 +65,3 @@ def test_every_kernel_compiles_within_its_budget_under_the_oldest_triton(tables)
     found = tables["oldest"].result()
     assert found["triton"].startswith("3.6")
     assert_within(found)
-
-
-def test_kernels_that_begin_before_the_one_ahead_has_ended_compile(tables):
-    found = tables["early"].result()
-    assert all(not made["spilled_bytes"] for made in found["kernels"].values())

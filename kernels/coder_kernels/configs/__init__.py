@@ -23,8 +23,6 @@ class Tile:
     warps: int = 4
     stages: int = 2
     """Loads under way at a time, of a loop."""
-    early: bool = False
-    """Whether the kernel may begin before the one ahead has ended."""
     rows: int = 64
     """Rows of queries, or of the weight, per program; at most."""
     columns: int = 64

@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin, eight_bits, scale_of
+from coder_kernels.gpu.common import eight_bits, scale_of
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
 from coder_kernels.shapes import Activations, Rows, Spans
@@ -39,9 +39,7 @@ def block_attention_kernel(
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
     CHUNK: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     sequence, group = tl.program_id(0) // groups, tl.program_id(0) % groups
     chunk = tl.program_id(2)
     start = tl.load(starts + sequence)
@@ -109,9 +107,7 @@ def combine_kernel(
     WIDTH: tl.constexpr,
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     row = tl.program_id(0)
     sequence = row // length
     count = tl.load(counts + sequence)

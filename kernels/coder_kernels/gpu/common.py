@@ -5,17 +5,6 @@ import triton.language as tl
 
 
 @triton.jit
-def begin(EARLY: tl.constexpr):
-    """Waits for the kernel ahead where this one may begin before its end (programmatic dependent launch).
-
-    Every kernel calls it first: what a kernel reads was written by one that ended, or was waited for, before.
-    """
-    if EARLY:
-        tl.extra.cuda.gdc_launch_dependents()
-        tl.extra.cuda.gdc_wait()
-
-
-@triton.jit
 def eight_bits(x, most, dtype: tl.constexpr):
     """X in [-most, most] rounded to int8, ties to even, or to fp8."""
     if dtype == tl.int8:

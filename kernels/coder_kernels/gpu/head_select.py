@@ -12,7 +12,6 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.gpu.product import depth_of, kind_of, operands, product
 from coder_kernels.shapes import Activations, Selection, Weight, matrix_of, rows_of
@@ -44,9 +43,7 @@ def head_partial_kernel(
     WIDE: tl.constexpr,
     DEPTH: tl.constexpr,
     KIND: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     n = tl.program_id(0) * TALL + tl.arange(0, TALL)
     m = tl.arange(0, WIDE)
     inner_n, inner_m = tl.minimum(n, vocabulary - 1), tl.minimum(m, n_rows - 1)
@@ -95,9 +92,7 @@ def head_combine_kernel(
     n_rows,
     n_tiles,
     TILES: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     row = tl.program_id(0)
     plane = n_rows * n_tiles
     lane = tl.arange(0, TILES)

@@ -19,20 +19,18 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, tile: Tile, *
         kernel: a function under `triton.jit`; its integers must be marked `do_not_specialize`.
         grid: programs.
         arguments: tensors and numbers.
-        tile: warps, stages, and whether the kernel may begin before the one ahead has ended.
+        tile: warps and stages.
         constants: what is compiled in.
     """
     # the compiler also looks whether an address is a multiple of 16
     kinds = tuple((x.dtype, x.data_ptr() % 16 == 0) if isinstance(x, torch.Tensor) else type(x) for x in arguments)
-    seen.add((kernel.__name__, kinds, tuple(sorted(constants.items())), tile.warps, tile.stages, tile.early))
+    seen.add((kernel.__name__, kinds, tuple(sorted(constants.items())), tile.warps, tile.stages))
     kernel[grid](
         *arguments,
         **constants,
-        EARLY=tile.early,
         num_warps=tile.warps,
         num_stages=tile.stages,
         enable_fp_fusion=True,
-        **({"launch_pdl": True} if tile.early else {}),
     )
 
 

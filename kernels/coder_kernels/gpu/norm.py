@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin, eight_bits, scale_of
+from coder_kernels.gpu.common import eight_bits, scale_of
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
 from coder_kernels.shapes import Activations, Rows
@@ -30,9 +30,7 @@ def add_rms_norm_kernel(
     QUANTISES: tl.constexpr,
     WIDTH: tl.constexpr,
     LANES: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     row = tl.program_id(0)
     column = tl.arange(0, LANES)
     inside = column < WIDTH
@@ -62,9 +60,7 @@ def quantise_rows_kernel(
     most,
     WIDTH: tl.constexpr,
     LANES: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     row = tl.program_id(0)
     start = row.to(tl.int64) * WIDTH
     column = tl.arange(0, LANES)

@@ -14,7 +14,6 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import Tile, multiprocessors, tile
-from coder_kernels.gpu.common import begin
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import Quantised
 from coder_kernels.shapes import Activations, Rows, Weight, matrix_of, rows_of
@@ -120,9 +119,7 @@ def linear_kernel(
     DEPTH: tl.constexpr,
     KIND: tl.constexpr,
     SPLITS: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     n = tl.program_id(0) * TALL + tl.arange(0, TALL)
     m = tl.program_id(2) * WIDE + tl.arange(0, WIDE)
     part = tl.program_id(1)
@@ -150,9 +147,7 @@ def swiglu_kernel(
     WIDE: tl.constexpr,
     DEPTH: tl.constexpr,
     KIND: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     half: tl.constexpr = TALL // 2
     line = tl.arange(0, TALL)
     m = tl.program_id(1) * WIDE + tl.arange(0, WIDE)

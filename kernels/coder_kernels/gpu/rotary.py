@@ -7,7 +7,6 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.shapes import Spans
 
@@ -47,9 +46,7 @@ def rotate_and_write_kernel(
     NORMED: tl.constexpr,
     WIDTH: tl.constexpr,
     HEADS: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     row = tl.program_id(0)
     sequence = row // length
     place = tl.load(starts + sequence) + row % length

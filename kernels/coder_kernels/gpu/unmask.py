@@ -7,7 +7,6 @@ import triton.language as tl
 from torch import Tensor
 
 from coder_kernels.configs import tile
-from coder_kernels.gpu.common import begin
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.policies import ROUNDING, Schedule
 from coder_kernels.shapes import Blocks, Selection
@@ -53,9 +52,7 @@ def unmask_kernel(
     POLICY: tl.constexpr,
     SHIFT: tl.constexpr,
     SLOTS: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    begin(EARLY)
     block = tl.program_id(0)
     if tl.load(actives + block) != 0:
         slot = tl.arange(0, SLOTS)
