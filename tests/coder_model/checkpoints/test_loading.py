@@ -72,7 +72,7 @@ def test_progress_rises_to_the_end(published):
 
 @pytest.mark.parametrize("quantize", ["auto", *PRECISIONS])
 def test_every_precision_fills(published, quantize):
-    engine = open_engine(str(published.directory), quantize=quantize)
+    engine = open_engine(str(published.path), quantize=quantize)
     *_, last = engine.fill(FillRequest("s", checkpoints.TEXT, "\n", path="a.py"))
     assert last.final
     assert engine.parameters > 10_000
