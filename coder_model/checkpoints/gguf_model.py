@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer
 
 from coder_model.checkpoints.gguf_header import Header
-from coder_model.checkpoints.vocabulary import LLAMA3_PIECE, QWEN_PIECE
+from coder_model.checkpoints.vocabulary import LLAMA3_PIECE, QWEN_PIECE, byte_level_bpe
 from coder_model.errors import ModelFileError
 
 SUFFIX = ".gguf"
@@ -71,10 +71,7 @@ def configuration(header: Header) -> dict[str, Any]:
         if shape.get(key, 0):
             raise ModelFileError(f"{path}: {architecture}.{key} must be 0, found {shape[key]!r}")
     found = {field: shape[key] for field, key in _SIZES.items() if key in shape}
-    width = shape.get("rope.dimension_count")
-    head = found.get("head_dim") or int(found.get("hidden_size", 0)) // max(1, int(found.get("num_attention_heads", 1)))
-    if width not in (None, head) or shape.get("attention.value_length", head) != head:
-        raise ModelFileError(f"{path}: keys, values and rotary positions must have the width {head} of a head")
+    _check_width(path, shape)
     found |= {"model_type": architecture, "vocab_size": len(_texts(header, "tokens"))}
     found |= {"tie_word_embeddings": "output.weight" not in header.tensors}
     if shape.get("rope.scaling.type", "none") != "none":
@@ -86,6 +83,16 @@ def configuration(header: Header) -> dict[str, Any]:
     if "tokenizer.ggml.mask_token_id" in values:
         found["mask_token_id"] = values["tokenizer.ggml.mask_token_id"]
     return found
+
+
+def _check_width(path: Path, shape: Mapping[str, Any]) -> None:
+    """A head has one width, of keys, values and rotary positions alike."""
+    width, n_heads = shape.get("embedding_length"), shape.get("attention.head_count")
+    whole = width // n_heads if isinstance(width, int) and isinstance(n_heads, int) and n_heads else None
+    head = shape.get("attention.key_length", whole)
+    others = [shape.get(key, head) for key in ("attention.value_length", "rope.dimension_count")]
+    if others != [head, head]:
+        raise ModelFileError(f"{path}: keys, values and rotary positions must have the width {head} of a head")
 
 
 def added_tokens(header: Header) -> dict[str, int]:
@@ -119,11 +126,7 @@ def tokenizer_of(header: Header) -> Tokenizer:
     added = added_tokens(header)
     vocabulary = {token: i for i, token in enumerate(_texts(header, "tokens")) if token not in added}
     pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in _texts(header, "merges"))]
-    tokenizer = Tokenizer(models.BPE(vocabulary, pairs, ignore_merges=piece is LLAMA3_PIECE))
-    split = pre_tokenizers.Split(Regex(piece), behavior="isolated")
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
-    return tokenizer
+    return byte_level_bpe(vocabulary, pairs, piece, ignore_merges=piece is LLAMA3_PIECE)
 
 
 def _texts(header: Header, kind: str) -> list[str]:

@@ -42,6 +42,8 @@ class _Sizes(msgspec.Struct, frozen=True):
     bd_size: int | None = None
 
 
+MAX_WIDTH, MAX_LAYERS = 1 << 20, 512
+"""No dense model has a quarter of it."""
 _NEVER_OTHERWISE: Mapping[str, Any] = {
     "use_sliding_window": False, "quantization_config": None, "scale_logits": False, "input_emb_norm": False,
     "attention_layer_norm": False, "alibi": False, "clip_qkv": None, "include_qkv_bias": False, "mlp_bias": False,
@@ -121,6 +123,7 @@ def _described(
             raise
         raise ModelFileError(f"{where} must be the configuration of a {family.name} model: {error}") from error
     marks = _marks(path, family, sizes, tokens, said_mask)
+    family = replace(family, end=tuple(token for token in family.end if token in tokens))
     return Published(path, family, config, marks, tokens, family.names)
 
 
@@ -152,8 +155,7 @@ def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
         raise ModelFileError(f"{path}: hidden_act must be 'silu', found {sizes.hidden_act!r}")
     if sizes.attention_bias and not family.qkv_bias:
         raise ModelFileError(f"{path}: attention_bias must be false in a {family.name} model, found true")
-    if min(sizes.hidden_size, sizes.num_hidden_layers, sizes.num_attention_heads, sizes.vocab_size) < 1:
-        raise ModelFileError(f"{path}: sizes must be positive")
+    _check_sizes(path, sizes)
     rope = sizes.rope_parameters or {}
     yarn = _yarn(path, sizes.rope_scaling or rope)
     context = min(family.context_tokens, sizes.max_position_embeddings, yarn.original_context if yarn else 1 << 20)
@@ -176,6 +178,23 @@ def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
         tied_head=bool(sizes.tie_word_embeddings),
         yarn=yarn,
     )
+
+
+def _check_sizes(path: Path, sizes: _Sizes) -> None:
+    """A model without values is made of these before its tensors are looked at: it must not take long."""
+    widths = (
+        sizes.hidden_size, sizes.num_attention_heads, sizes.vocab_size, sizes.intermediate_size,
+        1 if sizes.num_key_value_heads is None else sizes.num_key_value_heads, sizes.head_dim or 1,
+    )  # fmt: skip
+    if min(*widths, sizes.num_hidden_layers) < 1:
+        raise ModelFileError(f"{path}: sizes must be positive")
+    if max(widths) > MAX_WIDTH or sizes.num_hidden_layers > MAX_LAYERS:
+        raise ModelFileError(
+            f"{path} must have widths up to {MAX_WIDTH} and up to {MAX_LAYERS} layers, "
+            f"found {max(widths)} and {sizes.num_hidden_layers}"
+        )
+    if not 0 < sizes.rms_norm_eps < 1:
+        raise ModelFileError(f"{path}: rms_norm_eps must be between 0 and 1, found {sizes.rms_norm_eps}")
 
 
 def _yarn(path: Path, scaling: Mapping[str, Any]) -> Yarn | None:

@@ -7,7 +7,7 @@ to one of them. Normalisers are left out: the bytes of the text are those of its
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +138,28 @@ def _from_merges(directory: Path) -> Tokenizer:
     pairs = [
         (left, right) for line in lines for left, blank, right in [line.partition(" ")] if blank and left != "#version:"
     ]
-    tokenizer = Tokenizer(models.BPE(vocabulary, pairs))
-    split = pre_tokenizers.Split(Regex(QWEN_PIECE), behavior="isolated")
+    return byte_level_bpe(vocabulary, pairs, QWEN_PIECE)
+
+
+def byte_level_bpe(
+    vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]], piece: str, ignore_merges: bool = False
+) -> Tokenizer:
+    """Returns a tokenizer without added tokens.
+
+    Args:
+        vocabulary: token -> id.
+        merges: pairs of tokens, the first to be merged first.
+        piece: regular expression of what merges do not cross.
+        ignore_merges: take a piece that is a token as it is.
+
+    Raises:
+        ValueError: when a merge does not make a token of two: the tokenizers library may panic then.
+    """
+    for left, right in merges:
+        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
+            raise ValueError(f"a merge must make a token of two tokens, found {left!r} and {right!r}")
+    tokenizer = Tokenizer(models.BPE(dict(vocabulary), list(merges), ignore_merges=ignore_merges))
+    split = pre_tokenizers.Split(Regex(piece), behavior="isolated")
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     return tokenizer
