@@ -4,6 +4,7 @@ import shutil
 
 import checkpoints
 import gguf_files
+import llama_cpp
 import pytest
 import torch
 from gguf_files import FAMILY
@@ -46,6 +47,23 @@ def test_logits_equal_those_of_an_independent_model(tmp_path, architecture, tied
     published = read_published(path)
     assert published.family.name == FAMILY[architecture].name
     assert published.config.context_tokens == 512
+
+
+@pytest.mark.parametrize("architecture", FAMILY)
+@torch.inference_mode()
+def test_llama_cpp_says_what_we_say(tmp_path, architecture):
+    path = tmp_path / "x.gguf"
+    gguf_files.build(architecture, path)
+    greedy, model = llama_cpp.server(path), load_weights(read_published(path), "float32").model
+    n_said = 0
+    for seed in range(20):
+        for token, chance in greedy(some_tokens(30, seed), 1):
+            n_said += 1
+            found = logits(model, some_tokens(30, seed))[-1].log_softmax(-1)
+            # its keys and values are float16
+            assert abs(float(found[token]) - chance) < 0.1
+            assert float(found.max() - found[token]) < 0.1
+    assert n_said > 10
 
 
 @pytest.mark.parametrize("kind", FORMATS)

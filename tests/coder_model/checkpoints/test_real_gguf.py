@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import gguf_files
+import llama_cpp
 import pytest
 import torch
 
@@ -99,29 +100,12 @@ def prompts(tokenizer, ids):
         yield [before, *start, between, *end, behind]
 
 
-@pytest.fixture(scope="module")
-def llama_cpp(file):
-    xllamacpp = pytest.importorskip("xllamacpp", reason="xllamacpp (llama.cpp in a wheel of 34 MB) is not installed")
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path, parameters.n_ctx, parameters.n_parallel = str(file), 1024, 1
-    parameters.cpuparams.n_threads, parameters.warmup, parameters.verbosity = 1, False, 0
-    server = xllamacpp.Server(parameters)
-
-    def greedy(prompt):
-        asked = {"prompt": prompt, "n_predict": N_TOKENS, "temperature": 0, "n_probs": 1, "cache_prompt": False}
-        answer = server.handle_completions(asked)
-        answer = json.loads(answer) if isinstance(answer, str) else answer
-        return [token["id"] for token in answer["choices"][0]["logprobs"]["content"]]
-
-    return greedy
-
-
 @torch.inference_mode()
-def test_greedy_text_is_that_of_llama_cpp_up_to_near_ties(file, loaded, llama_cpp):
+def test_greedy_text_is_that_of_llama_cpp_up_to_near_ties(file, loaded):
     """Each token is compared behind llama.cpp's own, so that one tie does not hide what comes after it."""
-    ties, n_prompts, n_tokens = [], 0, 0
+    ties, n_prompts, n_tokens, greedy = [], 0, 0, llama_cpp.server(file)
     for prompt in prompts(loaded.tokenizer, read_published(file).tokens):
-        theirs = llama_cpp(prompt)
+        theirs = [token for token, _ in greedy(prompt, N_TOKENS)]
         n_prompts, n_tokens = n_prompts + 1, n_tokens + len(theirs)
         if not theirs:
             continue
