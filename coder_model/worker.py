@@ -195,7 +195,7 @@ def listener_at(descriptor: int) -> socket.socket:
 def main() -> int:
     """Runs the worker on a socket that it has inherited."""
     parser = argparse.ArgumentParser("coder_model.worker")
-    parser.add_argument("--model", default="", help="directory, or name of an installed model; else the embedded one")
+    parser.add_argument("--model", default="", help="directory, GGUF file, or name of an installed model")
     parser.add_argument("--verifier", default="", help="an autoregressive model that verifies the drafts of the first")
     parser.add_argument("--quantize", default="auto", help="precision of a published model's weights")
     parser.add_argument("--options", type=json.loads, default={})

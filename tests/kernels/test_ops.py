@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coder_kernels.ops import select
-from coder_kernels.processor import fastest
+from coder_kernels.processor import fastest, reads_bfloat16
 from coder_kernels.reference import attention
 
 
@@ -56,4 +56,7 @@ def test_attention_equals_torchs_own(heads, groups, queries, keys):
 
 
 def test_how_this_processor_is_fastest_is_something_that_a_pass_can_do():
+    threads = torch.get_num_threads()
     assert fastest() in ("float32", "bfloat16", "int8")
+    assert reads_bfloat16() in (True, False)
+    assert torch.get_num_threads() == threads
