@@ -31,6 +31,8 @@ TRIES = 3
 """Of one part, when a connection breaks off in its middle."""
 FIRST_RETRIES, RETRIES = 1, 5
 """pip's own, before anything has come and later: where there is no network, nobody should wait to hear it."""
+MEANT_FOR_PACKAGES = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_REQUIRE_HASHES": "0"}
+"""Settings that guard what is installed; nothing is here, and the whole file's hash is compared."""
 _PIP = """
 import os, runpy, sys, threading
 threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
@@ -107,7 +109,7 @@ def _run(command: list[str], scratch: Path, meter: Meter, part: range) -> tuple[
     Raises:
         Unreachable: when the folder has not grown for too long; pip is ended then.
     """
-    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))}
+    environment = {**os.environ, **MEANT_FOR_PACKAGES, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))}
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(

