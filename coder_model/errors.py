@@ -7,6 +7,10 @@ class ModelFileError(ValueError):
     """A file of a model directory is missing, broken, or belongs to another model."""
 
 
+class Unreachable(ModelFileError):
+    """A model that cannot be fetched now: no network, a refusal, no progress, other bytes than expected."""
+
+
 class CorpusError(ValueError):
     """Training text that cannot be used: a missing directory, nothing left after filtering, foreign shards."""
 

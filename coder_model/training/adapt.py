@@ -24,7 +24,7 @@ from coder_model import weights
 from coder_model.checkpoints.engines import locate
 from coder_model.checkpoints.published import is_published, read_published
 from coder_model.engine import Engine
-from coder_model.errors import CorpusError
+from coder_model.errors import CorpusError, ModelFileError
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.metrics import mean
 from coder_model.evaluation.run import Outcome, by_engine, difference, run
@@ -133,6 +133,12 @@ def adapt(init: str | Path, corpus: Path, output: Path, minutes: float, options:
 def _opened(init: str) -> tuple[Transformer, CodeTokenizer, bool]:
     """A model in the project's own layout, its tokenizer, and whether it was converted to that."""
     directory, family = locate(init)
+    packed = directory if directory.suffix == ".gguf" else next(directory.glob("*.gguf"), None)
+    if packed:
+        raise ModelFileError(
+            f"init must be safetensors or the project's own layout, found {packed.name}, whose weights are rounded; "
+            "of a model of the catalogue the others are NAME-base, such as qwen2.5-coder-0.5b-base"
+        )
     if not is_published(directory):
         return *weights.load(directory), False
     return *convert(read_published(directory, family)), True

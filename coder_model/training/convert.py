@@ -34,7 +34,7 @@ def convert(published: Published) -> tuple[Transformer, CodeTokenizer]:
     if family.attention != "causal" or not all(family.fim):
         raise ModelFileError(
             f"{published.path} must be an autoregressive model with fill-in-the-middle tokens, such as "
-            f"qwen2.5-coder-0.5b; found {family.name}"
+            f"qwen2.5-coder-0.5b-base; found {family.name}"
         )
     loaded = load_weights(published, "float32")
     used = {i for i, data in enumerate(loaded.tokenizer.token_bytes) if data} | set(tokens.values())

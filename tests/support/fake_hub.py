@@ -7,6 +7,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+LARGE = (".safetensors", ".gguf")
+"""What the real hub keeps elsewhere."""
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -68,7 +70,7 @@ class FakeHub:
             data = path.read_bytes()
             git = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
             about = {"rfilename": path.name, "size": len(data), "blobId": git}
-            if path.suffix == ".safetensors":
+            if path.suffix in LARGE:
                 about["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
             siblings.append(about)
         return {"id": self.repository, "modelId": self.repository, "sha": COMMIT, "siblings": siblings, "tags": []}
@@ -76,7 +78,7 @@ class FakeHub:
     def _resolve(self, handler, name, with_body):
         """Small files are answered here, large ones elsewhere, as by the real hub."""
         path = self.directory / name
-        if not path.exists() or path.suffix != ".safetensors":
+        if not path.exists() or path.suffix not in LARGE:
             self._file(handler, name, with_body)
             return
         data = path.read_bytes()
@@ -90,7 +92,7 @@ class FakeHub:
             self._plain(handler, 404, b"{}", with_body, {"X-Error-Code": "EntryNotFound"})
             return
         data = path.read_bytes()
-        is_large = path.suffix == ".safetensors"
+        is_large = path.suffix in LARGE
         etag = (
             hashlib.sha256(data).hexdigest() if is_large else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
         )

@@ -118,7 +118,7 @@ def test_a_small_model_is_exact_where_half_the_bytes_gain_nothing(gains, precisi
 def test_what_does_not_fit_is_refused_with_what_would():
     with pytest.raises(ModelFileError, match=r"dreamon-7b needs \d\.\d GB in int4 .* what would fit: .* or ") as caught:
         plan("dreamon-7b", SEVEN_B, 4 * GB, CPU)
-    assert "qwen2.5-coder-1.5b in bfloat16" in str(caught.value)
+    assert "qwen2.5-coder-1.5b-base in bfloat16" in str(caught.value)
     with pytest.raises(ModelFileError, match="the embedded model"):
         plan("dreamon-7b", SEVEN_B, GB // 4, CPU)
     with pytest.raises(ModelFileError, match="in bfloat16"):
@@ -146,7 +146,9 @@ def test_the_catalogue_names_families_that_there_are():
     # the rest are what a user's own file may be
     assert names - {entry.family for entry in catalogue().values()} == {"qwen3", "llama"}
     assert not names & UNSUPPORTED.keys()
-    for entry in catalogue().values():
+    for name, entry in catalogue().items():
+        # whoever fetches a file of rounded weights finds those to train on beside it
+        assert not entry.file or not catalogue()[f"{name}-base"].file
         assert 0 < entry.parameters < 100
         assert entry.scores.startswith("none") or entry.source_of_scores
     free = [e for e in catalogue().values() if e.licence.startswith(("Apache-2.0", "MIT"))]

@@ -113,6 +113,13 @@ def test_the_command_converts_trains_and_keeps_what_helps(checkpoint, corpus, tm
     assert tokenizer.vocab_size == checkpoints.VOCAB
 
 
+def test_rounded_weights_are_not_trained_on(tmp_path, corpus):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "a-q4.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelFileError, match="found a-q4.gguf, whose weights are rounded; .* qwen2.5-coder-0.5b-base"):
+        adapt(tmp_path / "model", corpus, tmp_path / "out", minutes=1)
+
+
 def test_a_diffusion_model_is_not_converted(tmp_path, corpus):
     checkpoints.build(BY_NAME["dream"], tmp_path / "dream")
     with pytest.raises(ModelFileError, match=r"must be an autoregressive model .* found dream"):
