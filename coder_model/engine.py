@@ -23,7 +23,7 @@ from coder_model.middle import Middle
 from coder_model.model import Transformer
 from coder_model.network import network_of
 from coder_model.opening import Opening
-from coder_model.opinion import Opinion, Vocabulary
+from coder_model.opinion import Opinion
 from coder_model.options import PRECISIONS, EngineOptions, fill_options
 from coder_model.passes import SLACK, shared_passes
 from coder_model.repair import SyntaxCheck, branches, parsing_run
@@ -31,6 +31,7 @@ from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.view import View
+from coder_model.vocabulary import Vocabulary
 from coder_model.ways import Habits, Kit, Way, way_of
 
 MIN_CONTEXT_TOKENS = 256
@@ -71,7 +72,7 @@ class Engine:
         precision = PRECISIONS[self.options.precision]()
         # weights that are short already are read with as they are
         reads_short = precision == "bfloat16" and model.embed_tokens.weight.dtype == torch.float32
-        vocabulary = Vocabulary(tokenizer)
+        vocabulary = Vocabulary(tokenizer, self._habits.ends)
         network = passes = None
         if model.config.attention != "bidirectional":
             network = network_of(model, model.config.context_tokens + SLACK, precision)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from coder_kernels import quantise
-from coder_model.checkpoints.forms import form_of
+from coder_model.checkpoints.forms import habits_of
 from coder_model.checkpoints.headers import TensorEntry, read_header
 from coder_model.checkpoints.published import Published
 from coder_model.checkpoints.vocabulary import load_vocabulary
@@ -73,9 +73,7 @@ def load_weights(
         _place_(model, name, tensor, precision, torch.device(device))
         done += entry.data_offsets[1] - entry.data_offsets[0]
         progress(min(1.0, done / total))
-    operations = (published.tokens[family.expand], published.marks.eom) if family.expand else None
-    habits = Habits(form_of(family, published.tokens), operations, copies_count=False)
-    return Loaded(model.eval().requires_grad_(False), tokenizer, habits)
+    return Loaded(model.eval().requires_grad_(False), tokenizer, habits_of(published))
 
 
 def check(published: Published) -> None:
