@@ -26,7 +26,7 @@ from coder_model.opening import Opening
 from coder_model.opinion import Opinion
 from coder_model.options import PRECISIONS, EngineOptions, fill_options
 from coder_model.passes import SLACK, shared_passes
-from coder_model.repair import SyntaxCheck, branches, parsing_run
+from coder_model.repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
 from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest
@@ -193,20 +193,27 @@ class Engine:
         yield final
 
     def _repaired(self, middle: Middle, syntax: SyntaxCheck, view: View, decode: Decode) -> Middle:
-        """The middle, or if it leaves syntax errors the first of the likeliest others that leaves fewest."""
-        best, errors = middle, syntax.errors(view.text(middle.tokens))
-        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives)
+        """The middle, or if it is wrong the first of the likeliest others that is less so."""
+
+        def faults(found: Middle) -> tuple[bool, int]:
+            """Whether it is nothing new, and how many syntax errors it leaves."""
+            text = view.text(found.tokens)
+            return bool(text.strip()) and not view.shown(found)[0].strip(), syntax.errors(text)
+
+        best, least = middle, faults(middle)
+        nearly = 0.0 if least[1] else NEARLY_CHOSEN
+        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives, nearly)
         with contextlib.suppress(DeadlineReached):
             for start in starts:
-                if not errors:
+                if least == (False, 0):
                     break
                 other = Middle(self._budget.middle, middle.least_log_probability, steps=best.steps)
                 for _ in decode(other, start, True):
                     pass
-                fewer = syntax.errors(view.text(other.tokens))
+                found = faults(other)
                 best.steps = other.steps
-                if fewer < errors:
-                    best, errors = other, fewer
+                if found < least and not other.unlikely:
+                    best, least = other, found
         return best
 
     def _ranked(self, middle: Middle, count: int, syntax: SyntaxCheck, view: View, decode: Decode) -> list[Middle]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from coder_model.copying import CopySource
@@ -64,6 +65,7 @@ class Opinion:
         self.heal = heal
         """Bytes that the next tokens must still begin with."""
         self._before = b""
+        self._refused: set[int] = set()
         self._constrain()
 
     def choose(self, p: Tensor) -> Choice:
@@ -72,6 +74,8 @@ class Opinion:
         Args:
             p: [V] float32, the model's distribution, forbidden tokens at 0.
         """
+        if self._refused:
+            p = p.index_fill(0, torch.tensor(list(self._refused)), 0.0)
         p = self._constraint.applied(p)
         proposal = self._copies.proposals(1) if self._copies else []
         if self._copies and proposal and self._may_stand(proposal[0]):
@@ -89,6 +93,25 @@ class Opinion:
             token, first = self._recalled[0], float(p[self._recalled[0]])
         return Choice(token, first, rival, second)
 
+    def leaves_text_to_heal(self, token: int) -> bool:
+        """Returns True when the text to heal begins with `token` and does not end with it, and nobody forces that."""
+        return 0 < len(self._vocabulary.bytes[token]) < len(self.heal) and not (self._forced and self._recalled)
+
+    def share_behind(self, token: int, p: Tensor) -> float:
+        """Returns how likely the model goes on with what `token` leaves of the text to heal.
+
+        Args:
+            token: the start of that text.
+            p: [V] float32, what follows `token`.
+        """
+        data = self._vocabulary.bytes[token]
+        allowed = self._vocabulary.constraint(self.heal[len(data) :], bool(self.kind), data).allowed
+        return 1.0 if allowed is None else float(p[allowed].sum())
+
+    def refuse(self, token: int) -> None:
+        """Takes note that `token` is not to be the next one."""
+        self._refused.add(token)
+
     def ends(self, token: int) -> bool:
         """Returns True when `token` alone ends the middle: EOM, or a line end in a hole of one line."""
         # a line end inside the text to heal is old text
@@ -97,6 +120,7 @@ class Opinion:
     def advance(self, token: int) -> None:
         """Takes note of a decided token."""
         data = self._vocabulary.bytes[token]
+        self._refused.clear()
         self._text += data[len(self.heal) :]
         self._before = data if len(data) < len(self.heal) else b""
         self.heal = self.heal[len(data) :]
