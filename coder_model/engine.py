@@ -153,7 +153,8 @@ class Engine:
                 raise DeadlineReached
 
         opening = Opening.of(request)
-        built = prompt.build(opening.request, self._tokenizer, self._budget, self._habits.form)
+        shown = opening.request if self._habits.shows_empty_line else request
+        built = prompt.build(shown, self._tokenizer, self._budget, self._habits.form)
         view = View(self._tokenizer, built.heal, opening, self.options.filters_off, began, watch)
         with self._session(request.session) as session:
             yield from self._filled(request, opening, built, view, session, check)

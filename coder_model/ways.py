@@ -34,6 +34,9 @@ class Habits:
     """Tokens that make a slot two, and none."""
     copies_count: bool = True
     """Whether what the text proposes takes part in choosing a token; else it is only a draft to be verified."""
+    shows_empty_line: bool = True
+    """Whether a hole at the start of a line that holds text is put as an empty line before that; else as it is, and the
+    model has to write the line end, as those do that were trained on the text of whole files."""
     ends: tuple[int, ...] = ()
     """Tokens besides the end of the middle that end one."""
 

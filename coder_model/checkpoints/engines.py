@@ -10,6 +10,7 @@ import torch
 
 from coder_kernels import quantise
 from coder_model import weights
+from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.loading import PRECISIONS, load_weights
 from coder_model.checkpoints.plan import free_bytes, plan
 from coder_model.checkpoints.published import is_published, read_published
@@ -22,14 +23,16 @@ from coder_model.verified import VerifiedEngine
 
 
 def locate(model: str) -> tuple[Path, str]:
-    """Returns a model's directory and its family, empty where its files say it.
+    """Returns a model's directory or GGUF file and its family, empty where its files say it.
 
     Raises:
-        ModelFileError: when `model` is neither a directory nor installed, or its files have changed.
+        ModelFileError: when `model` is neither of them nor installed, or its files have changed.
     """
     if path := as_path(model):
-        if not path.is_dir():
-            raise ModelFileError(f"model must be a directory, or a name of `unmask models list`, got {model!r}")
+        if not path.is_dir() and not (path.suffix == SUFFIX and path.is_file()):
+            raise ModelFileError(
+                f"model must be a directory, a {SUFFIX} file, or a name of `unmask models list`, got {model!r}"
+            )
         return path, ""
     manifest = Store().check(model)
     return Path(manifest.directory), manifest.family

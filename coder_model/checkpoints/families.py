@@ -132,6 +132,14 @@ FAMILIES: tuple[Family, ...] = (
         "nemotron-labs-diffusion", frozenset({"ministral_dlm", "nemotron_labs_diffusion"}), "causal_context", False,
         "left_to_right", ("</s>",), mask=("<SPECIAL_100>",), start="<s>", block_length=32, names=NEMOTRON,
     ),
+    Family(
+        "qwen3", frozenset({"qwen3"}), "causal", True, "prefix_first", _QWEN_ENDS,
+        fim=_QWEN_FIM, file="<|file_sep|>", qk_norm=True,
+    ),
+    Family(
+        "llama", frozenset({"llama"}), "causal", True, "left_to_right",
+        ("<|end_of_text|>", "<|endoftext|>", "<|eot_id|>"), start="<|begin_of_text|>",
+    ),
 )  # fmt: skip
 """In the order in which they are tried: those that need a token of the tokenizer before those that do not."""
 

@@ -26,7 +26,7 @@ def form_of(family: Family, ids: Mapping[str, int], hidden_size: int = 0) -> For
         if not family.file or not parts.snippets:
             return []
         folder = [ids[family.repository], *parts.folder] if family.repository else []
-        files = [token for text in (*parts.snippets, parts.name) for token in (ids[family.file], *text)]
+        files = [token for text in (*parts.snippets, parts.title) for token in (ids[family.file], *text)]
         return [*folder, *files]
 
     def between(parts: Parts) -> tuple[list[int], list[int]]:
@@ -66,4 +66,5 @@ def habits_of(published: Published) -> Habits:
     operations = (ids[family.expand], eom) if family.expand else None
     ends = tuple(ids[token] for token in family.end if token in ids and ids[token] != eom)
     form = form_of(family, ids, published.config.d_model)
-    return Habits(form, operations, copies_count=False, ends=ends)
+    writes_line_ends = family.attention == "causal"
+    return Habits(form, operations, copies_count=False, shows_empty_line=not writes_line_ends, ends=ends)

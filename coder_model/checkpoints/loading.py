@@ -6,20 +6,21 @@ kept as it is stays a view of the file, whose pages the system may drop; of any 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from coder_kernels import quantise
+from coder_kernels.ggml_blocks import FORMATS
 from coder_model.checkpoints.forms import habits_of
-from coder_model.checkpoints.headers import TensorEntry, read_header
+from coder_model.checkpoints.gguf_model import tokenizer_of
 from coder_model.checkpoints.published import Published
-from coder_model.checkpoints.vocabulary import load_vocabulary
+from coder_model.checkpoints.tensors import Stored, in_directory, in_gguf, read
+from coder_model.checkpoints.vocabulary import checked, load_vocabulary
 from coder_model.config import ModelConfig
 from coder_model.errors import ModelFileError
 from coder_model.model import Transformer
@@ -29,8 +30,7 @@ from coder_model.ways import Habits
 
 Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8")
-FILES = "model*.safetensors"
-_FLOATS = ("F32", "F16", "BF16")
+_FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
 _LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
 """Ends of names of tensors that follow from the configuration."""
 
@@ -53,7 +53,7 @@ def load_weights(
     """Loads a published model.
 
     Args:
-        published: what its directory says of it.
+        published: what its files say of it.
         precision: of the weights; with few bits the matrices of the layers and of a head of its own have them, and the
             rest is bfloat16.
         device: where they go.
@@ -62,16 +62,18 @@ def load_weights(
     Raises:
         ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
     """
-    directory, family = published.directory, published.family
+    family, theirs = published.family, published.names.theirs
     model, found = _empty_model(published)
     # the largest first: converting one takes memory, and so little else is there yet
     names = sorted(model.state_dict(), key=lambda name: -model.get_parameter(name).numel())
-    tokenizer = load_vocabulary(directory, published.marks, published.tokens, published.config.vocab_size)
-    total = sum(path.stat().st_size for path in directory.glob(FILES))
-    done = 0
-    for name, entry, tensor in _tensors(family.names.theirs, names, found):
-        _place_(model, name, tensor, precision, torch.device(device))
-        done += entry.data_offsets[1] - entry.data_offsets[0]
+    tokenizer = _vocabulary(published)
+    total, done = sum(stored.n_bytes for stored in found.values()), 0
+    # half precision keeps more than any format of few bits, and takes half as much on the way there
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(precision, torch.float16)
+    for name in names:
+        stored = found[theirs(name)]
+        _place_(model, name, read(stored, dtype), precision, torch.device(device))
+        done += stored.n_bytes
         progress(min(1.0, done / total))
     return Loaded(model.eval().requires_grad_(False), tokenizer, habits_of(published))
 
@@ -83,68 +85,50 @@ def check(published: Published) -> None:
         ModelFileError: when a file is missing or broken, or the tensors are not those of the configuration.
     """
     _empty_model(published)
-    load_vocabulary(published.directory, published.marks, published.tokens, published.config.vocab_size)
+    _vocabulary(published)
 
 
-def _empty_model(published: Published) -> tuple[Transformer, dict[str, tuple[Path, TensorEntry]]]:
+def _empty_model(published: Published) -> tuple[Transformer, dict[str, Stored]]:
     """A model without values, and where its tensors are, all of them and no others."""
-    found, theirs = _headers(published.directory), published.family.names.theirs
-    config = published.config
+    found = in_gguf(published.header) if published.header else in_directory(published.path)
+    theirs, config = published.names.theirs, published.config
     if theirs("lm_head.weight") in found:
         # a head that is there is used, though the configuration may call it tied: it is the same then
         config = replace(config, tied_head=False)
     with torch.device("meta"):
         model = Transformer(config)
     expected = {theirs(name): tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _check(published.directory, expected, found)
+    _check(published.path, _GGUF_KINDS if published.header else _FLOATS, expected, found)
     return model, found
 
 
-def _headers(directory: Path) -> dict[str, tuple[Path, TensorEntry]]:
-    """Where each tensor of a directory is, by its published name."""
-    files = sorted(directory.glob(FILES))
-    if not files:
-        others = [path.name for path in sorted(directory.glob("*.bin")) + sorted(directory.glob("*.pt"))]
-        hint = f"; {', '.join(others)} could run code and is not read" if others else ""
-        raise ModelFileError(f"{directory} must hold {FILES}, found none{hint}")
-    found: dict[str, tuple[Path, TensorEntry]] = {}
-    for path in files:
-        for name, entry in read_header(path).items():
-            if name in found:
-                raise ModelFileError(f"{path}: tensor {name!r} is in {found[name][0].name} already")
-            found[name] = path, entry
-    return found
-
-
-def _check(directory: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[Path, TensorEntry]]) -> None:
+def _check(path: Path, kinds: Collection[str], expected: dict[str, tuple[int, ...]], found: dict[str, Stored]) -> None:
     for name, shape in expected.items():
         if name not in found:
-            raise ModelFileError(f"{directory}: tensor {name!r} must have shape {shape}, found nothing")
-    for name, (path, entry) in found.items():
+            raise ModelFileError(f"{path}: tensor {name!r} must have shape {shape}, found nothing")
+    for name, stored in found.items():
         if name.endswith(_LEFT_OUT):
             continue
         if name not in expected:
-            raise ModelFileError(f"{path}: tensor {name!r} has no place in this model: another family, or renamed")
-        if tuple(entry.shape) != expected[name]:
             raise ModelFileError(
-                f"{path}: tensor {name!r} must have shape {expected[name]}, found {tuple(entry.shape)}"
+                f"{stored.path}: tensor {name!r} has no place in this model: another family, or renamed"
             )
-        if entry.dtype not in _FLOATS:
-            raise ModelFileError(f"{path}: tensor {name!r} must be one of {', '.join(_FLOATS)}, found {entry.dtype}")
+        if stored.shape != expected[name]:
+            raise ModelFileError(
+                f"{stored.path}: tensor {name!r} must have shape {expected[name]}, found {stored.shape}"
+            )
+        if stored.kind not in kinds:
+            raise ModelFileError(
+                f"{stored.path}: tensor {name!r} must be one of {', '.join(kinds)}, found {stored.kind}"
+            )
 
 
-def _tensors(
-    theirs: Callable[[str], str], names: list[str], found: dict[str, tuple[Path, TensorEntry]]
-) -> Iterator[tuple[str, TensorEntry, Tensor]]:
-    """Our name, place and value of each tensor; the file is mapped anew for each, so that its pages can go again."""
-    for name in names:
-        path, entry = found[theirs(name)]
-        try:
-            with safe_open(path, "pt") as file:
-                tensor = file.get_tensor(theirs(name))
-        except (SafetensorError, OSError) as error:
-            raise ModelFileError(f"{path} must be a whole safetensors file: {error}") from error
-        yield name, entry, tensor
+def _vocabulary(published: Published) -> CodeTokenizer:
+    marks, tokens, vocab_size = published.marks, published.tokens, published.config.vocab_size
+    header = published.header
+    if header is None:
+        return load_vocabulary(published.path, marks, tokens, vocab_size)
+    return checked(published.path, lambda: tokenizer_of(header), marks, tokens, vocab_size)
 
 
 def _place_(model: Transformer, name: str, tensor: Tensor, precision: Precision, device: torch.device) -> None:

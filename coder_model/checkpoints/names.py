@@ -46,3 +46,25 @@ LLADA = Names(
     top={"embed_tokens.weight": "wte.weight", "norm.weight": "ln_f.weight"},
 )
 """`modeling_llada.py`, block type `llama`: attention and MLP hang in the block itself, without a name between."""
+GGUF = Names(
+    prefix="",
+    head="output.weight",
+    parts={
+        "layers": "blk",
+        "self_attn": "",
+        "mlp": "",
+        "input_layernorm": "attn_norm",
+        "post_attention_layernorm": "ffn_norm",
+        "q_proj": "attn_q",
+        "k_proj": "attn_k",
+        "v_proj": "attn_v",
+        "o_proj": "attn_output",
+        "q_norm": "attn_q_norm",
+        "k_norm": "attn_k_norm",
+        "gate_proj": "ffn_gate",
+        "up_proj": "ffn_up",
+        "down_proj": "ffn_down",
+    },
+    top={"embed_tokens.weight": "token_embd.weight", "norm.weight": "output_norm.weight"},
+)
+"""llama.cpp's names, whatever the family (`gguf-py/gguf/constants.py`)."""

@@ -1,15 +1,18 @@
-"""What a directory of published weights is: its family, its shape and its special tokens, from its JSON files alone."""
+"""What published weights are: family, shape and special tokens, from a directory's JSON files or a GGUF file's keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from coder_model.checkpoints import gguf_model
 from coder_model.checkpoints.families import FAMILIES, UNSUPPORTED, Family
+from coder_model.checkpoints.gguf_header import Header, read_gguf
+from coder_model.checkpoints.names import GGUF, Names
 from coder_model.checkpoints.vocabulary import added_tokens, mask_token, read_json
 from coder_model.config import ModelConfig, Yarn
 from coder_model.errors import ModelFileError
@@ -39,6 +42,8 @@ class _Sizes(msgspec.Struct, frozen=True):
     bd_size: int | None = None
 
 
+MAX_WIDTH, MAX_LAYERS = 1 << 20, 512
+"""No dense model has a quarter of it."""
 _NEVER_OTHERWISE: Mapping[str, Any] = {
     "use_sliding_window": False, "quantization_config": None, "scale_logits": False, "input_emb_norm": False,
     "attention_layer_norm": False, "alibi": False, "clip_qkv": None, "include_qkv_bias": False, "mlp_bias": False,
@@ -51,50 +56,75 @@ _NEVER_OTHERWISE: Mapping[str, Any] = {
 class Published:
     """A checkpoint as its files describe it; the weights are not read."""
 
-    directory: Path
+    path: Path
+    """A directory, or a GGUF file."""
     family: Family
     config: ModelConfig
     marks: Marks
     tokens: Mapping[str, int]
     """Added token -> id."""
+    names: Names
+    """What its files call its tensors."""
+    header: Header | None = None
+    """Of the GGUF file that is all of it; None for a directory."""
 
 
-def is_published(directory: Path) -> bool:
-    """Returns whether a model directory holds published weights, not the project's own."""
+def is_published(path: Path) -> bool:
+    """Returns whether a GGUF file or a model directory is published weights, not the project's own.
+
+    Raises:
+        ModelFileError: when a directory holds several GGUF files.
+    """
+    return gguf_model.in_folder(path) is not None or _has_configuration(path)
+
+
+def _has_configuration(directory: Path) -> bool:
     values = read_json(directory / "config.json", {})
     return isinstance(values, dict) and "model_type" in values
 
 
-def read_published(directory: Path, family_name: str = "") -> Published:
-    """Reads what a directory of published weights says of itself.
+def read_published(path: Path, family_name: str = "") -> Published:
+    """Reads what published weights say of themselves.
 
     Args:
-        directory: holds `config.json` and the tokenizer.
+        path: a GGUF file, a directory that holds one, or one that holds `config.json` and the tokenizer.
         family_name: a name of `FAMILIES`, where the files leave it open; else it is found by them.
 
     Raises:
         ModelFileError: when a file is missing or broken, or the model cannot be used: says what was found, what was
             expected, and for a known kind why.
     """
-    path = directory / "config.json"
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise ModelFileError(f"{path} must be a JSON object, found {type(values).__name__}")
-    tokens = added_tokens(directory)
-    family = _family(path, values, tokens, mask_token(directory), family_name)
+    file = gguf_model.in_folder(path)
+    if file is None:
+        where, values = path / "config.json", read_json(path / "config.json")
+        if not isinstance(values, dict):
+            raise ModelFileError(f"{where} must be a JSON object, found {type(values).__name__}")
+        return _described(path, where, values, added_tokens(path), mask_token(path), family_name)
+    header = read_gguf(file)
+    values, tokens = gguf_model.configuration(header), gguf_model.added_tokens(header)
+    found = _described(file, file, values, tokens, "", family_name)
+    return replace(found, names=GGUF, header=header)
+
+
+def _described(
+    path: Path, where: Path, values: dict[str, Any], tokens: Mapping[str, int], said_mask: str, family_name: str
+) -> Published:
+    """What configuration and added tokens say; `where` the configuration stands, for messages."""
+    family = _family(where, values, tokens, said_mask, family_name)
     for name, expected in _NEVER_OTHERWISE.items():
         if values.get(name, expected) != expected:
-            raise ModelFileError(f"{path}: {name} must be {expected!r}, found {values[name]!r}")
+            raise ModelFileError(f"{where}: {name} must be {expected!r}, found {values[name]!r}")
     renamed = {ours: values[theirs] for ours, theirs in family.sizes.items() if theirs in values}
     try:
         sizes = msgspec.convert({**values, **renamed}, _Sizes)
-        config = _config(path, sizes, family)
-    except (msgspec.ValidationError, ValueError, LookupError, ArithmeticError) as error:
+        config = _config(where, sizes, family)
+    except (msgspec.ValidationError, ValueError, LookupError, ArithmeticError, TypeError) as error:
         if isinstance(error, ModelFileError):
             raise
-        raise ModelFileError(f"{path} must be the configuration of a {family.name} model: {error}") from error
-    marks = _marks(directory, family, sizes, tokens)
-    return Published(directory, family, config, marks, tokens)
+        raise ModelFileError(f"{where} must be the configuration of a {family.name} model: {error}") from error
+    marks = _marks(path, family, sizes, tokens, said_mask)
+    family = replace(family, end=tuple(token for token in family.end if token in tokens))
+    return Published(path, family, config, marks, tokens, family.names)
 
 
 def _family(path: Path, values: dict[str, Any], tokens: Mapping[str, int], said_mask: str, name: str) -> Family:
@@ -125,8 +155,7 @@ def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
         raise ModelFileError(f"{path}: hidden_act must be 'silu', found {sizes.hidden_act!r}")
     if sizes.attention_bias and not family.qkv_bias:
         raise ModelFileError(f"{path}: attention_bias must be false in a {family.name} model, found true")
-    if min(sizes.hidden_size, sizes.num_hidden_layers, sizes.num_attention_heads, sizes.vocab_size) < 1:
-        raise ModelFileError(f"{path}: sizes must be positive")
+    _check_sizes(path, sizes)
     rope = sizes.rope_parameters or {}
     yarn = _yarn(path, sizes.rope_scaling or rope)
     context = min(family.context_tokens, sizes.max_position_embeddings, yarn.original_context if yarn else 1 << 20)
@@ -151,6 +180,23 @@ def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
     )
 
 
+def _check_sizes(path: Path, sizes: _Sizes) -> None:
+    """A model without values is made of these before its tensors are looked at: it must not take long."""
+    widths = (
+        sizes.hidden_size, sizes.num_attention_heads, sizes.vocab_size, sizes.intermediate_size,
+        1 if sizes.num_key_value_heads is None else sizes.num_key_value_heads, sizes.head_dim or 1,
+    )  # fmt: skip
+    if min(*widths, sizes.num_hidden_layers) < 1:
+        raise ModelFileError(f"{path}: sizes must be positive")
+    if max(widths) > MAX_WIDTH or sizes.num_hidden_layers > MAX_LAYERS:
+        raise ModelFileError(
+            f"{path} must have widths up to {MAX_WIDTH} and up to {MAX_LAYERS} layers, "
+            f"found {max(widths)} and {sizes.num_hidden_layers}"
+        )
+    if not 0 < sizes.rms_norm_eps < 1:
+        raise ModelFileError(f"{path}: rms_norm_eps must be between 0 and 1, found {sizes.rms_norm_eps}")
+
+
 def _yarn(path: Path, scaling: Mapping[str, Any]) -> Yarn | None:
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "default":
@@ -167,24 +213,23 @@ def _yarn(path: Path, scaling: Mapping[str, Any]) -> Yarn | None:
     )
 
 
-def _marks(directory: Path, family: Family, sizes: _Sizes, tokens: Mapping[str, int]) -> Marks:
+def _marks(path: Path, family: Family, sizes: _Sizes, tokens: Mapping[str, int], said_mask: str) -> Marks:
     """The ids of mask and end; what the project's own sequence has besides does not occur."""
 
     def wanted(kind: str, *names: str) -> int:
         for name in names:
             if name in tokens:
                 return tokens[name]
-        raise ModelFileError(f"{directory}: the tokenizer must have the {kind} token {names[0]!r}, found none")
+        raise ModelFileError(f"{path}: the tokenizer must have the {kind} token {names[0]!r}, found none")
 
     for token in (*family.fim, family.file, family.repository, family.expand):
         if token:
             wanted("special", token)
     mask = -1
     if family.has_mask:
-        said = mask_token(directory)
         mask = sizes.mask_token_id if sizes.mask_token_id is not None else -1
-        mask = mask if mask >= 0 else wanted("mask", *([said] if said else []), *family.mask)
+        mask = mask if mask >= 0 else wanted("mask", *([said_mask] if said_mask else []), *family.mask)
         if mask >= sizes.vocab_size:
-            raise ModelFileError(f"{directory}: the mask token {mask} must be one of {sizes.vocab_size} rows")
+            raise ModelFileError(f"{path}: the mask token {mask} must be one of {sizes.vocab_size} rows")
     end = wanted("end", *family.end)
     return Marks(pad=end, mask=mask, eom=end, suf=-1, pre=-1, file=-1, snip=-1, end=end)

@@ -7,7 +7,7 @@ to one of them. Normalisers are left out: the bytes of the text are those of its
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ MAX_FILE_BYTES = 64 << 20
 QWEN_PIECE = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-"""What Qwen2's pre-tokenizer cuts, for tokenizers that come without a `tokenizer.json` (Dream)."""
+"""What Qwen2's pre-tokenizer cuts, for tokenizers that come without a `tokenizer.json` (Dream, GGUF)."""
+LLAMA3_PIECE = QWEN_PIECE.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 
 
 def read_json(path: Path, default: Any = None) -> Any:
@@ -83,21 +84,39 @@ def load_vocabulary(directory: Path, marks: Marks, added: Mapping[str, int], voc
         ModelFileError: when it is missing, broken, no byte-level BPE, or has more tokens than the model has rows.
     """
     whole = directory / "tokenizer.json"
+    return checked(
+        directory, lambda: _from_json(whole) if whole.exists() else _from_merges(directory), marks, added, vocab_size
+    )
+
+
+def checked(
+    path: Path, read: Callable[[], Tokenizer], marks: Marks, added: Mapping[str, int], vocab_size: int
+) -> CodeTokenizer:
+    """Returns the tokenizer that is read from somewhere, if it is one that the model can have.
+
+    Args:
+        path: where from, for messages.
+        read: makes it.
+        marks: ids of the tokens that the sequence needs.
+        added: token -> id of the added tokens, which no text has.
+        vocab_size: rows of the model's embedding table.
+
+    Raises:
+        ModelFileError: when it is broken, no byte-level BPE, or has more tokens than the model has rows.
+    """
     try:
-        tokenizer = _from_json(whole) if whole.exists() else _from_merges(directory)
+        tokenizer = read()
     except ModelFileError:
         raise
     except Exception as error:  # the tokenizers library raises nothing narrower
-        raise ModelFileError(f"{directory} must hold a tokenizer of the tokenizers library: {error}") from error
+        raise ModelFileError(f"{path} must hold a tokenizer of the tokenizers library: {error}") from error
     highest = max([*tokenizer.get_vocab().values(), *added.values()])
     if highest >= vocab_size:
-        raise ModelFileError(f"{directory}: the model has {vocab_size} rows, its tokenizer has a token {highest}")
+        raise ModelFileError(f"{path}: the model has {vocab_size} rows, its tokenizer has a token {highest}")
     try:
         return CodeTokenizer(tokenizer, marks, PUBLISHED_LINE, frozenset(added.values()), vocab_size)
     except KeyError as error:
-        raise ModelFileError(
-            f"{directory}: the tokenizer must be a byte-level BPE, found the letter {error}"
-        ) from error
+        raise ModelFileError(f"{path}: the tokenizer must be a byte-level BPE, found the letter {error}") from error
 
 
 def _from_json(path: Path) -> Tokenizer:
@@ -119,8 +138,28 @@ def _from_merges(directory: Path) -> Tokenizer:
     pairs = [
         (left, right) for line in lines for left, blank, right in [line.partition(" ")] if blank and left != "#version:"
     ]
-    tokenizer = Tokenizer(models.BPE(vocabulary, pairs))
-    split = pre_tokenizers.Split(Regex(QWEN_PIECE), behavior="isolated")
+    return byte_level_bpe(vocabulary, pairs, QWEN_PIECE)
+
+
+def byte_level_bpe(
+    vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]], piece: str, ignore_merges: bool = False
+) -> Tokenizer:
+    """Returns a tokenizer without added tokens.
+
+    Args:
+        vocabulary: token -> id.
+        merges: pairs of tokens, the first to be merged first.
+        piece: regular expression of what merges do not cross.
+        ignore_merges: take a piece that is a token as it is.
+
+    Raises:
+        ValueError: when a merge does not make a token of two: the tokenizers library may panic then.
+    """
+    for left, right in merges:
+        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
+            raise ValueError(f"a merge must make a token of two tokens, found {left!r} and {right!r}")
+    tokenizer = Tokenizer(models.BPE(dict(vocabulary), list(merges), ignore_merges=ignore_merges))
+    split = pre_tokenizers.Split(Regex(piece), behavior="isolated")
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     return tokenizer

@@ -120,16 +120,20 @@ def _from_human_eval(row: dict[str, Any]) -> dict[str, Any]:
         "prefix": row["prompt"],
         "suffix": suffix,
         "reference": reference,
-        "test": "\n" + row["test"],
+        "test": row["test"],
         "entry_point": row["entry_point"],
     }
 
 
 def _test(row: dict[str, Any]) -> str:
-    """The code that follows the document: a `check` that nobody calls would pass whatever the document says."""
+    """The code that follows the document: a `check` that nobody calls would pass whatever the document says.
+
+    It begins in a line of its own, though the document may end without a line end.
+    """
     test, name = row.get("test") or "", row.get("entry_point")
     if not test or not name:
         return test
+    test = "\n" + test
     call = f"check({name})"
     if not str(name).isidentifier() or "def check(" not in test:
         raise ValueError(f"a test of {name!r} must define check, which is called with it")

@@ -33,14 +33,14 @@ def convert(published: Published) -> tuple[Transformer, CodeTokenizer]:
     family, tokens, config = published.family, published.tokens, published.config
     if family.attention != "causal" or not all(family.fim):
         raise ModelFileError(
-            f"{published.directory} must be an autoregressive model with fill-in-the-middle tokens, such as "
+            f"{published.path} must be an autoregressive model with fill-in-the-middle tokens, such as "
             f"qwen2.5-coder-0.5b; found {family.name}"
         )
     loaded = load_weights(published, "float32")
     used = {i for i, data in enumerate(loaded.tokenizer.token_bytes) if data} | set(tokens.values())
     spare = [i for i in range(config.vocab_size) if i not in used]
     if len(spare) < 4:
-        raise ModelFileError(f"{published.directory} must have 4 rows that no token uses, found {len(spare)}")
+        raise ModelFileError(f"{published.path} must have 4 rows that no token uses, found {len(spare)}")
     prefix, suffix, _ = (tokens[token] for token in family.fim)
     end = published.marks.eom
     mask, snippet, suffix_end, pad = spare[:4]

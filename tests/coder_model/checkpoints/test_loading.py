@@ -72,7 +72,7 @@ def test_progress_rises_to_the_end(published):
 
 @pytest.mark.parametrize("quantize", ["auto", *PRECISIONS])
 def test_every_precision_fills(published, quantize):
-    engine = open_engine(str(published.directory), quantize=quantize)
+    engine = open_engine(str(published.path), quantize=quantize)
     *_, last = engine.fill(FillRequest("s", checkpoints.TEXT, "\n", path="a.py"))
     assert last.final
     assert engine.parameters > 10_000
@@ -135,7 +135,8 @@ def test_free_memory_is_that_of_the_machine():
 
 def test_the_catalogue_names_families_that_there_are():
     names = {family.name for family in FAMILIES}
-    assert {entry.family for entry in catalogue().values()} == names
+    # the rest are what a user's own file may be
+    assert names - {entry.family for entry in catalogue().values()} == {"qwen3", "llama"}
     assert not names & UNSUPPORTED.keys()
     for entry in catalogue().values():
         assert 0 < entry.parameters < 100
