@@ -21,6 +21,9 @@ from coder_model.vocabulary import Vocabulary
 EMPTY_NEEDS = 0.9
 """An empty middle is the answer only when the model is at least this sure of it."""
 
+CODE_NEEDS = 0.1
+"""A line is a comment only when no code is as likely as this: nobody needs help to go on after a comment of a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -83,15 +86,23 @@ class Opinion:
             p = p * (1 - weight)
             p[proposal[0]] += weight
         p = self._constraint.merged(p)
-        is_empty = not self._text.strip()
-        if is_empty and float(p[self._vocabulary.eom]) < EMPTY_NEEDS:
-            p[self._vocabulary.eom] = 0.0
+        if not self._text.strip():
+            self._prefer_code_(p)
         (first, second), (token, rival) = (part.tolist() for part in p.topk(2))
         if math.isnan(first):
             raise BrokenScores
         if self._forced and self._recalled:
             token, first = self._recalled[0], float(p[self._recalled[0]])
         return Choice(token, first, rival, second)
+
+    def _prefer_code_(self, p: Tensor) -> None:
+        """Takes away that the middle is empty, or a comment, where the model is not sure of that."""
+        if float(p[self._vocabulary.eom]) < EMPTY_NEEDS:
+            p[self._vocabulary.eom] = 0.0
+        comments = self._vocabulary.beginning(self._bounds.comments)
+        code = p.index_fill(0, comments, 0.0)
+        if float(code.max()) >= CODE_NEEDS:
+            p.copy_(code)
 
     def leaves_text_to_heal(self, token: int) -> bool:
         """Returns True when the text to heal begins with `token` and does not end with it, and nobody forces that."""

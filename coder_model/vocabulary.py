@@ -22,6 +22,8 @@ _CONTROL = {*range(32), 127} - {*b"\t\n"}
 _MOST_TRIED = 2_048
 """Tokens that are tried as the next one, the most usual ones."""
 _TRIED_AT_A_TIME = 256
+_NO_BLANK = b"\x01"
+"""Merges with nothing."""
 _KEPT, _KEPT_CONSTRAINTS = 4_096, 64
 
 
@@ -74,13 +76,14 @@ class Vocabulary:
         ends_line = ends_text | torch.tensor([b"\n" in data for data in self.bytes])
         self.ends = torch.stack([ends_text, ends_line])
         """[2, V] bool, the tokens that end a middle of several lines, and those that end one of one line."""
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         by_bytes = sorted((data, i) for i, data in enumerate(self.bytes) if data)
         self._sorted = [data for data, _ in by_bytes]
         self._ids = torch.tensor([i for _, i in by_bytes], dtype=torch.int64)
         self._longest = max(map(len, self._sorted))
         self._line_ends = self.ends[1].nonzero()[:, 0].tolist()
         self.constraint = lru_cache(maxsize=_KEPT_CONSTRAINTS)(self._constraint)
+        self.beginning = lru_cache(maxsize=8)(self._beginning)
         self._goes_on = lru_cache(maxsize=_KEPT)(self._goes_on_uncached)
 
     def _constraint(self, heal: bytes, one_line: bool, before: bytes = b"") -> Constraint:
@@ -96,7 +99,7 @@ class Vocabulary:
         if ids is not None:
             allowed = torch.zeros_like(self.forbidden)
             allowed[ids] = True
-        spelled = self._tokenizer.encode_bytes(heal)[0] if heal else -1
+        spelled = self.tokenizer.encode_bytes(heal)[0] if heal else -1
         same, meant = self._same(heal, ids, one_line)
         return Constraint(
             allowed, spelled, torch.tensor(same, dtype=torch.int64), torch.tensor(meant, dtype=torch.int64)
@@ -118,6 +121,12 @@ class Vocabulary:
             )
         found = torch.cat([longer, torch.tensor(kept, dtype=torch.int64)])
         return found if len(found) else torch.tensor(starts, dtype=torch.int64)
+
+    def _beginning(self, starts: tuple[str, ...]) -> Tensor:
+        """Ids of the tokens whose text, but for blanks before it, begins with one of `starts`, [N] int64."""
+        wanted = tuple(start.encode() for start in starts)
+        found = [i for i, data in enumerate(self.bytes) if wanted and data.lstrip(b" \t").startswith(wanted)]
+        return torch.tensor(found, dtype=torch.int64)
 
     def _beginning_with(self, text: bytes) -> Tensor:
         """Ids of the tokens that begin with a text, [N] int64."""
@@ -146,10 +155,17 @@ class Vocabulary:
     def _cut_there(self, token: bytes, following: list[int]) -> set[int]:
         """The tokens of which the tokenizer makes what they are behind `token`, and of that too; all, if nobody knows.
 
-        A sequence of a byte-level BPE is what the tokenizer makes of its text where each two neighbours are.
+        A sequence of a byte-level BPE is what the tokenizer makes of its text where each two neighbours are. Blanks are
+        cut by whether anything but a blank follows: both is tried.
         """
-        joined = self._tokenizer.cuts([token + self.bytes[t] for t in following])
-        return {t for t, cut in zip(following, joined, strict=True) if cut in (None, [token, self.bytes[t]])}
+        pairs = [token + self.bytes[t] for t in following]
+        ended, goes_on = self.tokenizer.cuts(pairs), self.tokenizer.cuts([pair + _NO_BLANK for pair in pairs])
+        found = set()
+        for t, *cuts in zip(following, ended, goes_on, strict=True):
+            pair = [token, self.bytes[t]]
+            if any(cut is None or cut[:2] == pair for cut in cuts):
+                found.add(t)
+        return found
 
     def _same(self, heal: bytes, ids: Tensor | None, one_line: bool) -> tuple[list[int], list[int]]:
         """The tokens that mean the same as another one, and that other one of each: see `Constraint`."""

@@ -62,7 +62,7 @@ def load_weights(
     Raises:
         ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
     """
-    family, theirs = published.family, published.names.theirs
+    theirs = published.names.theirs
     model, found = _empty_model(published)
     # the largest first: converting one takes memory, and so little else is there yet
     names = sorted(model.state_dict(), key=lambda name: -model.get_parameter(name).numel())
