@@ -38,8 +38,8 @@ MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
 DEFAULT_MODEL = Path(__file__).parent / "default"
 
-Decode = Callable[[Middle, list[int], bool], Iterator[Progress]]
-"""Fills a middle; takes the tokens to begin with, and whether they are forced or only proposed."""
+Decode = Callable[[Middle, list[int], int], Iterator[Progress]]
+"""Fills a middle; takes tokens that are proposed, and how many of them are forced."""
 
 
 def never() -> bool:
@@ -167,7 +167,7 @@ class Engine:
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + newlines(expected)) if expected else []
 
-        def decode(middle: Middle, start: list[int], forced: bool) -> Iterator[Progress]:
+        def decode(middle: Middle, start: list[int], forced: int) -> Iterator[Progress]:
             counts = self._habits.copies_count
             copies = CopySource(built.document, built.after, built.others, counts) if may_copy else None
             opinion = Opinion(self._kit.vocabulary, built.heal, opening.bounds, copies, start, forced)
@@ -177,7 +177,7 @@ class Engine:
         middles = [middle := Middle(self._budget.middle, least)]
         finished = True
         try:
-            for progress in decode(middle, recalled, False):
+            for progress in decode(middle, recalled, 0):
                 yield view.draft(middle, progress)
         except DeadlineReached:
             finished = False
@@ -209,7 +209,8 @@ class Engine:
                 if least == (False, 0):
                     break
                 other = Middle(self._budget.middle, middle.least_log_probability, steps=best.steps)
-                for _ in decode(other, start, True):
+                # what followed the token that another one stands for may follow that one too
+                for _ in decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
                     pass
                 found = faults(other)
                 best.steps = other.steps
@@ -223,7 +224,7 @@ class Engine:
         with contextlib.suppress(DeadlineReached):
             for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
                 other = Middle(self._budget.middle)
-                for _ in decode(other, start, True):
+                for _ in decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
                     pass
                 found.setdefault(view.shown(other)[0], other)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))

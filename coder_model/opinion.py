@@ -46,11 +46,11 @@ class Opinion:
         bounds: Bounds,
         copies: CopySource | None,
         recalled: Sequence[int] = (),
-        forced: bool = False,
+        forced: int = 0,
     ) -> None:
         """Takes the bytes to heal, what ends the middle, and tokens that were suggested here before.
 
-        With `forced` those tokens are chosen whatever the model says; else they are only proposed.
+        The first `forced` of those tokens are chosen whatever the model says; the others are only proposed.
         """
         self.finished = False
         """True once the decided tokens fill the hole."""
@@ -140,6 +140,7 @@ class Opinion:
         if self._copies:
             self._copies.advance(token)
         self._recalled = self._recalled[1:] if self._recalled[:1] == [token] else []
+        self._forced = max(0, self._forced - 1)
         self._constrain()
 
     def proposals(self, count: int) -> list[int]:

@@ -17,7 +17,7 @@ from coder_model.types import FillRequest
 
 CUTS = 6
 """Places tried from the end of an unfinished middle: single tokens, then line ends; each costs a parse."""
-NEARLY_CHOSEN = 0.1
+NEARLY_CHOSEN = 0.03
 """How likely the start of another middle must be to be tried instead of one that the document has already."""
 WINDOW_CHARS = 8_000
 """Text parsed on each side of the hole: milliseconds, however long the document is."""

@@ -291,10 +291,21 @@ def test_what_the_next_line_says_is_filtered_and_counted(model, tokenizer, monke
     from coder_model import copying
 
     monkeypatch.setattr(copying, "WEIGHTS", tuple(0.999 for _ in copying.WEIGHTS))
-    draft = last(engine(model, tokenizer), "\n\ndef total(it", "\n" + DOCUMENT)
+    draft = last(engine(model, tokenizer, alternatives=0), "\n\ndef total(it", "\n" + DOCUMENT)
     assert (draft.text, draft.filtered) == ("", ("already_there",))
     draft = last(engine(model, tokenizer, filters_off=("already_there",)), "\n\ndef total(it", "\n" + DOCUMENT)
     assert (draft.text, draft.filtered) == ("ems):", ())
+
+
+def test_of_what_is_there_already_the_next_likely_middle_is_the_answer():
+    made, alone = (engine(*weights.load(DEFAULT_MODEL), alternatives=n) for n in (3, 0))
+    prefix, suffix = (
+        DOCUMENT + "def count(items):\n    value = 0\n    for item in items:\n        ",
+        "\n        value += item\n",
+    )
+    same, other = last(alone, prefix, suffix), last(made, prefix, suffix)
+    assert (same.text, same.filtered) == ("", ("already_there",))
+    assert other.text.strip() not in ("", "value += item")
 
 
 def test_old_sessions_make_room(model, tokenizer):
