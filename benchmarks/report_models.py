@@ -48,8 +48,9 @@ def families() -> str:
 def _family(family: Family) -> list[str]:
     types = ", ".join(f"`{kind}`" for kind in sorted(family.model_types))
     form = FORMS[family.form] + (", expands and deletes" if family.expand else "")
-    for size, measured in family.measured.items():
-        form += f"; with {size} columns {FORMS[measured]}"
+    for measured in dict.fromkeys(family.measured.values()):
+        sizes = " or ".join(str(size) for size, name in family.measured.items() if name == measured)
+        form += f"; with a hidden size of {sizes}: {FORMS[measured]}"
     shift = "the slot before it" if family.shifted else "the slot itself"
     block = str(family.block_length) if family.attention in ("block_causal", "causal_context") else "-"
     return [family.name, types, family.attention.replace("_", " "), shift, form, block]

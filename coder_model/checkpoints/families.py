@@ -88,7 +88,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "qwen2.5-coder", frozenset({"qwen2"}), "causal", True, "prefix_first", _QWEN_FIM_ENDS,
-        fim=_QWEN_FIM, file="<|file_sep|>", repository="<|repo_name|>", measured={896: "appended"}, qkv_bias=True,
+        fim=_QWEN_FIM, file="<|file_sep|>", repository="<|repo_name|>", qkv_bias=True,
+        measured={896: "appended", 1536: "appended"},
     ),
     Family(
         "qwen2-mdlm", frozenset({"a2d-qwen2"}), "bidirectional", False, "between", _QWEN_ENDS,
