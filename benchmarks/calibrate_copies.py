@@ -24,9 +24,9 @@ from coder_model.decoder import LoneDecoder
 from coder_model.engine import DEFAULT_MODEL
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.network import network_of
-from coder_model.opinion import Vocabulary
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import FillRequest
+from coder_model.vocabulary import Vocabulary
 
 Trial = tuple[float, float]
 """Probability that the model gave the right token, and 1.0 where the copy proposed it."""

@@ -52,8 +52,8 @@ def main() -> None:
     from coder_model.engine import DEFAULT_MODEL
     from coder_model.evaluation.run import facts
     from coder_model.network import network_of
-    from coder_model.opinion import Vocabulary
     from coder_model.training.shards import Shard
+    from coder_model.vocabulary import Vocabulary
 
     model, tokenizer = weights.load(arguments.model or DEFAULT_MODEL)
     shard = Shard.open(arguments.corpus, "train")

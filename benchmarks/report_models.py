@@ -18,6 +18,7 @@ FORMS = {
     "left_to_right": "prefix alone",
     "prefix_first": "prefix, suffix, then the middle",
     "suffix_first": "suffix, prefix, then the middle",
+    "appended": "suffix, then prefix and middle as one text",
 }
 
 
@@ -47,6 +48,9 @@ def families() -> str:
 def _family(family: Family) -> list[str]:
     types = ", ".join(f"`{kind}`" for kind in sorted(family.model_types))
     form = FORMS[family.form] + (", expands and deletes" if family.expand else "")
+    for measured in dict.fromkeys(family.measured.values()):
+        sizes = " or ".join(str(size) for size, name in family.measured.items() if name == measured)
+        form += f"; with a hidden size of {sizes}: {FORMS[measured]}"
     shift = "the slot before it" if family.shifted else "the slot itself"
     block = str(family.block_length) if family.attention in ("block_causal", "causal_context") else "-"
     return [family.name, types, family.attention.replace("_", " "), shift, form, block]

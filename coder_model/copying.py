@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 LONGEST = 24
 """Tokens of a match that are compared; longer ones count as this long."""
@@ -72,12 +73,13 @@ class CopySource:
         else:
             self._next = self._search(self._tail)
 
-    def prefer(self, allowed: set[int]) -> None:
-        """Restricts the next proposal to `allowed` tokens: the longest match that goes on with one of them."""
-        if not allowed.intersection(self.proposals(1)):
+    def prefer(self, allowed: NDArray[np.bool_]) -> None:
+        """Restricts the next proposal to tokens that are `allowed`, [V]: the longest match that goes on with one."""
+        proposal = self.proposals(1)
+        if not (proposal and allowed[proposal[0]]):
             self._next = self._search(self._tail, allowed)
 
-    def _search(self, tail: list[int], allowed: set[int] | None = None) -> int:
+    def _search(self, tail: list[int], allowed: NDArray[np.bool_] | None = None) -> int:
         """Index after the longest match of the tail's end, the one nearest the hole among equals; sets its length."""
         self.match = 0
         if not tail:
@@ -85,7 +87,7 @@ class CopySource:
         ends = np.flatnonzero(self._tokens == tail[-1]) + 1
         ends = ends[(self._tokens[ends] != _END) & ~self._taken[ends]]
         if allowed is not None:
-            ends = ends[np.isin(self._tokens[ends], list(allowed))]
+            ends = ends[allowed[self._tokens[ends]]]
         if not len(ends):
             return len(self._tokens)
         length = 1

@@ -8,7 +8,7 @@ Without it, the denoised block is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,7 +90,8 @@ def fill_middle(
     Yields:
         After every pass.
     """
-    while True:
+    p = yield from _heal(decoder, p, opinion, middle, check)
+    while not middle.ended:
         choice = opinion.choose(p)
         middle.decide_(choice, opinion)
         if middle.ended:
@@ -118,9 +119,29 @@ def fill_middle(
         if denoised:
             gauge.note(accepted)
         yield Progress("verify", None)
-        if middle.ended:
-            return
         p = rows[accepted]
+
+
+def _heal(
+    decoder: Decoder, p: Tensor, opinion: Opinion, middle: Middle, check: Check
+) -> Generator[Progress, None, Tensor]:
+    """Says the text to heal again up to its last token, where it takes more than one; returns what follows that.
+
+    A token that leaves some of the text is right only if the model goes on with the rest: the likeliest way through
+    both is taken, and a token is taken back when another one alone is likelier than that.
+    """
+    while not middle.ended and opinion.leaves_text_to_heal((choice := opinion.choose(p)).token):
+        check()
+        following = decoder.commit([choice.token])[0]
+        middle.steps += 1
+        if choice.probability * opinion.share_behind(choice.token, following) < choice.rival_probability:
+            decoder.truncate(len(decoder.tokens) - 1)
+            opinion.refuse(choice.token)
+        else:
+            middle.decide_(choice, opinion)
+            p = following
+        yield Progress("verify", None)
+    return p
 
 
 def _denoise(

@@ -23,22 +23,23 @@ from coder_model.middle import Middle
 from coder_model.model import Transformer
 from coder_model.network import network_of
 from coder_model.opening import Opening
-from coder_model.opinion import Opinion, Vocabulary
+from coder_model.opinion import Opinion
 from coder_model.options import PRECISIONS, EngineOptions, fill_options
 from coder_model.passes import SLACK, shared_passes
-from coder_model.repair import SyntaxCheck, branches, parsing_run
+from coder_model.repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
 from coder_model.text import newlines
 from coder_model.tokenizer import CodeTokenizer
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.view import View
+from coder_model.vocabulary import Vocabulary
 from coder_model.ways import Habits, Kit, Way, way_of
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
 DEFAULT_MODEL = Path(__file__).parent / "default"
 
-Decode = Callable[[Middle, list[int], bool], Iterator[Progress]]
-"""Fills a middle; takes the tokens to begin with, and whether they are forced or only proposed."""
+Decode = Callable[[Middle, list[int], int], Iterator[Progress]]
+"""Fills a middle; takes tokens that are proposed, and how many of them are forced."""
 
 
 def never() -> bool:
@@ -71,7 +72,7 @@ class Engine:
         precision = PRECISIONS[self.options.precision]()
         # weights that are short already are read with as they are
         reads_short = precision == "bfloat16" and model.embed_tokens.weight.dtype == torch.float32
-        vocabulary = Vocabulary(tokenizer)
+        vocabulary = Vocabulary(tokenizer, self._habits.ends)
         network = passes = None
         if model.config.attention != "bidirectional":
             network = network_of(model, model.config.context_tokens + SLACK, precision)
@@ -152,7 +153,8 @@ class Engine:
                 raise DeadlineReached
 
         opening = Opening.of(request)
-        built = prompt.build(opening.request, self._tokenizer, self._budget, self._habits.form)
+        shown = opening.request if self._habits.shows_empty_line else request
+        built = prompt.build(shown, self._tokenizer, self._budget, self._habits.form)
         view = View(self._tokenizer, built.heal, opening, self.options.filters_off, began, watch)
         with self._session(request.session) as session:
             yield from self._filled(request, opening, built, view, session, check)
@@ -165,7 +167,7 @@ class Engine:
         expected = session.expected(request.prefix)
         recalled = self._tokenizer.encode(built.heal.decode() + newlines(expected)) if expected else []
 
-        def decode(middle: Middle, start: list[int], forced: bool) -> Iterator[Progress]:
+        def decode(middle: Middle, start: list[int], forced: int) -> Iterator[Progress]:
             counts = self._habits.copies_count
             copies = CopySource(built.document, built.after, built.others, counts) if may_copy else None
             opinion = Opinion(self._kit.vocabulary, built.heal, opening.bounds, copies, start, forced)
@@ -175,7 +177,7 @@ class Engine:
         middles = [middle := Middle(self._budget.middle, least)]
         finished = True
         try:
-            for progress in decode(middle, recalled, False):
+            for progress in decode(middle, recalled, 0):
                 yield view.draft(middle, progress)
         except DeadlineReached:
             finished = False
@@ -192,20 +194,28 @@ class Engine:
         yield final
 
     def _repaired(self, middle: Middle, syntax: SyntaxCheck, view: View, decode: Decode) -> Middle:
-        """The middle, or if it leaves syntax errors the first of the likeliest others that leaves fewest."""
-        best, errors = middle, syntax.errors(view.text(middle.tokens))
-        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives)
+        """The middle, or if it is wrong the first of the likeliest others that is less so."""
+
+        def faults(found: Middle) -> tuple[bool, int]:
+            """Whether it is nothing new, and how many syntax errors it leaves."""
+            text = view.text(found.tokens)
+            return bool(text.strip()) and not view.shown(found)[0].strip(), syntax.errors(text)
+
+        best, least = middle, faults(middle)
+        nearly = 0.0 if least[1] else NEARLY_CHOSEN
+        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives, nearly)
         with contextlib.suppress(DeadlineReached):
             for start in starts:
-                if not errors:
+                if least == (False, 0):
                     break
                 other = Middle(self._budget.middle, middle.least_log_probability, steps=best.steps)
-                for _ in decode(other, start, True):
+                # what followed the token that another one stands for may follow that one too
+                for _ in decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
                     pass
-                fewer = syntax.errors(view.text(other.tokens))
+                found = faults(other)
                 best.steps = other.steps
-                if fewer < errors:
-                    best, errors = other, fewer
+                if found < least and not other.unlikely:
+                    best, least = other, found
         return best
 
     def _ranked(self, middle: Middle, count: int, syntax: SyntaxCheck, view: View, decode: Decode) -> list[Middle]:
@@ -214,7 +224,7 @@ class Engine:
         with contextlib.suppress(DeadlineReached):
             for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
                 other = Middle(self._budget.middle)
-                for _ in decode(other, start, True):
+                for _ in decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
                     pass
                 found.setdefault(view.shown(other)[0], other)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))

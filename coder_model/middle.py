@@ -26,6 +26,8 @@ class Middle:
     """Denoise and verify passes."""
     ended: bool = False
     """True when nothing follows: the hole is full, the limit is reached, it went in circles, or it is unlikely."""
+    healed: int = 0
+    """Tokens that say typed text again: that may hold what it likes."""
 
     @property
     def unlikely(self) -> bool:
@@ -39,18 +41,20 @@ class Middle:
 
     def decide_(self, choice: Choice, opinion: Opinion) -> None:
         """Appends a token, and sees whether that ends it."""
+        if opinion.heal:
+            self.healed = len(self.tokens) + 1
         opinion.advance(choice.token)
         self.tokens.append(choice.token)
         self.choices.append(choice)
         full = opinion.finished or len(self.tokens) >= self.limit
-        self.ended = _drop_repetition_(self.tokens) or full or self.unlikely
+        self.ended = _drop_repetition_(self.tokens, self.healed) or full or self.unlikely
 
 
-def _drop_repetition_(tokens: list[int]) -> bool:
-    """Cuts tokens that end in one run said over and over, back to the first time; returns True when they did."""
+def _drop_repetition_(tokens: list[int], start: int) -> bool:
+    """Cuts tokens whose end, from `start` on, is one run over and over, back to the first time; True when they did."""
     for period in range(1, MAX_PERIOD + 1):
         repeats = max(3, -(-MIN_REPEATED // period))
-        tail = tokens[-period * repeats :]
+        tail = tokens[max(start, len(tokens) - period * repeats) :]
         if len(tail) == period * repeats and tail == tail[:period] * repeats:
             del tokens[len(tokens) - period * (repeats - 1) :]
             return True

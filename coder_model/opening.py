@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from coder_model.filters import Surroundings, filtered
 from coder_model.postprocess import Bounds
+from coder_model.syntax import language_of
 from coder_model.text import newlines
 from coder_model.types import FillRequest
 
@@ -32,7 +33,8 @@ class Opening:
         starts_line = not request.prefix or request.prefix.endswith("\n")
         if starts_line and request.suffix.partition("\n")[0].strip():
             request, ending = replace(request, suffix="\n" + request.suffix), "\n"
-        bounds = Bounds.of(request.prefix, request.suffix, request.hole)
+        language = request.language or language_of(request.path)
+        bounds = Bounds.of(request.prefix, request.suffix, request.hole, language)
         around = Surroundings(newlines(request.prefix), newlines(request.suffix), request.hole)
         return cls(request, bounds, around, ending)
 

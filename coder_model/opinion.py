@@ -7,7 +7,6 @@ draft; both get the same answers, which is why a draft changes the speed and nev
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +16,13 @@ from torch import Tensor
 from coder_model.copying import CopySource
 from coder_model.errors import BrokenScores
 from coder_model.postprocess import Bounds
-from coder_model.tokenizer import CodeTokenizer
+from coder_model.vocabulary import Vocabulary
 
 EMPTY_NEEDS = 0.9
 """An empty middle is the answer only when the model is at least this sure of it."""
+
+CODE_NEEDS = 0.1
+"""A line is a comment only when no code is as likely as this: nobody needs help to go on after a comment of a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +36,6 @@ class Choice:
     """0 when no other token was possible."""
 
 
-_CONTROL = {*range(32), 127} - {*b"\t\n"}
-
-
-class Vocabulary:
-    """What each token may do in a middle; made once per tokenizer."""
-
-    def __init__(self, tokenizer: CodeTokenizer) -> None:
-        self.bytes = tokenizer.token_bytes
-        self.eom, self.mask = tokenizer.marks.eom, tokenizer.marks.mask
-        self.never = {i for i, data in enumerate(self.bytes) if not data or _CONTROL.intersection(data)} - {self.eom}
-        """Tokens that no middle may hold, though the document may: marks, and characters that no code has."""
-        self.forbidden = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
-        self.forbidden[list(self.never)] = True
-        ends_line = torch.tensor([b"\n" in data or i == self.eom for i, data in enumerate(self.bytes)])
-        self.ends = torch.stack([torch.arange(tokenizer.vocab_size) == self.eom, ends_line])
-        """[2, V] bool, the tokens that end a middle of several lines, and those that end one of one line."""
-        self._sorted = sorted((data, i) for i, data in enumerate(self.bytes) if data)
-        self._longest = max(len(data) for data, _ in self._sorted)
-
-    def healing(self, heal: bytes) -> set[int]:
-        """Returns the tokens that go on with `heal`: they begin with it, or it begins with them."""
-        at = bisect_left(self._sorted, (heal, -1))
-        found = set()
-        while at < len(self._sorted) and self._sorted[at][0].startswith(heal):
-            found.add(self._sorted[at][1])
-            at += 1
-        for length in range(1, min(len(heal), self._longest + 1)):
-            at = bisect_left(self._sorted, (heal[:length], -1))
-            if at < len(self._sorted) and self._sorted[at][0] == heal[:length]:
-                found.add(self._sorted[at][1])
-        return found
-
-
 class Opinion:
     """Decides the tokens of one middle, from left to right."""
 
@@ -77,11 +46,11 @@ class Opinion:
         bounds: Bounds,
         copies: CopySource | None,
         recalled: Sequence[int] = (),
-        forced: bool = False,
+        forced: int = 0,
     ) -> None:
         """Takes the bytes to heal, what ends the middle, and tokens that were suggested here before.
 
-        With `forced` those tokens are chosen whatever the model says; else they are only proposed.
+        The first `forced` of those tokens are chosen whatever the model says; the others are only proposed.
         """
         self.finished = False
         """True once the decided tokens fill the hole."""
@@ -98,6 +67,8 @@ class Opinion:
         self._forced = forced
         self.heal = heal
         """Bytes that the next tokens must still begin with."""
+        self._before = b""
+        self._refused: set[int] = set()
         self._constrain()
 
     def choose(self, p: Tensor) -> Choice:
@@ -106,26 +77,51 @@ class Opinion:
         Args:
             p: [V] float32, the model's distribution, forbidden tokens at 0.
         """
-        if self._allowed:
-            p = torch.where(self._allowed_mask, p, 0.0)
-            p = p / p.sum().clamp(min=1e-30)
+        if self._refused:
+            p = p.index_fill(0, torch.tensor(list(self._refused)), 0.0)
+        p = self._constraint.applied(p)
         proposal = self._copies.proposals(1) if self._copies else []
-        if (
-            proposal
-            and proposal[0] not in self._vocabulary.never
-            and (not self._allowed or proposal[0] in self._allowed)
-        ):
-            weight = self._copies.weight if self._copies else 0.0
+        if self._copies and proposal and self._may_stand(proposal[0]):
+            weight = self._copies.weight
             p = p * (1 - weight)
             p[proposal[0]] += weight
-        if not self._text and float(p[self._ending].sum()) < EMPTY_NEEDS:
-            p = p.masked_fill(self._ending, 0.0)
+        p = self._constraint.merged(p)
+        if not self._text.strip():
+            self._prefer_code_(p)
         (first, second), (token, rival) = (part.tolist() for part in p.topk(2))
         if math.isnan(first):
             raise BrokenScores
         if self._forced and self._recalled:
             token, first = self._recalled[0], float(p[self._recalled[0]])
         return Choice(token, first, rival, second)
+
+    def _prefer_code_(self, p: Tensor) -> None:
+        """Takes away that the middle is empty, or a comment, where the model is not sure of that."""
+        if float(p[self._vocabulary.eom]) < EMPTY_NEEDS:
+            p[self._vocabulary.eom] = 0.0
+        comments = self._vocabulary.beginning(self._bounds.comments)
+        code = p.index_fill(0, comments, 0.0)
+        if float(code.max()) >= CODE_NEEDS:
+            p.copy_(code)
+
+    def leaves_text_to_heal(self, token: int) -> bool:
+        """Returns True when the text to heal begins with `token` and does not end with it, and nobody forces that."""
+        return 0 < len(self._vocabulary.bytes[token]) < len(self.heal) and not (self._forced and self._recalled)
+
+    def share_behind(self, token: int, p: Tensor) -> float:
+        """Returns how likely the model goes on with what `token` leaves of the text to heal.
+
+        Args:
+            token: the start of that text.
+            p: [V] float32, what follows `token`.
+        """
+        data = self._vocabulary.bytes[token]
+        allowed = self._vocabulary.constraint(self.heal[len(data) :], bool(self.kind), data).allowed
+        return 1.0 if allowed is None else float(p[allowed].sum())
+
+    def refuse(self, token: int) -> None:
+        """Takes note that `token` is not to be the next one."""
+        self._refused.add(token)
 
     def ends(self, token: int) -> bool:
         """Returns True when `token` alone ends the middle: EOM, or a line end in a hole of one line."""
@@ -135,30 +131,38 @@ class Opinion:
     def advance(self, token: int) -> None:
         """Takes note of a decided token."""
         data = self._vocabulary.bytes[token]
+        self._refused.clear()
         self._text += data[len(self.heal) :]
+        self._before = data if len(data) < len(self.heal) else b""
         self.heal = self.heal[len(data) :]
         text = self._text.decode("utf-8", "ignore")
-        self.finished = token == self._vocabulary.eom or self._bounds.end(text) is not None
+        self.finished = token in self._vocabulary.all_ends or self._bounds.end(text) is not None
         if self._copies:
             self._copies.advance(token)
         self._recalled = self._recalled[1:] if self._recalled[:1] == [token] else []
+        self._forced = max(0, self._forced - 1)
         self._constrain()
 
     def proposals(self, count: int) -> list[int]:
-        """Returns up to `count` tokens to go on with: what was suggested here before, else what the text proposes."""
-        if self._recalled:
-            return self._recalled[:count]
-        return self._copies.proposals(count) if self._copies else []
+        """Returns up to `count` tokens to go on with: what was suggested here before, else what the text proposes.
+
+        Nothing follows what ends the middle.
+        """
+        found = self._recalled or (self._copies.proposals(count) if self._copies else [])
+        said = 0
+        for index, token in enumerate(found[:count]):
+            data = self._vocabulary.bytes[token]
+            if self._final[token] and (not data or b"\n" in data[max(0, len(self.heal) - said) :]):
+                return found[: index + 1]
+            said += len(data)
+        return found[:count]
+
+    def _may_stand(self, token: int) -> bool:
+        """True for a token that may be proposed here."""
+        allowed = self._constraint.allowed
+        return token not in self._vocabulary.never and (allowed is None or bool(allowed[token]))
 
     def _constrain(self) -> None:
-        self._allowed = self._vocabulary.healing(self.heal) if self.heal else set()
-        self._ending = self._final
-        if self._allowed:
-            # a line end is the end of a line hole only behind the text to heal
-            behind = [i for i in self._allowed if self._vocabulary.bytes[i][len(self.heal) :].startswith(b"\n")]
-            self._ending = torch.zeros_like(self._vocabulary.forbidden)
-            self._ending[behind if self.kind else []] = True
-            self._allowed_mask = torch.zeros_like(self._vocabulary.forbidden)
-            self._allowed_mask[list(self._allowed)] = True
-            if self._copies:
-                self._copies.prefer(self._allowed)
+        self._constraint = self._vocabulary.constraint(self.heal, bool(self.kind), self._before)
+        if self._constraint.allowed is not None and self._copies:
+            self._copies.prefer(self._constraint.allowed.numpy())

@@ -20,9 +20,9 @@ from coder_kernels.policies import Schedule
 from coder_model.cache import KVCache
 from coder_model.decoder import COMMIT_TOKENS
 from coder_model.network import Network
-from coder_model.opinion import Vocabulary
 from coder_model.options import EngineOptions, fills_at_a_time
 from coder_model.steps import COMMIT, Commit, CommitStep, Denoise, DenoiseStep, ReadStep, Surroundings, Work
+from coder_model.vocabulary import Vocabulary
 
 COMMIT_LENGTHS = (1, 8, 16, 32)
 """Tokens of the commit passes that are captured; drafts are as long as a block, or shorter."""

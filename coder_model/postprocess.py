@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from coder_model.syntax import comment_starts
 from coder_model.types import HoleMode
 
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
@@ -28,9 +29,11 @@ class Bounds:
     """What follows on the cursor's line, up to the first closing bracket or quote."""
     next_line: str
     """The first line after the cursor's that is not blank, with its indentation; empty when it holds no word."""
+    comments: tuple[str, ...] = ()
+    """What the hole's only line should rather not begin with; empty where it has begun, or where the hole has more."""
 
     @classmethod
-    def of(cls, prefix: str, suffix: str, hole: HoleMode) -> Bounds:
+    def of(cls, prefix: str, suffix: str, hole: HoleMode, language: str = "") -> Bounds:
         """Reads the bounds off the text before and after the cursor."""
         line = prefix.rsplit("\n", 1)[-1]
         rest, _, after = suffix.partition("\n")
@@ -47,6 +50,7 @@ class Bounds:
             quote=quote,
             rest="" if rest.lstrip().startswith(tuple(_CLOSING + _QUOTES)) else rest,
             next_line=following if _WORD.search(following) else "",
+            comments=comment_starts(language) if hole == "line" and not line.strip() else (),
         )
 
     def end(self, text: str) -> int | None:

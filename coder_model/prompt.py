@@ -8,9 +8,9 @@ KV cache of all that stands before stays valid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from coder_model.text import file_name, newlines
+from coder_model.text import file_name, folder_name, newlines
 from coder_model.tokenizer import CodeTokenizer, Marks
 from coder_model.types import FillRequest, HoleMode
 
@@ -19,6 +19,7 @@ MAX_PREFIX_CHARS = 64_000
 MAX_SUFFIX_CHARS = 16_000
 MAX_HEAL_CHARS = 48
 """Of a longer word or run of blanks only the end is healed: the middle must not be spent on saying it again."""
+MAX_NAME_TOKENS = 16
 ANCHOR = 8
 """The crop of a long prefix moves in steps of 1/ANCHOR of its budget, so that most keystrokes do not move it."""
 
@@ -69,6 +70,10 @@ class Parts:
     snippets: list[list[int]]
     """Each with its name first."""
     prefix: list[int]
+    folder: list[int] = field(default_factory=list)
+    """Name of the folder that the file is in, as a line."""
+    title: list[int] = field(default_factory=list)
+    """Name of the file, as a line."""
 
 
 Form = Callable[[Parts], tuple[list[int], list[int]]]
@@ -116,12 +121,15 @@ def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget, form: 
     named = [tokenizer.encode(f"{file_name(s.path)}\n") for s in request.snippets]
     others = [tokenizer.encode(newlines(s.text)) for s in request.snippets]
     snippets = _fit([[*head, *text] for head, text in zip(named, others, strict=True)], budget.snippets)
-    name = tokenizer.encode(file_name(request.path))[:16]
-    taken = sum(map(len, form(Parts(name, near, True, snippets, []))))
+    name = tokenizer.encode(file_name(request.path))[:MAX_NAME_TOKENS]
+    line_end = tokenizer.encode("\n")
+    folder = tokenizer.encode(folder_name(request.path))[:MAX_NAME_TOKENS] + line_end
+    parts = Parts(name, near, True, snippets, [], folder, name + line_end)
+    taken = sum(map(len, form(parts)))
     kept = crop(lines, max(budget.context - budget.middle - taken, ANCHOR))
     ends = len(near) == len(after) and len(request.suffix) <= MAX_SUFFIX_CHARS
     document = [token for line in lines for token in line]
-    context, behind = form(Parts(name, near, ends, snippets, kept))
+    context, behind = form(replace(parts, ends=ends, prefix=kept))
     return Prompt(context, piece.encode(), document, after, others, behind, request.hole)
 
 

@@ -17,6 +17,8 @@ from coder_model.types import FillRequest
 
 CUTS = 6
 """Places tried from the end of an unfinished middle: single tokens, then line ends; each costs a parse."""
+NEARLY_CHOSEN = 0.03
+"""How likely the start of another middle must be to be tried instead of one that the document has already."""
 WINDOW_CHARS = 8_000
 """Text parsed on each side of the hole: milliseconds, however long the document is."""
 
@@ -71,8 +73,11 @@ def parsing_run(
     return []
 
 
-def branches(choices: list[Choice], count: int) -> list[list[int]]:
-    """Returns the starts of the `count` likeliest other middles: the tokens chosen up to a rival, and that rival."""
+def branches(choices: list[Choice], count: int, least: float = 0.0) -> list[list[int]]:
+    """Returns the starts of the `count` likeliest other middles: the tokens chosen up to a rival, and that rival.
+
+    A start that is less likely than `least`, in [0, 1), is none of them.
+    """
     reached = 0.0
     found = []
     for index, choice in enumerate(choices):
@@ -81,4 +86,5 @@ def branches(choices: list[Choice], count: int) -> list[list[int]]:
         reached += math.log(max(choice.probability, 1e-9))
     found.sort(reverse=True)
     tokens = [choice.token for choice in choices]
-    return [[*tokens[:index], choices[index].rival] for _, index in found[:count]]
+    likely = [index for start, index in found[:count] if not least or start >= math.log(least)]
+    return [[*tokens[:index], choices[index].rival] for index in likely]

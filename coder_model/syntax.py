@@ -31,6 +31,14 @@ _LANGUAGE_OF_EXTENSION = {
 }
 
 
+_LINE_COMMENTS = {"python": ("#",), "lua": ("--",)}
+
+
+def comment_starts(language: str) -> tuple[str, ...]:
+    """Returns what a comment of a language begins with; nothing for one without a grammar."""
+    return _LINE_COMMENTS.get(language, ("//", "/*")) if language in _GRAMMARS else ()
+
+
 def language_of(path: str) -> str:
     """Returns the language id that a file's extension stands for, or an empty string."""
     return _LANGUAGE_OF_EXTENSION.get(path.rsplit(".", 1)[-1].lower(), "")

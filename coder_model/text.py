@@ -11,3 +11,9 @@ def newlines(text: str) -> str:
 def file_name(path: str) -> str:
     """Returns the last component of a path or URI."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def folder_name(path: str) -> str:
+    """Returns the name of the folder that a path or URI ends in; empty when it names none."""
+    folder = path.replace("\\", "/").rstrip("/").rpartition("/")[0]
+    return "" if folder.endswith(":/") else file_name(folder)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -90,6 +90,7 @@ class CodeTokenizer:
             b"" if i in special else _token_bytes(tokenizer.id_to_token(i) or "") for i in range(self.vocab_size)
         ]
         """[V] the bytes of each token; none for one that no text has."""
+        self._id_of_byte = {data[0]: i for i, data in enumerate(self.token_bytes) if len(data) == 1}
         self._encode_line = lru_cache(maxsize=65_536)(self._encode_line_uncached)
 
     @classmethod
@@ -165,6 +166,20 @@ class CodeTokenizer:
         data = b"".join(self.token_bytes[i] for i in ids)
         return data.decode("utf-8", "ignore")
 
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """Returns the token ids of UTF-8 that may be cut at either end: a token for each byte then."""
+        text = decoded(data)
+        return self.encode(text) if text is not None else [self._id_of_byte[byte] for byte in data]
+
+    def cuts(self, texts: Sequence[bytes]) -> list[list[bytes] | None]:
+        """Returns the tokens of each text, as bytes; None for one that is no whole UTF-8."""
+        found: list[list[bytes] | None] = [None] * len(texts)
+        known = {index: text for index, data in enumerate(texts) if (text := decoded(data)) is not None}
+        encoded = self._tokenizer.encode_batch(list(known.values()), add_special_tokens=False)
+        for index, encoding in zip(known, encoded, strict=True):
+            found[index] = [self.token_bytes[i] for i in encoding.ids]
+        return found
+
     def last_piece(self, text: str) -> str:
         """Returns the last piece of text: what more typing could merge with. Empty for empty text."""
         window = 256
@@ -185,6 +200,14 @@ class CodeTokenizer:
 
     def _encode_line_uncached(self, line: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(line, add_special_tokens=False).ids)
+
+
+def decoded(data: bytes) -> str | None:
+    """Returns the text of UTF-8, or None where it is cut."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 @lru_cache(maxsize=1)

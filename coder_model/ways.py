@@ -17,10 +17,11 @@ from coder_model.infill import MOST_EXPANDED, fill_between, fill_blocks
 from coder_model.middle import Middle
 from coder_model.model import Transformer
 from coder_model.network import Network
-from coder_model.opinion import Opinion, Vocabulary
+from coder_model.opinion import Opinion
 from coder_model.passes import Passes
 from coder_model.prompt import Form, Prompt
 from coder_model.shared_decoder import SharedDecoder
+from coder_model.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Habits:
     """Tokens that make a slot two, and none."""
     copies_count: bool = True
     """Whether what the text proposes takes part in choosing a token; else it is only a draft to be verified."""
+    shows_empty_line: bool = True
+    """Whether a hole at the start of a line that holds text is put as an empty line before that; else as it is, and the
+    model has to write the line end, as those do that were trained on the text of whole files."""
+    ends: tuple[int, ...] = ()
+    """Tokens besides the end of the middle that end one."""
 
 
 @dataclass(frozen=True, slots=True)

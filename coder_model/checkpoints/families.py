@@ -12,7 +12,7 @@ from typing import Literal
 from coder_model.checkpoints.names import LLADA, NEMOTRON, QWEN, Names
 from coder_model.config import AttentionPattern
 
-FormName = Literal["between", "left_to_right", "prefix_first", "suffix_first"]
+FormName = Literal["between", "left_to_right", "prefix_first", "suffix_first", "appended"]
 """How the hole is put to the model, see `forms.py`."""
 
 
@@ -27,7 +27,7 @@ class Family:
     shifted: bool
     form: FormName
     end: tuple[str, ...]
-    """Tokens that end a text, the usual one first."""
+    """Tokens that end a text, the usual one first; any that the tokenizer has ends a middle."""
     mask: tuple[str, ...] = ()
     """What the mask token may be called where neither `config.json` nor the tokenizer's configuration says."""
     start: str = ""
@@ -35,7 +35,11 @@ class Family:
     fim: tuple[str, str, str] = ("", "", "")
     """Tokens before prefix, suffix and middle."""
     file: str = ""
-    """Token before the name and text of another file; without one, other files are not shown."""
+    """Token before the name and text of a file; without one, other files are not shown."""
+    repository: str = ""
+    """Token before the name of the folder that the files are in, where there are others."""
+    measured: Mapping[int, FormName] = field(default_factory=dict)
+    """Models that another form suits better, by `hidden_size`: measured in `docs/models.md`."""
     expand: str = ""
     """Token that makes a slot two; `end` then makes it none."""
     block_length: int = 16
@@ -56,6 +60,8 @@ class Family:
 
 _QWEN_FIM = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 _QWEN_ENDS = ("<|endoftext|>", "<|im_end|>")
+_QWEN_FIM_ENDS = (*_QWEN_ENDS, "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>")
+"""A middle may be over because the file is: then comes the mark of the next one."""
 _LLADA_SIZES = {
     "hidden_size": "d_model",
     "num_hidden_layers": "n_layers",
@@ -81,8 +87,9 @@ FAMILIES: tuple[Family, ...] = (
         mask=("[MASK]", "<M>", "<|mask|>"), qkv_bias=True,
     ),
     Family(
-        "qwen2.5-coder", frozenset({"qwen2"}), "causal", True, "prefix_first", _QWEN_ENDS,
-        fim=_QWEN_FIM, file="<|file_sep|>", qkv_bias=True,
+        "qwen2.5-coder", frozenset({"qwen2"}), "causal", True, "prefix_first", _QWEN_FIM_ENDS,
+        fim=_QWEN_FIM, file="<|file_sep|>", repository="<|repo_name|>", qkv_bias=True,
+        measured={896: "appended", 1536: "appended"},
     ),
     Family(
         "qwen2-mdlm", frozenset({"a2d-qwen2"}), "bidirectional", False, "between", _QWEN_ENDS,

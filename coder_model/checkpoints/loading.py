@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from coder_kernels import quantise
 from coder_kernels.ggml_blocks import FORMATS
-from coder_model.checkpoints.forms import form_of
+from coder_model.checkpoints.forms import habits_of
 from coder_model.checkpoints.gguf_model import tokenizer_of
 from coder_model.checkpoints.published import Published
 from coder_model.checkpoints.tensors import Stored, in_directory, in_gguf, read
@@ -62,7 +62,7 @@ def load_weights(
     Raises:
         ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
     """
-    family, theirs = published.family, published.names.theirs
+    theirs = published.names.theirs
     model, found = _empty_model(published)
     # the largest first: converting one takes memory, and so little else is there yet
     names = sorted(model.state_dict(), key=lambda name: -model.get_parameter(name).numel())
@@ -75,9 +75,7 @@ def load_weights(
         _place_(model, name, read(stored, dtype), precision, torch.device(device))
         done += stored.n_bytes
         progress(min(1.0, done / total))
-    operations = (published.tokens[family.expand], published.marks.eom) if family.expand else None
-    habits = Habits(form_of(family, published.tokens), operations, copies_count=False)
-    return Loaded(model.eval().requires_grad_(False), tokenizer, habits)
+    return Loaded(model.eval().requires_grad_(False), tokenizer, habits_of(published))
 
 
 def check(published: Published) -> None:

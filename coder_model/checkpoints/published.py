@@ -222,7 +222,7 @@ def _marks(path: Path, family: Family, sizes: _Sizes, tokens: Mapping[str, int],
                 return tokens[name]
         raise ModelFileError(f"{path}: the tokenizer must have the {kind} token {names[0]!r}, found none")
 
-    for token in (*family.fim, family.file, family.expand):
+    for token in (*family.fim, family.file, family.repository, family.expand):
         if token:
             wanted("special", token)
     mask = -1

@@ -12,6 +12,7 @@ One JSON object a line, in `.jsonl` or `.jsonl.gz`:
     tags        any facts, for example {"copyable": true} (optional)
     snippets    pieces of other files, [{"path": ..., "text": ...}] (optional)
     test        Python code that follows the document and fails unless it is right (optional)
+    entry_point the function that the test's `check` is called with, where the test does not call it itself (optional)
 
 The files of HumanEval-Infilling (https://github.com/openai/human-eval-infilling) are read as they are.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +103,7 @@ def _case(line: str, place: str) -> Case:
             kind=row.get("kind", ""),
             tags=row.get("tags") or {},
             snippets=tuple(Snippet(s["path"], s["text"]) for s in row.get("snippets") or ()),
-            test=row.get("test") or "",
+            test=_test(row),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidInput(f"{place} must be a case with id, lang, prefix, suffix and reference: {error!r}") from error
@@ -112,12 +114,27 @@ def _from_human_eval(row: dict[str, Any]) -> dict[str, Any]:
     reference, suffix = row["canonical_solution"], row["suffix"]
     if reference.endswith("\n"):
         reference, suffix = reference[:-1], "\n" + suffix
-    test = f"\n{row['test']}\ncheck({row['entry_point']})\n"
     return {
         "id": row["task_id"],
         "lang": "python",
         "prefix": row["prompt"],
         "suffix": suffix,
         "reference": reference,
-        "test": test,
+        "test": row["test"],
+        "entry_point": row["entry_point"],
     }
+
+
+def _test(row: dict[str, Any]) -> str:
+    """The code that follows the document: a `check` that nobody calls would pass whatever the document says.
+
+    It begins in a line of its own, though the document may end without a line end.
+    """
+    test, name = row.get("test") or "", row.get("entry_point")
+    if not test or not name:
+        return test
+    test = "\n" + test
+    call = f"check({name})"
+    if not str(name).isidentifier() or "def check(" not in test:
+        raise ValueError(f"a test of {name!r} must define check, which is called with it")
+    return test if re.search(rf"^{re.escape(call)}", test, re.MULTILINE) else f"{test}\n{call}\n"

@@ -10,12 +10,13 @@ from coder_kernels.policies import POLICIES
 from coder_model import weights
 from coder_model.engine import DEFAULT_MODEL, Engine
 from coder_model.filters import FILTERS
-from coder_model.opinion import Opinion, Vocabulary
+from coder_model.opinion import Opinion
 from coder_model.options import EngineOptions
 from coder_model.postprocess import Bounds
 from coder_model.repair import SyntaxCheck, parsing_run
 from coder_model.syntax import errors_in
 from coder_model.types import Cancelled, FillRequest, InvalidInput, Snippet
+from coder_model.vocabulary import Vocabulary
 
 DOCUMENT = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
 PREFIXES = [
@@ -271,7 +272,7 @@ def test_a_copied_run_takes_one_step(tokenizer, model):
 def test_a_blank_line_is_the_answer_only_when_the_model_is_sure_of_it(tokenizer):
     vocabulary = Vocabulary(tokenizer)
     blank, text = (vocabulary.bytes.index(data) for data in (b"\n\n", b"\n    "))
-    for chance, expected in ((0.85, text), (0.95, blank)):
+    for chance, expected in ((0.85, text), (0.95, vocabulary.eom)):
         opinion = Opinion(vocabulary, b"\n", Bounds.of("x\n", "\n", "line"), None)
         p = torch.zeros(tokenizer.vocab_size)
         p[blank], p[text] = chance, 1 - chance
@@ -290,10 +291,21 @@ def test_what_the_next_line_says_is_filtered_and_counted(model, tokenizer, monke
     from coder_model import copying
 
     monkeypatch.setattr(copying, "WEIGHTS", tuple(0.999 for _ in copying.WEIGHTS))
-    draft = last(engine(model, tokenizer), "\n\ndef total(it", "\n" + DOCUMENT)
+    draft = last(engine(model, tokenizer, alternatives=0), "\n\ndef total(it", "\n" + DOCUMENT)
     assert (draft.text, draft.filtered) == ("", ("already_there",))
     draft = last(engine(model, tokenizer, filters_off=("already_there",)), "\n\ndef total(it", "\n" + DOCUMENT)
     assert (draft.text, draft.filtered) == ("ems):", ())
+
+
+def test_of_what_is_there_already_the_next_likely_middle_is_the_answer():
+    made, alone = (engine(*weights.load(DEFAULT_MODEL), alternatives=n) for n in (3, 0))
+    prefix, suffix = (
+        DOCUMENT + "def count(items):\n    value = 0\n    for item in items:\n        ",
+        "\n        value += item\n",
+    )
+    same, other = last(alone, prefix, suffix), last(made, prefix, suffix)
+    assert (same.text, same.filtered) == ("", ("already_there",))
+    assert other.text.strip() not in ("", "value += item")
 
 
 def test_old_sessions_make_room(model, tokenizer):

@@ -7,9 +7,10 @@ from coder_kernels.policies import PolicyOptions, top_k
 from coder_model.denoise import DeadlineReached, FillOptions
 from coder_model.infill import FIRST_LENGTH, LENGTHS, MAX_LENGTH, fill_between, fill_blocks
 from coder_model.middle import Middle
-from coder_model.opinion import Opinion, Vocabulary
+from coder_model.opinion import Opinion
 from coder_model.postprocess import Bounds
 from coder_model.prompt import Prompt
+from coder_model.vocabulary import Vocabulary
 
 EXPAND, DELETE = 599, 598
 

@@ -19,13 +19,13 @@ from coder_model.engine import Engine
 from coder_model.errors import BrokenScores
 from coder_model.model import Transformer
 from coder_model.network import Network
-from coder_model.opinion import Vocabulary
 from coder_model.options import EngineOptions
 from coder_model.passes import SLACK, Passes
 from coder_model.quantised import pack_
 from coder_model.shared_decoder import SharedDecoder
 from coder_model.steps import Commit, Denoise
 from coder_model.types import Cancelled, FillRequest
+from coder_model.vocabulary import Vocabulary
 
 # both sides of a `where` are computed; numpy speaks of the side that is not taken
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")

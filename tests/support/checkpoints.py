@@ -64,7 +64,7 @@ BY_NAME = {family.name: family for family in FAMILIES}
 
 def tokens_of(family, vocab_size=VOCAB):
     """The added tokens that a family needs, with ids behind the plain ones; the mask in a padded row."""
-    names = [*family.end, family.start, *family.fim, family.file, family.expand]
+    names = [*family.end, family.start, *family.fim, family.file, family.repository, family.expand]
     ids = {name: N_PLAIN + i for i, name in enumerate(dict.fromkeys(name for name in names if name))}
     if family.mask:
         ids[family.mask[0]] = vocab_size - 2

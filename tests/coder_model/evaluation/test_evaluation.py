@@ -10,7 +10,7 @@ from coder_model.evaluation import baselines, cli, sandbox
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.metrics import paired_difference, percentile, score, similarity
 from coder_model.evaluation.run import by_copy, by_engine, difference, groups, run, summary, write
-from coder_model.types import Draft
+from coder_model.types import Draft, InvalidInput
 
 
 def case(reference="b", prefix="a = ", suffix="\n", **more):
@@ -175,3 +175,26 @@ def test_a_tiny_model_is_evaluated_beside_its_baselines(model_directory, tmp_pat
     figures = json.loads(out.read_text())["figures"]
     assert set(figures) == {"model", "one token at a time", "model without copies", "copy baseline"}
     assert figures["model"]["all"]["exact"] == figures["one token at a time"]["all"]["exact"]
+
+
+def with_check(tmp_path, **more):
+    row = {"id": "1", "lang": "python", "prefix": "def f(a):\n    return", "suffix": "", "reference": " a"}
+    row |= {"entry_point": "f", "test": "def check(g):\n    assert g(3) == 3", **more}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    return read_cases(tmp_path / "a.jsonl")[0]
+
+
+def test_a_test_is_called_with_the_cases_entry_point(tmp_path):
+    found = with_check(tmp_path)
+    assert [score(found, text).passed for text in (" a", " 4", "\n", " (")] == [1, 0, 0, 0]
+
+
+def test_a_test_that_calls_itself_is_not_called_again(tmp_path):
+    test = "count = []\ndef check(g):\n    count.append(g(3))\n    assert len(count) == 1\ncheck(f)\n"
+    assert score(with_check(tmp_path, test=test), " a").passed == 1
+
+
+@pytest.mark.parametrize("more", [{"test": "assert f(3) == 3"}, {"entry_point": "f; exit()"}])
+def test_a_test_that_cannot_be_called_is_refused(tmp_path, more):
+    with pytest.raises(InvalidInput, match=r"a.jsonl:1 .*must define check"):
+        with_check(tmp_path, **more)

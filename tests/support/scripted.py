@@ -1,0 +1,86 @@
+"""A model that says what a test wrote down, behind the real loop: what matters is what is made of it."""
+
+import json
+
+import checkpoints
+import torch
+from tokenizers import Tokenizer
+
+from coder_kernels.policies import PolicyOptions
+from coder_model.denoise import FillOptions, fill_middle
+from coder_model.gauge import DenoiseGauge
+from coder_model.middle import Middle
+from coder_model.opinion import Opinion
+from coder_model.postprocess import Bounds
+from coder_model.tokenizer import PUBLISHED_LINE, CodeTokenizer, Marks
+from coder_model.types import HoleMode
+from coder_model.vocabulary import Vocabulary
+
+_LINES = (
+    ' """\n', ' """\n\n', ")\n", ")\n\n", "]\n", "]\n\n", "[\n", "[a", "    \n", "      \n", "      return", "):\n",
+    "):\n\n", " return", "return a", "(return", "(a", " =", " [", "\n\n", "\n\n\n", "\n    \n", " if", " f", "   ",
+    "       a", "uncommon",
+)  # fmt: skip
+QWEN_LIKE = [line for line in (*_LINES, checkpoints.TEXT) for _ in range(9)]
+EOM, FILE_SEP = 401, 402
+
+
+def foreign_vocabulary() -> Vocabulary:
+    """What its tokens may do; files are separated by a mark."""
+    return Vocabulary(foreign_tokenizer(), [FILE_SEP])
+
+
+def foreign_tokenizer(size=400) -> CodeTokenizer:
+    """Byte-level BPE with the pre-tokenizer of Qwen2: line ends behind punctuation, one blank before a word."""
+    values = json.loads(checkpoints.plain_tokenizer(vocab_size=size, texts=QWEN_LIKE).to_str())
+    marks = Marks(EOM, -1, EOM, -1, -1, -1, -1, EOM)
+    return CodeTokenizer(Tokenizer.from_str(json.dumps(values)), marks, PUBLISHED_LINE, frozenset({EOM, FILE_SEP}), 403)
+
+
+class ScriptedDecoder:
+    """Answers each pass with `says(bytes behind the context)`: probabilities by token text, or by id."""
+
+    def __init__(self, tokenizer, says, floor):
+        self.tokens, self.passes = [], 0
+        self._tokenizer, self._says, self._floor = tokenizer, says, floor
+
+    def said(self):
+        p = torch.full((self._tokenizer.vocab_size,), self._floor)
+        text = b"".join(self._tokenizer.token_bytes[i] for i in self.tokens)
+        for token, chance in (self._says(text) or {self._tokenizer.marks.eom: 1.0}).items():
+            p[token if isinstance(token, int) else self._tokenizer.token_bytes.index(token)] = chance
+        return p / p.sum()
+
+    def commit(self, tokens):
+        rows = []
+        self.passes += 1
+        for token in tokens:
+            self.tokens.append(token)
+            rows.append(self.said())
+        return torch.stack(rows)
+
+    def truncate(self, length):
+        del self.tokens[length:]
+
+
+def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24):
+    """Fills a hole by what a scripted model says; returns all bytes of the middle and its new text."""
+    tokenizer = vocabulary.tokenizer
+    heal = tokenizer.last_piece(prefix).encode()
+    bounds = Bounds.of(prefix, "\n", hole)
+    decoder = ScriptedDecoder(tokenizer, says, floor)
+    middle = Middle(limit)
+    options = FillOptions(None, PolicyOptions(), 8, 0, True, False, 2, 0.0)
+    for _ in fill_middle(
+        decoder,
+        decoder.said(),
+        Opinion(vocabulary, heal, bounds, None),
+        options,
+        DenoiseGauge(3.0),
+        middle,
+        lambda: None,
+    ):
+        pass
+    data = b"".join(tokenizer.token_bytes[i] for i in middle.tokens)
+    new = bounds.trim(data[len(heal) :].decode("utf-8", "ignore"))
+    return data, new, middle, decoder
