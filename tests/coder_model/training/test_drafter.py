@@ -41,9 +41,8 @@ def marks() -> Marks:
 
 def corpus(folder: Path, texts: list[list[int]]) -> Path:
     for split in ("train", "valid"):
-        write_split(
-            folder, split, [str(i) for i in range(len(texts))], (np.array(t, np.uint16).tobytes() for t in texts)
-        )
+        names = [str(index) for index in range(len(texts))]
+        write_split(folder, split, names, (np.array(text, np.uint16).tobytes() for text in texts))
     return folder
 
 
