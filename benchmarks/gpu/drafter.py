@@ -29,8 +29,8 @@ from coder_model.training.drafter.sampler import HoleOptions, Marks
 from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, Cut, cut_of, write_cut
 from coder_model.training.shards import Shard, write_split
 
-PART_BYTES = 56 << 20
-"""Of what is carried in one call."""
+PART_BYTES = 51 << 20
+"""Of what is carried in one call, beside the checkout."""
 BACK_BYTES = 15 << 20
 """Of a file that comes back."""
 SLICE_TOKENS = 1 << 22
