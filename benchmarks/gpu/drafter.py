@@ -1,0 +1,209 @@
+"""Trains a drafter on a GPU that is lent for minutes: parts of at most so many bytes in, a drafter out.
+
+    python benchmarks/gpu/drafter.py pack --target FILE.gguf --corpus DIR --output PARTS   # here
+    python benchmarks/gpu/drafter.py train --parts PARTS --work DIR --out DIR --minutes 6  # there, when all are there
+    python benchmarks/gpu/drafter.py join --parts DIR --output DRAFTER                     # here, of what came back
+
+`--corpus` is a corpus in the target's own tokens: `{train,valid}.tokens`, `.offsets.npy`, `.names.json`. Going on
+from an earlier result: `--init DIR` with a drafter that was carried as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
+
+from coder_model.training.drafter.loop import CONFIG, WEIGHTS, DrafterOptions, Run
+from coder_model.training.drafter.sampler import HoleOptions, Marks
+from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, Cut, cut_of, write_cut
+from coder_model.training.shards import Shard, write_split
+
+PART_BYTES = 51 << 20
+"""Of what is carried in one call, beside the checkout."""
+BACK_BYTES = 15 << 20
+"""Of a file that comes back."""
+SLICE_TOKENS = 1 << 22
+"""Tokens that are compressed together: each slice is unpacked by a process of its own."""
+KEPT, HEAD_TOKENS = 49_152, 32_768
+LINE_END = "Ċ"
+"""As a byte-level BPE writes it."""
+
+
+def pack(arguments: argparse.Namespace) -> None:
+    """Cuts the target to the corpus, renumbers and compresses the corpus, and divides all of it into parts."""
+    work, output = arguments.output / "whole", arguments.output
+    work.mkdir(parents=True, exist_ok=True)
+    cut, marks, vocab_size = _vocabulary(arguments.target, arguments.corpus, arguments.kept, arguments.head_tokens)
+    write_cut(arguments.target, cut, marks, work)
+    small = [INDEX, TOKENS, VOCABULARY]
+    for split in ("train", "valid"):
+        shard = Shard.open(arguments.corpus, split)
+        texts = (cut.renumbered(shard.file(index), vocab_size).tobytes() for index in range(len(shard)))
+        write_split(work, split, shard.names, texts)
+        small.append(f"{split}.offsets.npy")
+    slices = _compressed(work)
+    _divided([work / name for name in small] + slices + [work / BYTES], output)
+
+
+def _vocabulary(target: Path, corpus: Path, kept: int, head_tokens: int) -> tuple[Cut, Marks, int]:
+    from coder_model.checkpoints.gguf_model import added_tokens, tokenizer_of
+    from coder_model.checkpoints.published import read_published
+
+    published = read_published(target)
+    assert published.header is not None
+    added, vocab_size = added_tokens(published.header), published.config.vocab_size
+    tokenizer = tokenizer_of(published.header)
+    texts = {index: text for text, index in tokenizer.get_vocab().items()}
+    counts = np.zeros(vocab_size, np.int64)
+    for split in ("train", "valid"):
+        counts += np.bincount(Shard.open(corpus, split).tokens, minlength=vocab_size)
+    names = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>")
+    also = ("<|im_end|>", "<|repo_name|>", "<|file_sep|>", "<|fim_pad|>")
+    always = [added[name] for name in (*names, *also)] + [i for i, text in texts.items() if len(text) == 1]
+    unknown = added["<|im_start|>"]
+    cut = cut_of(counts, always, unknown, kept, head_tokens)
+    new = {int(old): index for index, old in enumerate(cut.ids)}
+    number = {text: new[index] for index, text in texts.items() if index in new}
+    breaks = np.array([_parts(texts.get(int(old), ""), number) for old in cut.ids], np.int64)
+    prefix, suffix, middle, end = (new[added[name]] for name in names)
+    print(f"{counts[cut.ids[:head_tokens]].sum() / counts.sum():.4%} of the tokens in the head")
+    return cut, Marks(prefix, suffix, middle, end, new[unknown], breaks), vocab_size
+
+
+def _parts(text: str, number: dict[str, int]) -> tuple[int, int]:
+    """The tokens before and from the first line end of a token; see `Marks.breaks`."""
+    before, end, after = text.partition(LINE_END)
+    parts = number.get(before, -1) if before else -1, number.get(end + after, -1)
+    return parts if end and (not before or parts[0] >= 0) else (-1, -1)
+
+
+def _compressed(work: Path) -> list[Path]:
+    jobs = []
+    for split in ("train", "valid"):
+        count = (work / f"{split}.tokens").stat().st_size // 2
+        jobs += [(work, split, start) for start in range(0, count, SLICE_TOKENS)]
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(_compress, jobs))
+
+
+def _compress(job: tuple[Path, str, int]) -> Path:
+    work, split, start = job
+    output = work / f"{split}-{start:012d}.xz"
+    tokens = np.fromfile(work / f"{split}.tokens", np.uint16, SLICE_TOKENS, offset=2 * start)
+    # high and low bytes apart: the high ones alone are well predicted
+    planes = (tokens >> 8).astype(np.uint8).tobytes() + (tokens & 255).astype(np.uint8).tobytes()
+    output.write_bytes(lzma.compress(planes, preset=4))
+    return output
+
+
+def _divided(files: Iterable[Path], output: Path) -> None:
+    """Writes folders `part-N` of at most `PART_BYTES`: whole small files, and pieces `NAME.at-START` of large ones."""
+    number, room = 1, PART_BYTES
+    for file in files:
+        at, size = 0, file.stat().st_size
+        while at < size:
+            if room < min(size - at, 1 << 20):
+                number, room = number + 1, PART_BYTES
+            folder = output / f"part-{number}"
+            folder.mkdir(exist_ok=True)
+            count = min(room, size - at)
+            with file.open("rb") as source:
+                source.seek(at)
+                (folder / f"{file.name}.at-{at}").write_bytes(source.read(count))
+            at, room = at + count, room - count
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Puts the parts together, trains, and leaves what is to come back in files that are small enough."""
+    began = time.monotonic()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    _joined(arguments.parts, arguments.work)
+    _unpacked(arguments.work)
+    print(f"unpacked after {time.monotonic() - began:.1f} s", flush=True)
+    holes = HoleOptions(**json.loads(arguments.holes))
+    options = DrafterOptions(
+        corpus=str(arguments.work), output=str(arguments.out), minutes=arguments.minutes, holes=holes,
+        init=str(arguments.init or ""), **json.loads(arguments.options),
+    )  # fmt: skip
+    Run(options).train()
+    _split_back(arguments.out)
+
+
+def _joined(parts: Path, work: Path) -> None:
+    for piece in sorted(parts.glob("**/*.at-*")):
+        name, _, at = piece.name.rpartition(".at-")
+        with (work / name).open("r+b" if (work / name).exists() else "wb") as out:
+            out.seek(int(at))
+            out.write(piece.read_bytes())
+
+
+def _unpacked(work: Path) -> None:
+    slices = sorted(work.glob("*-*.xz"))
+    for split in ("train", "valid"):
+        mine = [file for file in slices if file.name.startswith(split)]
+        with ProcessPoolExecutor() as pool, (work / f"{split}.tokens").open("wb") as out:
+            for tokens in pool.map(_decompress, mine):
+                out.write(tokens)
+        n_files = len(np.load(work / f"{split}.offsets.npy")) - 1
+        (work / f"{split}.names.json").write_text(json.dumps([""] * n_files), "utf-8")
+
+
+def _decompress(file: Path) -> bytes:
+    planes = np.frombuffer(lzma.decompress(file.read_bytes()), np.uint8)
+    high, low = planes.reshape(2, -1).astype(np.uint16)
+    return (high << 8 | low).tobytes()
+
+
+def _split_back(out: Path) -> None:
+    data = (out / WEIGHTS).read_bytes()
+    (out / WEIGHTS).unlink()
+    for at in range(0, len(data), BACK_BYTES):
+        (out / f"{WEIGHTS}.at-{at}").write_bytes(data[at : at + BACK_BYTES])
+
+
+def join(arguments: argparse.Namespace) -> None:
+    """Puts a drafter together that came back."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    _joined(arguments.parts, arguments.output)
+    (arguments.output / CONFIG).write_bytes((arguments.parts / CONFIG).read_bytes())
+
+
+def main() -> int:
+    """Runs one of the commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    here = commands.add_parser("pack")
+    here.add_argument("--target", type=Path, required=True)
+    here.add_argument("--corpus", type=Path, required=True)
+    here.add_argument("--output", type=Path, required=True)
+    here.add_argument("--kept", type=int, default=KEPT)
+    here.add_argument("--head-tokens", type=int, default=HEAD_TOKENS)
+    there = commands.add_parser("train")
+    there.add_argument("--parts", type=Path, required=True)
+    there.add_argument("--work", type=Path, required=True)
+    there.add_argument("--out", type=Path, required=True)
+    there.add_argument("--minutes", type=float, required=True)
+    there.add_argument("--holes", default="{}", help="JSON of HoleOptions")
+    there.add_argument("--options", default="{}", help="JSON of DrafterOptions")
+    there.add_argument("--init", type=Path)
+    back = commands.add_parser("join")
+    back.add_argument("--parts", type=Path, required=True)
+    back.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    {"pack": pack, "train": train, "join": join}[arguments.command](arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Training of a drafter: holes and anchors, the larger model's states, distillation, the run by the clock."""
