@@ -117,7 +117,7 @@ def test_a_start_of_the_typed_text_is_taken_back_when_nothing_goes_on_with_the_r
 def test_what_was_taken_back_is_not_proposed_again(foreign):
     start = foreign.bytes.index(b"unco")
     copies = CopySource([5, start, 6, 5], [])
-    opinion = Opinion(foreign, b"uncou", Bounds.of("uncou", "", "line"), copies)
+    opinion = Opinion(foreign, b"unco", Bounds.of("unco", "", "line"), copies)
     p = torch.full((foreign.tokenizer.vocab_size,), 1e-4)
     opinion.refuse(start)
     assert opinion.choose(p).token != start
