@@ -160,7 +160,8 @@ class Opinion:
     def _may_stand(self, token: int) -> bool:
         """True for a token that may be proposed here."""
         allowed = self._constraint.allowed
-        return token not in self._vocabulary.never and (allowed is None or bool(allowed[token]))
+        barred = token in self._vocabulary.never or token in self._refused
+        return not barred and (allowed is None or bool(allowed[token]))
 
     def _constrain(self) -> None:
         self._constraint = self._vocabulary.constraint(self.heal, bool(self.kind), self._before)

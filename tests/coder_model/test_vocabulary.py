@@ -3,10 +3,14 @@
 import random
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted import EOM, FILE_SEP, fill, foreign_vocabulary
 
+from coder_model.copying import CopySource
+from coder_model.opinion import Opinion
+from coder_model.postprocess import Bounds
 from coder_model.vocabulary import Vocabulary
 
 CODE = st.lists(
@@ -108,6 +112,15 @@ def test_a_start_of_the_typed_text_is_taken_back_when_nothing_goes_on_with_the_r
     assert (data, new) == (b"      \n       return", "       return")
     assert [choice.token for choice in middle.choices] == middle.tokens
     assert decoder.tokens == middle.tokens[:-1]
+
+
+def test_what_was_taken_back_is_not_proposed_again(foreign):
+    start = foreign.bytes.index(b"unco")
+    copies = CopySource([5, start, 6, 5], [])
+    opinion = Opinion(foreign, b"unco", Bounds.of("unco", "", "line"), copies)
+    p = torch.full((foreign.tokenizer.vocab_size,), 1e-4)
+    opinion.refuse(start)
+    assert opinion.choose(p).token != start
 
 
 def test_a_start_of_the_typed_text_stays_when_the_model_goes_on_with_the_rest(foreign):
