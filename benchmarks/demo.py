@@ -36,6 +36,8 @@ STALL_S = 60.0
 LOADING_S = 180.0
 OPTIONS = {"deadlineMs": 10_000}
 """An editor's default is 2,000; here a slow machine shows its text all the same, with the time it took."""
+BUDGET_S = 60.0
+"""For the places of one model, about: a demo is not to be waited for on a slow machine."""
 PICTURED = (2, 7, 8)
 """Places of the picture in the README."""
 INTERRUPTED = 130
@@ -56,7 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
         names = [EMBEDDED]
         if chosen.model not in ("", EMBEDDED) and obtain(console, chosen.model, chosen.stall_s):
             names.insert(0, chosen.model)
-        runs = [run for name in names if (run := show(console, name, chosen.key_s))]
+        runs: list[Run] = []
+        for name in names:
+            n_places = len(runs[0].shown) if runs else None
+            if run := show(console, name, chosen.key_s, n_places):
+                runs.append(run)
     except KeyboardInterrupt:
         console.print("\ninterrupted; a download goes on where it was the next time")
         return INTERRUPTED
@@ -89,7 +95,7 @@ def obtain(console: Console, name: str, stall_s: float) -> bool:
             manifest = one_file.fetch(entry, store, bar.report, bar.note, stall_s=stall_s)
         console.print(f"installed, from {manifest.source}; the sha256 is the catalogue's")
     except ModelFileError as error:
-        console.print(f"{error}; on with the embedded model", style="yellow", markup=False)
+        console.print(f"{error}; on with the embedded model", style="yellow", markup=False, soft_wrap=True)
         return False
     return True
 
@@ -103,20 +109,22 @@ def _announce(console: Console, entry: Entry, file: WeightFile, store: Store) ->
         f"to {store.folder / entry.name}; `unmask models remove {entry.name}` deletes it\n"
         f"Ctrl-C stops it and the next time goes on; `make demo MODEL={EMBEDDED}` fetches nothing",
         style="dim",
+        soft_wrap=True,
     )
 
 
-def show(console: Console, name: str, key_s: float) -> Run | None:
-    """Types at all places of the demo's file and prints each ghost text; returns None where the model cannot be used.
+def show(console: Console, name: str, key_s: float, n_places: int | None = None) -> Run | None:
+    """Types at the places of the demo's file and prints each ghost text; returns None where the model cannot be used.
 
     Args:
         console: where.
         name: of an installed model, or `embedded`.
         key_s: seconds between two keys.
+        n_places: at most so many; all of them when None.
     """
     console.print(heading(name))
-    # statistics, sockets and settings of the user are none of a demo's
-    with tempfile.TemporaryDirectory(prefix="unmask-") as folder:
+    # statistics, sockets and settings of the user are none of a demo's; the worker may still be at its socket's end
+    with tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True) as folder:
         own = dict.fromkeys(("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"), folder)
         began = time.monotonic()
         editor = Editor(OPTIONS, own, ["--model", str(DEFAULT) if name == EMBEDDED else name])
@@ -124,20 +132,24 @@ def show(console: Console, name: str, key_s: float) -> Run | None:
             with console.status("the server starts and loads the model"):
                 editor.wait_until_ready(LOADING_S)
             loading_s = time.monotonic() - began
-            shown = _type_everywhere(console, editor, name, key_s)
+            shown = type_everywhere(console, editor, name, key_s, n_places)
             return Run(name, _size_gb(name), loading_s, sum(editor.resident_megabytes()), tuple(shown))
         except (TimeoutError, OSError) as error:
-            console.print(f"{name} cannot be shown: {error}", style="yellow", markup=False)
+            console.print(f"{name} cannot be shown: {error}", style="yellow", markup=False, soft_wrap=True)
             return None
         finally:
             editor.close()
 
 
-def _type_everywhere(console: Console, editor: Editor, name: str, key_s: float) -> list[Shown]:
+def type_everywhere(
+    console: Console, editor: Editor, name: str, key_s: float, n_places: int | None = None
+) -> list[Shown]:
+    """Types at one place after the other, until the time that a demo may take is over; see `show`."""
     lines = FILE.read_text("utf-8").split("\n")
     editor.open(URI, "\n".join(lines))
+    wanted, end = places(lines)[:n_places], time.monotonic() + BUDGET_S
     shown = []
-    for number, place in enumerate(places(lines), 1):
+    for number, place in enumerate(wanted, 1):
         with Live(console=console, transient=True, auto_refresh=False) as live:
 
             def watch(typed: str, ghost: str, place: Place = place, live: Live = live) -> None:
@@ -147,6 +159,9 @@ def _type_everywhere(console: Console, editor: Editor, name: str, key_s: float) 
             ghost = type_at(editor, place, watch, key_s)
         shown.append(judge(lines, place, ghost))
         console.print(answer_view(console, lines, number, shown[-1], name))
+        if time.monotonic() > end and number < len(wanted):
+            console.print(f"{BUDGET_S:.0f} s are over, {len(wanted) - number} places are left out\n", style="dim")
+            break
     return shown
 
 

@@ -119,7 +119,7 @@ def summary(runs: Sequence[Run]) -> Table:
 def save_picture(path: Path, title: str, lines: Sequence[str], run: Run, numbers: Sequence[int]) -> None:
     """Writes some places of a run as SVG, as a terminal shows them."""
     console = Console(record=True, file=StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
-    for number in numbers:
+    for number in (number for number in numbers if number <= len(run.shown)):
         console.print(answer_view(console, lines, number, run.shown[number - 1], run.name))
     path.parent.mkdir(parents=True, exist_ok=True)
     svg = console.export_svg(title=title, theme=MONOKAI, unique_id="unmask")

@@ -8,6 +8,7 @@ import sys
 from io import StringIO
 from pathlib import Path
 
+import demo
 import pytest
 from demo_places import FILE, Place, judge, places
 from demo_view import Run, answer_view, place_view, save_picture, summary
@@ -54,8 +55,8 @@ catalogue.FILE = Path(sys.argv.pop(1))
 import demo
 sys.exit(demo.main())
 """
-FETCH = DEMO.replace("demo.main()", "demo.main(['--model', 'tiny-coder', '--stall-s', '1'])").replace(
-    "import demo", "import demo\ndemo.show = lambda console, name, key_s: console.print(f'SHOWN {name}')"
+WITHOUT_SERVERS = DEMO.replace(
+    "import demo", "import demo\ndemo.show = lambda console, name, *_: console.print(f'SHOWN {name}')"
 )
 """The demo's part before any server starts; its exit code is 1 then, as nothing was measured."""
 NOTE_SOCKETS = """
@@ -81,6 +82,9 @@ class Newcomer(TinyUser):
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def fetch(self, stall_s=60, name=NAME, **more):
+        return self.demo("--model", name, "--stall-s", stall_s, program=WITHOUT_SERVERS, **more)
 
     def demo(self, *arguments, **more):
         process = self.start_demo(*arguments, **more)
@@ -209,7 +213,7 @@ def test_the_embedded_model_is_shown_without_a_network_socket_or_a_word_to_an_in
 def test_the_audit_that_the_last_test_trusts_sees_sockets(newcomer, index, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(NOTE_SOCKETS)
     sockets = tmp_path / "sockets"
-    newcomer.demo(program=FETCH, paths=str(tmp_path), SOCKETS=str(sockets))
+    newcomer.fetch(paths=str(tmp_path), SOCKETS=str(sockets))
     assert "socket" in sockets.read_text()
 
 
@@ -235,15 +239,15 @@ def test_a_real_model_is_fetched_and_shown_first_and_the_table_has_both(tmp_path
         assert f"unmask lsp --model {NAME}" in out
         assert NAME in (tmp_path / "picture.svg").read_text("utf-8")
         asked = len(index.requests)
-        out, _ = user.demo(program=FETCH)
+        out, _ = user.fetch()
         assert "installed already, nothing is fetched" in out
         assert len(index.requests) == asked
     finally:
         index.close()
 
 
-def check_fallback(user, match):
-    out, _ = user.demo(program=FETCH)
+def check_fallback(user, match, stall_s):
+    out, _ = user.fetch(stall_s)
     (line,) = [line for line in out.splitlines() if line.endswith("; on with the embedded model")]
     assert match in line
     assert "SHOWN embedded" in out
@@ -253,21 +257,21 @@ def check_fallback(user, match):
 
 def test_without_a_network_one_line_says_so_and_the_embedded_model_is_shown(newcomer, tmp_path):
     lone = Newcomer(tmp_path / "other", NOWHERE, catalogue=newcomer.catalogue)
-    check_fallback(lone, NAME)
+    check_fallback(lone, NAME, 5)
 
 
 def test_a_download_that_stands_still_is_given_up_and_goes_on_the_next_time(newcomer, index):
     index.hang = True
-    check_fallback(newcomer, "sent nothing for 1 s")
+    check_fallback(newcomer, "sent nothing for 1 s", 1)
     index.hang = False
-    out, _ = newcomer.demo(program=FETCH)
+    out, _ = newcomer.fetch()
     assert out.index(f"SHOWN {NAME}") < out.index("SHOWN embedded")
 
 
 def test_a_download_that_is_interrupted_ends_in_a_line_and_goes_on_the_next_time(newcomer, index):
     index.slowly_s = 0.02
-    process = newcomer.start_demo(program=FETCH)
-    assert wait_until(lambda: len(index.fetched) >= 1, 60)
+    process = newcomer.start_demo("--model", NAME, program=WITHOUT_SERVERS)
+    assert wait_until(lambda: len(index.fetched) >= 2, 60)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -276,18 +280,37 @@ def test_a_download_that_is_interrupted_ends_in_a_line_and_goes_on_the_next_time
     assert newcomer.installed == []
     index.slowly_s = 0.0
     index.fetched.clear()
-    newcomer.demo(program=FETCH)
+    newcomer.fetch()
     assert newcomer.installed == [NAME]
     assert 1 not in index.fetched
 
 
 def test_a_model_that_nobody_knows_is_named_with_others(newcomer):
-    out, code = newcomer.demo(
-        "--model", "tiny-coda", program=FETCH.replace("['--model', 'tiny-coder', ", "[*sys.argv[1:], ")
-    )
+    out, code = newcomer.fetch(name="tiny-coda")
     assert f"such as {NAME}" in out
     assert "SHOWN embedded" in out
     assert code == 1
+
+
+def test_a_slow_machine_shows_fewer_places_and_the_same_ones_of_both_models(monkeypatch):
+    asked = []
+
+    class SlowEditor:
+        open = replace = type = lambda *_: None
+        is_answered = lambda *_: True  # noqa: E731
+
+        def start(self, *_):
+            asked.append(1)
+
+        def wait(self, _):
+            return ghost("x")
+
+    monkeypatch.setattr(demo, "BUDGET_S", 0.0)
+    console = plain()
+    assert len(demo.type_everywhere(console, SlowEditor(), "slow", 0.0, len(PLACES))) == 1
+    assert "10 places are left out" in console.file.getvalue()
+    monkeypatch.setattr(demo, "BUDGET_S", 60.0)
+    assert len(demo.type_everywhere(console, SlowEditor(), "quick", 0.0, 3)) == 3
 
 
 def test_make_passes_the_model_on_and_takes_none_from_the_environment():
