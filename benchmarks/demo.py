@@ -17,10 +17,11 @@ import time
 from pathlib import Path
 
 from demo_places import FILE, KEY_S, URI, Place, Shown, judge, places, type_at
-from demo_view import Run, answer_view, heading, place_view, save_picture, summary
+from demo_view import Run, answer_view, as_text, heading, place_view, save_picture, summary
 from rich.console import Console
 from rich.live import Live
 from session import Editor
+from tables import between
 
 import coder_model
 from coder_model.checkpoints import one_file
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stall-s", type=float, default=STALL_S, help="without a byte, then the download is given up")
     parser.add_argument("--key-s", type=float, default=KEY_S, help="between two keys")
     parser.add_argument("--picture", type=Path, help="SVG to write of the first model's suggestions")
+    parser.add_argument("--readme", type=Path, help="page whose table, between its marks, is to be of this run")
     chosen = parser.parse_args(arguments)
     console = _console()
     try:
@@ -72,6 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.picture:
         lines = FILE.read_text("utf-8").split("\n")
         save_picture(chosen.picture, f"{runs[0].name} in {FILE.name}", lines, runs[0], PICTURED)
+    if chosen.readme:
+        between(chosen.readme, {"demo": f"```\n{as_text(summary(runs))}\n{_machine()}\n```\n"})
     return 0
 
 
@@ -169,13 +173,18 @@ def conclude(console: Console, runs: list[Run]) -> None:
     """Prints the models side by side, and how to go on."""
     console.print(heading("side by side" if len(runs) > 1 else "in short"))
     console.print(summary(runs))
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    console.print(f"\n{os.cpu_count()} cores{load}; through `unmask lsp`, as an editor asks; {FILE.name}", style="dim")
+    console.print(f"\n{_machine()}", style="dim")
     name = runs[0].name
     if name == EMBEDDED:
         console.print(f"a real model: `make demo`, or `unmask models pull {REAL}` (0.49 GB)")
     else:
         console.print(f"in your editor: unmask lsp --model {name}")
+
+
+def _machine() -> str:
+    """What a run was made on: others' work on the same cores counts."""
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{os.cpu_count()} cores{load}; through `unmask lsp`, as an editor asks; {FILE.name}"
 
 
 def _size_gb(name: str) -> float:

@@ -116,6 +116,14 @@ def summary(runs: Sequence[Run]) -> Table:
     return table
 
 
+def as_text(table: Table) -> str:
+    """Returns a table as lines of plain text."""
+    console = Console(file=StringIO(), width=WIDTH, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
 def save_picture(path: Path, title: str, lines: Sequence[str], run: Run, numbers: Sequence[int]) -> None:
     """Writes some places of a run as SVG, as a terminal shows them."""
     console = Console(record=True, file=StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
