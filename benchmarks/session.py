@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 UNMASK = Path(sys.executable).parent / "unmask"
 
@@ -31,14 +34,23 @@ class Ghost:
 class Editor:
     """Speaks to the server as an editor does: opens a document, types, asks at the cursor."""
 
-    def __init__(self, options: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        options: dict[str, Any] | None = None,
+        environment: dict[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self.status: dict[str, Any] = {}
+        """What the server said last of the model."""
         self._process = subprocess.Popen(
-            [UNMASK, "lsp"],
+            [UNMASK, "lsp", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Ctrl-C in a terminal is for the editor
         )
+        self._ended = False
         self._ids = itertools.count(1)
         self._versions = itertools.count(2)
         self._began: dict[int, float] = {}
@@ -67,9 +79,13 @@ class Editor:
 
     def type(self, line: int, column: int, text: str, deleted: int = 0) -> None:
         """Inserts text at a place of a line, instead of some characters before it."""
-        start, end = ({"line": line, "character": at} for at in (column - deleted, column))
+        self.replace((line, column - deleted), (line, column), text)
+
+    def replace(self, start: tuple[int, int], end: tuple[int, int], text: str) -> None:
+        """Puts a text between two places, each a line and a column, instead of what is there."""
         document = {"uri": self.uri, "version": next(self._versions)}
-        change = {"range": {"start": start, "end": end}, "text": text}
+        first, last = ({"line": line, "character": column} for line, column in (start, end))
+        change = {"range": {"start": first, "end": last}, "text": text}
         self._notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
 
     def ask(self, line: int, column: int, *, invoked: bool = False) -> Ghost:
@@ -94,8 +110,8 @@ class Editor:
         return Ghost(items[0]["insertText"], milliseconds, facts.get("steps", 0), facts.get("tokens", 0))
 
     def is_answered(self, number: int) -> bool:
-        """Returns whether the answer to a request has come."""
-        return number in self._answers
+        """Returns whether the answer to a request has come, or never will."""
+        return number in self._answers or self._ended
 
     def cancel(self, number: int) -> None:
         """Tells the server that a request is not wanted any more."""
@@ -106,29 +122,30 @@ class Editor:
         self._notify("textDocument/didClose", {"textDocument": {"uri": self.uri}})
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Asks until the model answers.
+        """Asks until the model answers, or the server says that it is on.
 
         Raises:
-            TimeoutError: when it does not.
+            TimeoutError: when it does not, or the server says that there is none.
         """
         self.open("file:///warm-up/a.py", "def add(a, b):\n    return \n")
         end = time.monotonic() + seconds
-        while not self.ask(1, 11, invoked=True).text:
+        while not self.ask(1, 11, invoked=True).text and self.status.get("message") != "on":
+            if self.status.get("kind") == "Error":
+                raise TimeoutError(self.status["message"])
             if time.monotonic() > end:
                 raise TimeoutError("the model did not answer; `unmask doctor` says why")
             time.sleep(0.05)
 
     def resident_megabytes(self) -> tuple[float, float]:
-        """Returns the resident memory of the front and of its worker."""
-        children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)], capture_output=True, text=True, check=True
-        )
-        return _resident(self._process.pid), _resident(int(children.stdout.split()[0]))
+        """Returns the resident memory of the front and of its worker, in units of 2**20 bytes."""
+        front = psutil.Process(self._process.pid)
+        return front.memory_info().rss / 2**20, front.children()[0].memory_info().rss / 2**20
 
     def close(self) -> None:
         """Ends the server as an editor does."""
-        self._request("shutdown", None)
-        self._notify("exit", None)
+        if not self._ended:
+            self._request("shutdown", None)
+            self._notify("exit", None)
         self._process.wait(10)
 
     def _request(self, method: str, parameters: Any) -> Any:
@@ -143,8 +160,10 @@ class Editor:
     def _wait(self, number: int) -> tuple[float, dict[str, Any]]:
         """The milliseconds from sending a request to having read its answer, and the answer."""
         with self._arrived:
-            if not self._arrived.wait_for(lambda: number in self._answers, timeout=60):
+            if not self._arrived.wait_for(lambda: number in self._answers or self._ended, timeout=60):
                 raise TimeoutError(f"no answer to request {number} in a minute")
+            if number not in self._answers:
+                raise TimeoutError("the server has ended")
             at, answer = self._answers.pop(number)
         return (at - self._began.pop(number)) * 1000, answer
 
@@ -164,14 +183,12 @@ class Editor:
             while self._process.stdout.readline().strip():
                 pass
             message = json.loads(self._process.stdout.read(length))
-            if "method" not in message:
+            if message.get("method") == "didChangeStatus":
+                self.status = message["params"]
+            elif "method" not in message:
                 with self._arrived:
                     self._answers[message["id"]] = time.perf_counter(), message
                     self._arrived.notify_all()
-
-
-def _resident(process_id: int) -> float:
-    """Resident memory in megabytes."""
-    status = Path(f"/proc/{process_id}/status").read_text("utf-8")
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kilobytes) / 1024
+        with self._arrived:
+            self._ended = True
+            self._arrived.notify_all()
