@@ -123,10 +123,14 @@ class LoneDecoder(Decoder):
         return self._pass(canvas.tokens, 0)
 
     def _pass(self, tokens: Tensor, block_length: int) -> Tensor:
-        start, count = len(self.tokens), len(tokens)
-        self._reserve(start + count)
-        spans = Spans(*torch.tensor([[0], [start], [count]], dtype=torch.int32, device=self._network.device))
+        spans = self._spans(len(tokens))
         return self._network.hidden(tokens[None].to(self._network.device), self._cache, spans, block_length)
+
+    def _spans(self, count: int) -> Spans:
+        """So many tokens behind those that are committed, for which there is room then."""
+        start = len(self.tokens)
+        self._reserve(start + count)
+        return Spans(*torch.tensor([[0], [start], [count]], dtype=torch.int32, device=self._network.device))
 
 
 def common_length(old: list[int], new: list[int]) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from coder_kernels.policies import Policy, PolicyOptions, Schedule, top_k
 from coder_model.canvas import Canvas
 from coder_model.decoder import Check, Decoder
-from coder_model.gauge import DenoiseGauge
+from coder_model.gauge import DraftGauge
 from coder_model.middle import Middle
 from coder_model.opinion import Choice, Opinion
 
@@ -45,6 +45,9 @@ class FillOptions:
     """None: no block is denoised."""
     policy_options: PolicyOptions
     block_length: int
+    """Tokens of a draft, the one before it counted in."""
+    denoised_slots: int
+    """The same where the draft is denoised."""
     max_steps: int
     """Denoise steps per block."""
     verify: bool
@@ -72,7 +75,7 @@ def fill_middle(
     p: Tensor,
     opinion: Opinion,
     options: FillOptions,
-    gauge: DenoiseGauge,
+    gauge: DraftGauge,
     middle: Middle,
     check: Check,
 ) -> Iterator[Progress]:
@@ -103,9 +106,11 @@ def fill_middle(
         if denoised and options.verify:
             denoised = gauge.wants_denoising()
         if denoised:
-            canvas = Canvas.opening([choice.token], options.block_length, opinion.mask, choice.probability)
+            canvas = Canvas.opening([choice.token], options.denoised_slots, opinion.mask, choice.probability)
             yield from _denoise(decoder, canvas, opinion, options, middle, check)
             draft = canvas.tokens[1:].tolist()
+            if options.verify:
+                draft = _worth_verifying(draft, canvas.confidence[1:].tolist(), opinion, gauge)
             if not options.verify:
                 _take(draft, canvas.confidence[1:].tolist(), opinion, middle)
                 if middle.ended:
@@ -116,7 +121,7 @@ def fill_middle(
         middle.steps += 1
         accepted = _verify(draft, rows, opinion, middle) if options.verify else len(draft)
         decoder.truncate(start + 1 + accepted)
-        if denoised:
+        if denoised and draft:
             gauge.note(accepted)
         yield Progress("verify", None)
         p = rows[accepted]
@@ -168,6 +173,12 @@ def _denoise(
         decoder.denoise_(canvas, ALL_AT_ONCE, 0, opinion.kind)
         middle.steps += 1
         yield Progress("remask", canvas)
+
+
+def _worth_verifying(draft: list[int], confidences: list[float], opinion: Opinion, gauge: DraftGauge) -> list[int]:
+    """The start of a draft: up to what ends the middle, and as long as more tokens are gained than they cost."""
+    ends = next((index for index, token in enumerate(draft, 1) if opinion.ends(token)), len(draft))
+    return draft[: gauge.length(confidences[:ends])]
 
 
 def _settled(canvas: Canvas, opinion: Opinion) -> bool:

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import torch
 
+from coder_kernels.processor import fastest
 from coder_model import prompt, weights
 from coder_model.copying import CopySource
 from coder_model.decoder import Check
 from coder_model.denoise import DeadlineReached, Progress, schedules_of
-from coder_model.gauge import DenoiseGauge
+from coder_model.drafter_files import StoredDrafter
+from coder_model.drafter_network import DrafterNetwork
+from coder_model.drafting_decoder import pass_costs
+from coder_model.gauge import DraftGauge
 from coder_model.known_answer import ON_THE_SAME, known_answer, same_answer
 from coder_model.middle import Middle
 from coder_model.model import Transformer
@@ -57,6 +61,7 @@ class Engine:
         name: str = "",
         options: EngineOptions | None = None,
         habits: Habits | None = None,
+        drafter: StoredDrafter | None = None,
     ) -> None:
         self.options = options or EngineOptions()
         self.name = name
@@ -78,16 +83,21 @@ class Engine:
             network = network_of(model, model.config.context_tokens + SLACK, precision)
         if network and self.has_opinion:
             passes = shared_passes(network, vocabulary, self.options)
+        drafts = None
+        if network and drafter and not passes and self.options.drafter:
+            drafts = DrafterNetwork(drafter.drafter, network, drafter.ids, network.capacity, fastest() == "int8")
+        slots = drafter.drafter.config.block_length + 1 if drafter and drafts else 0
         self._kit = Kit(
             model,
             vocabulary,
-            fill_options(self.options, model.config, self._habits.operations),
-            DenoiseGauge(self.options.min_accepted),
+            fill_options(self.options, model.config, self._habits.operations, slots),
+            DraftGauge(self.options.min_accepted),
             torch.bfloat16 if reads_short else torch.float32,
             self.options.refresh_every,
             network,
             passes,
             self.options.look_every,
+            drafts,
         )
 
     @classmethod
@@ -114,6 +124,10 @@ class Engine:
         for _ in self.fill(FillRequest("warm-up", "def add(a, b):\n    return ", "\n", path="a.py")):
             pass
         self._sessions.pop("warm-up", None)
+        kit = self._kit
+        if kit.drafter and kit.network:
+            steps, slots = kit.options.max_steps, kit.options.denoised_slots
+            kit.gauge.measured(pass_costs(kit.network, kit.vocabulary.forbidden, kit.drafter, slots, steps))
 
     def is_intact(self) -> bool:
         """Returns whether the model answers its known text as in `warm_up`: else the weights in memory are damaged."""

@@ -47,7 +47,9 @@ def network_of(model: Transformer, capacity: int, precision: str) -> Network:
 
 
 @dataclass(frozen=True, slots=True)
-class _LayerWeights:
+class LayerWeights:
+    """What a pass over a layer reads."""
+
     first_norm: Tensor
     qkv: Weight
     qkv_bias: Tensor | None
@@ -77,19 +79,26 @@ class Network:
             parameter.data = parameter.data.to(dtype)
         self.device = model.embed_tokens.weight.device
         self._embedding = model.embed_tokens.weight.data
-        self._layers = [_merged_(cast(Layer, layer)) for layer in model.layers]
+        self._layers = [merged_(cast(Layer, layer)) for layer in model.layers]
         self._norm = model.norm.weight.data
         self._head: Weight = self._embedding
         if not self.config.tied_head:
             self._head = _weight(model.lm_head)
         elif eight:
             self._head = quantise(self._embedding, PRECISION_OF[eight])
+        self.capacity = capacity
         cos, sin = rotary_tables(self.config, torch.arange(capacity, device=self.device)[None])
         half = self.config.head_dim // 2
         self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
         self._eight = eight
 
     def hidden(self, tokens: Tensor, cache: KVCache, spans: Spans, block_length: int) -> Tensor:
+        """Returns [B T, D], the final normalised hidden states of a pass; see `states`."""
+        return self.states(tokens, cache, spans, block_length, ())[0]
+
+    def states(
+        self, tokens: Tensor, cache: KVCache, spans: Spans, block_length: int, taps: tuple[int, ...]
+    ) -> tuple[Tensor, list[Tensor]]:
         """One pass, which writes its keys and values behind what the rows hold.
 
         Args:
@@ -97,16 +106,20 @@ class Network:
             cache: with room for T tokens more in each row.
             spans: where the tokens stand.
             block_length: who sees whom among them, see `ops.block_attention`: 0 denoise, 1 commit.
+            taps: layers, counted from 1, whose residual stream is wanted; none is the last.
 
         Returns:
-            [B T, D] final normalised hidden states.
+            [B T, D] final normalised hidden states, and the residual streams [B T, D] float32 behind the taps.
         """
         eps, eight = self.config.norm_eps, self._eight
         parts: Tensor = self._embedding[tokens.flatten()][None]
         stream: Tensor | None = None
+        tapped: list[Tensor] = []
         x: Activations
         for index, layer in enumerate(self._layers):
             x, stream = ops.add_rms_norm(parts, stream, layer.first_norm, eps, eight)
+            if index in taps:
+                tapped.append(stream)
             keys, values = cache.keys[index], cache.values[index]
             qkv = ops.linear(x, layer.qkv)
             q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, self._tables, keys, values, spans)
@@ -115,7 +128,18 @@ class Network:
             x = ops.swiglu(x, layer.gate_up, self.dtype)
             parts = ops.linear(ops.quantise_rows(x, eight) if eight else x, layer.down)
         normal, _ = ops.add_rms_norm(parts, stream, self._norm, eps)
-        return cast(Tensor, normal)
+        return cast(Tensor, normal), tapped
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """Returns [..., D], the embeddings of tokens."""
+        return cast(Tensor, self._embedding[tokens])
+
+    def head_rows(self, ids: Tensor) -> Weight:
+        """Returns the rows of the head for some tokens [N] int64."""
+        if isinstance(self._head, Quantised):
+            offset = self._head.offset
+            return Quantised(self._head.values[ids], self._head.scale[ids], offset[ids] if offset.numel() else offset)
+        return self._head[ids]
 
     def select(self, hidden: Tensor, forbidden: Tensor) -> Selection:
         """Returns what the head says of each row [M, D]; `forbidden` [V] bool are no tokens."""
@@ -136,7 +160,7 @@ class Network:
         return ops.quantise_rows(hidden, cast(torch.dtype, self._eight)) if is_eight else hidden
 
 
-def _merged_(layer: Layer) -> _LayerWeights:
+def merged_(layer: Layer) -> LayerWeights:
     """The weights of a layer; the layer's own become parts of them."""
     attention, mlp = layer.self_attn, layer.mlp
     qkv, bias = _together_([attention.q_proj, attention.k_proj, attention.v_proj])
@@ -144,7 +168,7 @@ def _merged_(layer: Layer) -> _LayerWeights:
     norms = None
     if isinstance(attention.q_norm, RMSNorm):
         norms = attention.q_norm.weight.data, cast(RMSNorm, attention.k_norm).weight.data
-    return _LayerWeights(
+    return LayerWeights(
         layer.input_layernorm.weight.data,
         qkv,
         bias,

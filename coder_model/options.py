@@ -17,6 +17,8 @@ from coder_model.types import InvalidInput
 ONE_TOKEN = "one_token"
 MOST_AT_A_TIME = 32
 """Fills that share a GPU."""
+DRAFTER_STEPS = 1
+"""Denoise steps of a drafter's block."""
 VERIFIED_STEPS = 2
 """Denoise steps of a draft that is verified afterwards."""
 PRECISIONS: dict[str, Callable[[], Arithmetic]] = {
@@ -46,6 +48,8 @@ class EngineOptions:
     max_steps: int = 0
     """Denoise steps per block; 0: 2 for a draft that is verified, else as many as there are slots."""
     verify: bool = True
+    drafter: bool = True
+    """Drafts by a small model that was trained on this one, where there is one."""
     copy: bool = True
     """Proposals from the text itself."""
     min_copy: int = 2
@@ -98,12 +102,22 @@ def fills_at_a_time(options: EngineOptions, device: torch.device) -> int:
     return options.at_a_time or (MOST_AT_A_TIME if device.type == "cuda" else 1)
 
 
-def fill_options(options: EngineOptions, config: ModelConfig, operations: tuple[int, int] | None) -> FillOptions:
-    """Returns the options of the loop, as far as a model of this shape, with these operations, allows."""
+def fill_options(
+    options: EngineOptions, config: ModelConfig, operations: tuple[int, int] | None, drafted_slots: int = 0
+) -> FillOptions:
+    """Returns the options of the loop, as far as a model of this shape allows.
+
+    Args:
+        options: what a user set.
+        config: of the model.
+        operations: tokens that make a slot two, and none; for models that know them.
+        drafted_slots: of a block that a drafter denoises, the known first one counted in; 0: there is none.
+    """
     one_by_one = options.policy == ONE_TOKEN
     has_opinion = config.attention in ("causal", "causal_context")
+    denoises = config.attention != "causal" or drafted_slots > 0
     if has_opinion:
-        policy = None if one_by_one or config.attention == "causal" else POLICIES[options.policy]
+        policy = POLICIES[options.policy] if denoises and not one_by_one else None
     else:
         policy = top_k if one_by_one else POLICIES[options.policy]
     verify = has_opinion and (options.verify or policy is None)
@@ -116,7 +130,9 @@ def fill_options(options: EngineOptions, config: ModelConfig, operations: tuple[
             options.threshold, options.factor, options.entropy_bound, 1 if one_by_one else options.k
         ),
         block_length=block_length,
-        max_steps=options.max_steps or (VERIFIED_STEPS if verify else block_length if has_opinion else 0),
+        denoised_slots=drafted_slots or block_length,
+        max_steps=options.max_steps
+        or (DRAFTER_STEPS if drafted_slots else VERIFIED_STEPS if verify else block_length if has_opinion else 0),
         verify=verify,
         copies=not one_by_one,
         min_copy=options.min_copy,

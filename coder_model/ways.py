@@ -12,7 +12,9 @@ from coder_model.bidirectional_decoder import BidirectionalDecoder
 from coder_model.block_decoder import BlockDecoder
 from coder_model.decoder import Check, Decoder, LoneDecoder
 from coder_model.denoise import FillOptions, Progress, fill_middle
-from coder_model.gauge import DenoiseGauge
+from coder_model.drafter_network import DrafterNetwork
+from coder_model.drafting_decoder import DraftingDecoder
+from coder_model.gauge import DraftGauge
 from coder_model.infill import MOST_EXPANDED, fill_between, fill_blocks
 from coder_model.middle import Middle
 from coder_model.model import Transformer
@@ -48,7 +50,7 @@ class Kit:
     model: Transformer
     vocabulary: Vocabulary
     options: FillOptions
-    gauge: DenoiseGauge
+    gauge: DraftGauge
     prefill_dtype: torch.dtype
     refresh_every: int
     network: Network | None = None
@@ -57,6 +59,8 @@ class Kit:
     """Who runs the passes of all documents together; None where each one runs its own."""
     look_every: int = 1
     """Denoise steps until the host looks at a block."""
+    drafter: DrafterNetwork | None = None
+    """Of a model that a drafter was trained on."""
 
 
 class Way(Protocol):
@@ -79,6 +83,8 @@ class CausalWay:
         self.decoder: Decoder
         if kit.passes:
             self.decoder = SharedDecoder(kit.passes, kit.look_every)
+        elif kit.drafter:
+            self.decoder = DraftingDecoder(_network(kit), kit.vocabulary.forbidden, kit.drafter, kit.prefill_dtype)
         else:
             self.decoder = LoneDecoder(_network(kit), kit.vocabulary.forbidden, kit.prefill_dtype)
 

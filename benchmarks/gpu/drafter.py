@@ -2,7 +2,7 @@
 
     python benchmarks/gpu/drafter.py pack --target FILE.gguf --corpus DIR --output PARTS   # here
     python benchmarks/gpu/drafter.py train --parts PARTS --work DIR --out DIR --minutes 6  # there, when all are there
-    python benchmarks/gpu/drafter.py join --parts DIR --output DRAFTER                     # here, of what came back
+    python benchmarks/gpu/drafter.py join --parts DIR --packed PARTS/whole --output DRAFTER  # here, of what came back
 
 `--corpus` is a corpus in the target's own tokens: `{train,valid}.tokens`, `.offsets.npy`, `.names.json`. Going on
 from an earlier result: `--init DIR` with a drafter that was carried as well.
@@ -20,13 +20,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
-from coder_model.training.drafter.loop import CONFIG, WEIGHTS, DrafterOptions, Run
+from coder_model.drafter_files import StoredDrafter, write_drafter
+from coder_model.training.drafter.loop import CONFIG, WEIGHTS, DrafterOptions, Run, load_drafter
 from coder_model.training.drafter.sampler import HoleOptions, Marks
-from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, Cut, cut_of, write_cut
+from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, Cut, cut_of, load_cut, write_cut
 from coder_model.training.shards import Shard, write_split
 
 PART_BYTES = 51 << 20
@@ -173,10 +175,14 @@ def _split_back(out: Path) -> None:
 
 
 def join(arguments: argparse.Namespace) -> None:
-    """Puts a drafter together that came back."""
+    """Puts a drafter together that came back, and writes it as it is shipped, in int8, into a folder `shipped`."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     _joined(arguments.parts, arguments.output)
     (arguments.output / CONFIG).write_bytes((arguments.parts / CONFIG).read_bytes())
+    target = load_cut(arguments.packed, torch.device("cpu"), torch.float32)
+    ids = torch.from_numpy(np.load(arguments.packed / TOKENS)[: len(target.lm_head.weight)].astype(np.int64))
+    stored = StoredDrafter(load_drafter(arguments.output), ids, target.norm.weight.data)
+    write_drafter(arguments.output / "shipped", stored)
 
 
 def main() -> int:
@@ -199,6 +205,7 @@ def main() -> int:
     there.add_argument("--init", type=Path)
     back = commands.add_parser("join")
     back.add_argument("--parts", type=Path, required=True)
+    back.add_argument("--packed", type=Path, required=True, help="folder `whole` that `pack` has written")
     back.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     {"pack": pack, "train": train, "join": join}[arguments.command](arguments)

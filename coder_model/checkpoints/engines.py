@@ -15,6 +15,7 @@ from coder_model.checkpoints.loading import PRECISIONS, load_weights
 from coder_model.checkpoints.plan import free_bytes, plan
 from coder_model.checkpoints.published import is_published, read_published
 from coder_model.checkpoints.store import Store, as_path
+from coder_model.drafter_files import drafter_for
 from coder_model.engine import DEFAULT_MODEL, Engine
 from coder_model.errors import ModelFileError
 from coder_model.options import EngineOptions, fills_at_a_time
@@ -95,7 +96,14 @@ def open_single(
     chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     loaded = load_weights(published, chosen.precision, device, progress)
-    return Engine(loaded.model, loaded.tokenizer, f"{Path(model).name} ({chosen.precision})", options, loaded.habits)
+    return Engine(
+        loaded.model,
+        loaded.tokenizer,
+        f"{Path(model).name} ({chosen.precision})",
+        options,
+        loaded.habits,
+        drafter_for(loaded.model),
+    )
 
 
 def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engine:

@@ -23,7 +23,8 @@ def opinion(tokenizer):
 
 def options(**more):
     values = {"policy": top_k, "policy_options": PolicyOptions(k=1), "block_length": 4, "max_steps": 0, "verify": False}
-    return FillOptions(**{**values, "copies": False, "min_copy": 2, "remask_below": 0.0, **more})
+    values |= {"denoised_slots": 4, "copies": False, "min_copy": 2, "remask_below": 0.0}
+    return FillOptions(**{**values, **more})
 
 
 def prompt(context=(1, 2), behind=(), hole="block"):

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from coder_kernels.policies import PolicyOptions
 from coder_model.denoise import FillOptions, fill_middle
-from coder_model.gauge import DenoiseGauge
+from coder_model.gauge import DraftGauge
 from coder_model.middle import Middle
 from coder_model.opinion import Opinion
 from coder_model.postprocess import Bounds
@@ -70,13 +70,13 @@ def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24
     bounds = Bounds.of(prefix, "\n", hole)
     decoder = ScriptedDecoder(tokenizer, says, floor)
     middle = Middle(limit)
-    options = FillOptions(None, PolicyOptions(), 8, 0, True, False, 2, 0.0)
+    options = FillOptions(None, PolicyOptions(), 8, 8, 0, True, False, 2, 0.0)
     for _ in fill_middle(
         decoder,
         decoder.said(),
         Opinion(vocabulary, heal, bounds, None),
         options,
-        DenoiseGauge(3.0),
+        DraftGauge(3.0),
         middle,
         lambda: None,
     ):
