@@ -75,9 +75,7 @@ def _code(
     groups = [
         f"(?P<block>{'|'.join(map(re.escape, block))})" if block else "",
         f"(?P<line>{'|'.join(line)})" if line else "",
-        r"(?P<raw>(?<!\w)(?:b|c)?r(?P<hashes>#{0,4})\"|(?<!\w)R\"(?P<mark>[^\s()\\]{0,16})\()"
-        if characters
-        else "",
+        r"(?P<raw>(?<!\w)(?:b|c)?r(?P<hashes>#{0,4})\"|(?<!\w)R\"(?P<mark>[^\s()\\]{0,16})\()" if characters else "",
         f"(?P<character>{_CHARACTER})" if characters else "",
         f"(?P<string>{'|'.join(map(re.escape, strings))})" if strings else "",
         "(?P<regex>/)" if regexes else "",

@@ -83,7 +83,9 @@ class Bounds:
             return at if at >= 0 else None
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
-            if _columns(blanks) < self.indent or (ended and (blanks + words).rstrip() == self.next_line):
+            if (_columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
+                ended and (blanks + words).rstrip() == self.next_line
+            ):
                 return line.start()
         return None
 
@@ -95,6 +97,11 @@ class Bounds:
         # the wrong bracket ends a middle too, and so does one that nothing has opened
         ends = [*closings[self.closings :][:1], *found.surplus[:1]]
         return min(ends) - len(self.before) if ends else None
+
+    def _opens(self, text: str) -> bool:
+        """True when the text has opened a bracket that is still to be closed: its closing line may stand further left."""
+        found = self._scan(text)
+        return any(not frame.text for frame in found.frames[found.kept :])
 
     def _scan(self, text: str) -> Scan:
         return scan(self.before + text, self.language, list(self.open), len(self.before))
