@@ -1,7 +1,7 @@
 """Brackets and quotes: what is open at a place, and what the text behind it closes.
 
-A scanner, not a parser: it knows strings, what is code inside them, characters, comments, and the arguments of types. It
-is asked at every token of a middle, and in languages without a grammar it is all there is.
+A scanner, not a parser: it knows strings, what is code inside them, characters, comments, and the arguments of types.
+It is asked at every token of a middle, and in languages without a grammar it is all there is.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from coder_model.lexis import Lexis, Text, lexis_of
 
-WINDOW_BEFORE, WINDOW_AFTER = 16_000, 6_000
-"""Code points that are looked at on either side of a cursor."""
+WHOLE_BEFORE, WINDOW_BEFORE, WINDOW_AFTER = 63_000, 16_000, 6_000
+"""Code points before a cursor that are looked at as a whole; of a longer text its end; and those after a cursor."""
+BLOCK = 4_096
+"""Code points after which what is open is remembered: a key costs the last block."""
 MOST_CLOSED = 8
 """Brackets that one middle may close."""
 _PARTNER = {"(": ")", "[": "]", "{": "}"}
@@ -68,10 +71,7 @@ def scan(text: str, language: str, frames: list[Frame] | None = None, start: int
     at = start
     while at <= len(text):
         top = found.frames[-1] if found.frames else None
-        if top and top.text:
-            at = _in_text(text, at, top.text, found)
-        else:
-            at = _in_code(text, at, lexis, found)
+        at = _in_text(text, at, top.text, found) if top and top.text else _in_code(text, at, lexis, found)
     return found
 
 
@@ -87,17 +87,10 @@ class Cursor:
 
 def open_at(prefix: str, suffix: str, language: str) -> Cursor:
     """Returns what is open at the end of a prefix."""
-    near = prefix[-WINDOW_BEFORE:]
-    starts = [None]
-    if len(near) < len(prefix):
-        near = near.partition("\n")[2]
-        # the window may begin inside a long string
-        long = [text for text in lexis_of(language).strings.values() if text.lines and len(text.closer) > 1]
-        starts += [[Frame(text.closer, text)] for text in long]
+    start, frames = _line_start(prefix, language)
+    near = prefix[start:]
     line = near.rfind("\n") + 1
-    earlier = min(
-        (scan(near[:line], language, frames) for frames in starts), key=lambda one: len(one.surplus) + one.unterminated
-    )
+    earlier = scan(near[:line], language, frames)
     found = scan(near, language, earlier.frames, line)
     frames = found.frames
     closes_angle = _ENDS_ANGLE.match(suffix.partition("\n")[0])
@@ -106,6 +99,44 @@ def open_at(prefix: str, suffix: str, language: str) -> Cursor:
         frame for n, frame in enumerate(frames) if frame.closer != ">" or (closes_angle and n >= len(frames) - angles)
     ]
     return Cursor(kept, min(found.kept, len(kept)))
+
+
+def outside_text(prefix: str, at: int, language: str) -> int:
+    """Returns the first start of a line from `at` on that is not inside a string or a comment of several lines."""
+    head = prefix.rfind("\n", 0, at) + 1
+    start, frames = _line_start(prefix[:head], language)
+    open_there = scan(prefix[start:head], language, frames).frames
+    if open_there and (kind := open_there[-1].text):
+        for match in kind.pattern.finditer(prefix, head):
+            if match.group() == kind.closer:
+                head = prefix.find("\n", match.end()) + 1
+                break
+    return head
+
+
+def _line_start(prefix: str, language: str) -> tuple[int, list[Frame]]:
+    """A start of a line near the end of a prefix, and what is open there."""
+    if len(prefix) < WHOLE_BEFORE:
+        at = prefix.rfind("\n", 0, len(prefix) // BLOCK * BLOCK) + 1
+        return at, list(_after(prefix[:at], language))
+    # its start is another one at each key: nothing can be kept, and it may begin inside a long string
+    at = prefix.find("\n", len(prefix) - WINDOW_BEFORE) + 1
+    long = [text for text in lexis_of(language).strings.values() if text.lines and len(text.closer) > 1]
+    starts = [[], *([Frame(text.closer, text)] for text in long)]
+
+    def misread(frames: list[Frame]) -> int:
+        found = scan(prefix[at:], language, frames)
+        return len(found.surplus) + found.unterminated
+
+    return at, min(starts, key=misread)
+
+
+@lru_cache(maxsize=64)
+def _after(text: str, language: str) -> tuple[Frame, ...]:
+    """What is open at the end of whole lines; what is open a block before the end is remembered."""
+    at = text.rfind("\n", 0, max(0, len(text) - 1) // BLOCK * BLOCK) + 1
+    before = _after(text[:at], language) if at else ()
+    return tuple(scan(text[at:], language, list(before)).frames)
 
 
 def may_close(prefix: str, suffix: str, language: str) -> tuple[Cursor, int, Scan]:

@@ -25,6 +25,8 @@ MOST_EQUAL_LINES = 3
 """Equal lines in a row that code may have; more are a loop of the model."""
 _LONGEST_CIRCLE, _ROUND = 4, 12
 """Lines that come again and again, and lines above that are looked at for that."""
+_NEAR = 3
+"""Lines above that a new line is none of; in code one line in a hundred is."""
 _SAYS_SOMETHING = re.compile(r"\w.*\w.*\w.*\w")
 _NEVER_TABS = {"yaml", "dockercompose", "github-actions-workflow"}
 _BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass", *_NEVER_TABS}
@@ -137,13 +139,14 @@ def repetition(text: str, _: Surroundings) -> str:
 
 
 def line_above(text: str, around: Surroundings) -> str:
-    """Drops the line above said again, and what goes on with lines that have come three times already."""
+    """Drops one of the lines just above said again, and what goes on with lines that have come three times already."""
     line = around.line_before + text.partition("\n")[0] + around.rest_of_line.rstrip()
     above = around.lines_above
     if not _SAYS_SOMETHING.search(line) or not above or not text.strip():
         return text
     seen = [*above, line.rstrip()]
-    if seen[-1] == seen[-2]:
+    near = 1 if around.line_before.strip() else _NEAR
+    if seen[-1] in seen[-1 - near : -1]:
         return ""
     for length in range(2, _LONGEST_CIRCLE + 1):
         last = seen[-length:]

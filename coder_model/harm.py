@@ -1,8 +1,8 @@
 """Would a text, once accepted, leave a document with more faults than it has now; torch-free.
 
-A fault is an error of the syntax tree; in a language without a grammar it is a bracket or a quote without a partner. What
-a person would only have to type on (a bracket or a block that the text opens at its end) is none, unless something that
-stands behind the cursor on its line says that the bracket is closed already.
+A fault is an error of the syntax tree; in a language without a grammar it is a bracket or a quote without a partner.
+What a person would only have to type on (a bracket or a block that the text opens at its end) is none, unless something
+that stands behind the cursor on its line says that the bracket is closed already.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from coder_model.brackets import Frame, faults, scan
+from coder_model.brackets import Frame, faults, outside_text, scan
 from coder_model.lexis import lexis_of
 from coder_model.syntax import errors_in, has_grammar
 
 WINDOW_CHARS = 8_000
 """Text that is looked at on either side of the hole."""
+_TOP = re.compile(r"(?m)^(?![)\]}#/*])\S")
+_TOPS_TRIED = 3
 _CONTINUATIONS = {
     "python": (
         "\n{indent}    pass",
@@ -50,13 +52,22 @@ class Place:
 
     @cached_property
     def _window(self) -> tuple[str, str]:
-        before, after = self.prefix[-WINDOW_CHARS:], self.suffix[:WINDOW_CHARS]
-        if len(before) < len(self.prefix):
-            # a window that begins inside a line would be broken from its start
-            before = "\n" + before.partition("\n")[2]
+        before, after = self.prefix[self._start :], self.suffix[:WINDOW_CHARS]
         if len(after) < len(self.suffix):
             after = after.rpartition("\n")[0] + "\n"
         return before, after
+
+    @property
+    def _start(self) -> int:
+        """Where the window begins: best at a line of the outermost level, never inside a string."""
+        if len(self.prefix) <= 2 * WINDOW_CHARS:
+            return 0
+        first = len(self.prefix) - 2 * WINDOW_CHARS
+        tops = [match.start() for match in _TOP.finditer(self.prefix, first, len(self.prefix) - WINDOW_CHARS // 2)]
+        for at in reversed(tops[-_TOPS_TRIED:]):
+            if outside_text(self.prefix, at, self.language) == at:
+                return at
+        return outside_text(self.prefix, len(self.prefix) - WINDOW_CHARS, self.language)
 
     @cached_property
     def _now(self) -> int:
