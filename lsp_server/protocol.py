@@ -29,8 +29,20 @@ MAX_BODY_BYTES = 64 << 20
 _LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
 
 
+class _Futures(dict[Any, Any]):
+    """Handlers on their way; pygls cancels them at a shutdown while those that end go away (pygls issue 606)."""
+
+    def items(self) -> Any:
+        """Returns a copy of the pairs."""
+        return list(super().items())
+
+
 class Protocol(LanguageServerProtocol):
     """pygls' protocol without its document store."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._request_futures = _Futures()
 
     ended = False
     """True once the client has said `exit`."""
