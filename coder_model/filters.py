@@ -31,7 +31,8 @@ _SAYS_SOMETHING = re.compile(r"\w.*\w.*\w.*\w")
 _NEVER_TABS = {"yaml", "dockercompose", "github-actions-workflow"}
 _BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass", *_NEVER_TABS}
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
-_DOUBLED = re.compile(r"[,;]|=>|->|::|&&|\|\||:(?!:)|\?\?| (?:[-+*/%=<>|&^]|[=!<>]=|:=) ")
+_DOUBLED = re.compile(r"[,;]|=>|->|::|&&|\|\||:(?!:)|\?\?")
+_OPERATOR = re.compile(r"[-+*/%=<>|&^]|[-+*/%=<>!:]=")
 _CLOSERS_ALONE = re.compile(r"[)\]}\"'`>]+[;,]?")
 _LONGEST_OVERLAP = 80
 _LINES_GIVEN_UP = 6
@@ -240,6 +241,8 @@ def _is_doubled(head: str, overlap: str, tail: str, around: Surroundings) -> boo
     if _CLOSERS_ALONE.fullmatch(overlap):
         # in code, brackets are counted where the hole ends
         return around.in_text or overlap[0] == ">"
+    if _OPERATOR.fullmatch(overlap):
+        return head.endswith(" ") and tail.startswith(" ")
     ends = not (tail[:1].isalnum() and overlap[-1:].isalnum()) and not (head[-1:].isalnum() and overlap[:1].isalnum())
     return ends and len(overlap.strip()) >= 4
 

@@ -99,7 +99,7 @@ class Bounds:
         return min(ends) - len(self.before) if ends else None
 
     def _opens(self, text: str) -> bool:
-        """True when the text has opened a bracket that is still to be closed: its closing line may stand further left."""
+        """True when the text has opened a bracket that it still has to close: that line may stand further left."""
         found = self._scan(text)
         return any(not frame.text for frame in found.frames[found.kept :])
 

@@ -145,7 +145,20 @@ def _difference(old: str, new: str) -> tuple[int, str, str]:
     most = min(len(old), len(new))
     before = _longest(most, lambda n: old[:n] == new[:n])
     after = _longest(most - before, lambda n: old[len(old) - n :] == new[len(new) - n :])
-    return before, old[before : len(old) - after], new[before : len(new) - after]
+    removed, added = old[before : len(old) - after], new[before : len(new) - after]
+    if removed and not added and "\n" in removed:
+        # of several ways to say it the one with whole lines, as somebody deletes them
+        shift = 0
+        while (
+            shift < before
+            and old[before - shift - 1] != "\n"
+            and old[before - shift - 1] == old[before + len(removed) - shift - 1]
+        ):
+            shift += 1
+        if before == shift or old[before - shift - 1] == "\n":
+            before -= shift
+            removed = old[before : before + len(removed)]
+    return before, removed, added
 
 
 def _longest(most: int, holds: Callable[[int], bool]) -> int:

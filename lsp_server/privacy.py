@@ -29,6 +29,7 @@ SECRET_FILES = GitIgnoreSpec.from_lines(
 OWN_IGNORE_FILE, GIT_IGNORE_FILE = ".unmaskignore", ".gitignore"
 MAX_IGNORE_BYTES = 256 << 10
 _PATHS = re.compile(r"[^\s\"'&=?#,;{}()<>|]*[^\s\"'&=?#,;:{}()<>|]")
+_QUOTED = re.compile(r"\"([^\"]+)\"")
 """What may be a path in a query or a fragment."""
 _COPY = re.compile(r"(?:~|\.(?:git|bak|old|orig|save|swp|tmp|copy|rej|base|local|remote)|[;,@:]\w*|\s\(\w+\)|/+)$")
 """Endings that tools give to the name of a file when they show or keep a copy of it."""
@@ -77,8 +78,8 @@ class Privacy:
 def names_of(uri: str) -> list[str]:
     """Returns the paths that a URI speaks of, whatever its scheme, the one that it names itself first.
 
-    A query or a fragment is no part of a name, but a path may stand in it: `git:/a.py?{"path":"/a.py","ref":"HEAD"}`. What
-    is encoded twice is decoded twice. A link may hide the name of what it points to, and the other way round.
+    A query or a fragment is no part of a name, but a path may stand in it: `git:/a.py?{"path":"/a.py","ref":"HEAD"}`.
+    What is encoded twice is decoded twice. A link may hide the name of what it points to, and the other way round.
     """
     found: list[str] = []
     scheme, colon, rest = uri.partition(":")
@@ -86,7 +87,8 @@ def names_of(uri: str) -> list[str]:
         rest = uri
     for text in (rest, unquote(rest)):
         bare = re.split(r"[?#]", text, maxsplit=1)[0]
-        for name in (bare, *_PATHS.findall(unquote(text)[len(unquote(bare)) :])):
+        query = unquote(text)[len(unquote(bare)) :]
+        for name in (bare, *_PATHS.findall(query), *_QUOTED.findall(query)):
             found += [_plain(name)]
             if unquote(name) != name:
                 found += [_plain(unquote(name))]
@@ -116,15 +118,11 @@ def path_of(uri: str) -> Path | None:
 
 def _is_secret(uri: str) -> bool:
     for name in names_of(uri):
+        while (shorter := _COPY.sub("", name)) and shorter != name:
+            name = shorter
         # file systems that do not tell capitals apart have the same file under both
-        for one in {name, name.lower()}:
-            while one.strip("/"):
-                if SECRET_FILES.match_file(one.strip("/")):
-                    return True
-                shorter = _COPY.sub("", one)
-                if shorter == one:
-                    break
-                one = shorter
+        if any(SECRET_FILES.match_file(one) for one in {name.strip("/"), name.strip("/").lower()} if one):
+            return True
     return False
 
 

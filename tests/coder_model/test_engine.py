@@ -15,7 +15,6 @@ from coder_model.options import EngineOptions
 from coder_model.postprocess import Bounds
 from coder_model.repair import SyntaxCheck, parsing_run
 from coder_model.syntax import errors_in
-from coder_model.filters import FILTERS
 from coder_model.types import Cancelled, FillRequest, InvalidInput, Snippet
 from coder_model.vocabulary import Vocabulary
 

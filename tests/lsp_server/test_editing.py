@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from editing import accepted, play, unbalanced
+from editing import SETTINGS, UNMASK, accepted, play, unbalanced
+from lsp_client import LspClient
 
 from coder_model.brackets import faults
 from coder_model.syntax import errors_in
@@ -13,6 +14,15 @@ from coder_model.syntax import errors_in
 OWN = Path(__file__).parent / "editing"
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "editing"
 CASES = {file.stem: file for folder in (SHARED, OWN) if folder.is_dir() for file in sorted(folder.glob("*.json"))}
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    """Where the cases' servers meet one worker; the client that stays keeps it."""
+    folder = tmp_path_factory.mktemp("editing")
+    client = LspClient(UNMASK, options=SETTINGS, runtime=folder)
+    yield folder
+    client.close()
 
 
 def first(played):
@@ -141,7 +151,9 @@ def no_harm(case, played):
         document, _ = played.documents[request]
         for index, text in enumerate(texts):
             assert text.strip()
-            after = accepted(played, request, index) if not case.get("context", {}).get("selectedCompletionInfo") else ""
+            after = (
+                accepted(played, request, index) if not case.get("context", {}).get("selectedCompletionInfo") else ""
+            )
             assert errors_in(after, case["language"]) <= errors_in(document, case["language"])
             assert faults(after, case["language"]) <= faults(document, case["language"])
 
@@ -151,8 +163,8 @@ def test_every_case_here_says_what_is_right():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_was_reported_of_other_tools_does_not_happen_here(name):
+def test_what_was_reported_of_other_tools_does_not_happen_here(name, runtime):
     case = json.loads(CASES[name].read_text("utf-8"))
-    played = play(case)
+    played = play(case, runtime)
     no_harm(case, played)
     CHECKS.get(name, no_harm)(case, played)

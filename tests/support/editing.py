@@ -32,7 +32,7 @@ class Played:
 class Editor:
     """An editor that has one document open, and keeps its own copy of it."""
 
-    def __init__(self, case, folder):
+    def __init__(self, case, folder, runtime):
         self.case, self.played = case, Played()
         self.folder = folder
         for name, text in (case.get("files") or {}).items():
@@ -40,7 +40,8 @@ class Editor:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         options = {**SETTINGS, **self.moved(case["settings"])}
-        self.client = LspClient(UNMASK, options=options, folders=[f"file://{folder}/one"] if case.get("files") else None)
+        folders = [f"file://{folder}/one"] if case.get("files") else None
+        self.client = LspClient(UNMASK, options=options, runtime=runtime, folders=folders)
         self.uri = self.moved(case["uri"])
         self.document = None
         self.position = case["position"]
@@ -112,10 +113,10 @@ class Editor:
         return at, dict(self.position)
 
 
-def play(case):
-    """Returns what a server of its own says to a case."""
+def play(case, runtime=None):
+    """Returns what a server of its own says to a case; servers of one `runtime` folder share a model."""
     with tempfile.TemporaryDirectory(prefix="unmask-case-") as folder:
-        editor = Editor(case, folder)
+        editor = Editor(case, folder, runtime)
         try:
             _wait_for_model(editor)
             _play(case, editor)
@@ -184,7 +185,7 @@ def _in_order(case, editor, messages):
             editor.position = last[0]
     if running:
         editor.finish(running)
-    if not asked or not messages or isinstance(messages[-1], list) and not running:
+    if not asked or not messages or (isinstance(messages[-1], list) and not running):
         editor.position = case.get("request_position", editor.position)
         editor.ask()
 
