@@ -4,8 +4,8 @@
 
 Every file of FOLDER is text of somebody else's; nothing of it is kept. In each, places are drawn where a pair stands
 on one line; what is between is taken away, so that the cursor stands as after typing the opening half. A third of them
-lose the rest of the line too, a third the rest of the paragraph: that is how it looks while somebody writes. A suggestion
-is accepted as it is shown, and the syntax errors of the document are counted before and after with tree-sitter.
+lose the rest of the line too, a third the rest of the paragraph: that is how it looks while somebody writes. A
+suggestion is accepted as it is shown, and the syntax errors of the document are counted before and after it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _code(
     return re.compile("|".join(filter(None, groups)))
 
 
-_C_COMMENTS = {"line_comments": ("//",), "block_comments": (("/*", "*/"),)}
+_SLASHES, _C_BLOCKS = ("//",), (("/*", "*/"),)
 _HASH = (r"(?:(?<=\s)|^)\#|(?m:^)\#",)
 _DOUBLE, _SINGLE = Text('"'), Text("'")
 
@@ -98,11 +98,11 @@ def _python() -> Lexis:
 
 def _script() -> Lexis:
     template = Text("`", lines=True, interpolations=(("${", "}"),))
-    return Lexis(**_C_COMMENTS, strings={'"': _DOUBLE, "'": _SINGLE, "`": template}, regexes=True)
+    return Lexis(_SLASHES, _C_BLOCKS, strings={'"': _DOUBLE, "'": _SINGLE, "`": template}, regexes=True)
 
 
 def _typed(strings: dict[str, Text], *, angles: bool = True) -> Lexis:
-    return Lexis(**_C_COMMENTS, strings=strings, characters=True, angles=angles)
+    return Lexis(_SLASHES, _C_BLOCKS, strings=strings, characters=True, angles=angles)
 
 
 def _with_code(opener: str, closer: str = "}", *, lines: bool = False) -> Text:
@@ -126,7 +126,7 @@ _RUBY = {'"': _with_code("#{", lines=True), "'": Text("'", lines=True), "`": Tex
 _MARKUP = Lexis(block_comments=(("<!--", "-->"),), strings={'"': _DOUBLE}, loose=True)
 _GO = {"`": Text("`", False, True), '"': _DOUBLE}
 _SCRIPT = _script()
-_TYPESCRIPT = Lexis(**_C_COMMENTS, strings=_SCRIPT.strings, regexes=True, angles=True)
+_TYPESCRIPT = Lexis(_SLASHES, _C_BLOCKS, strings=_SCRIPT.strings, regexes=True, angles=True)
 _LEXES: dict[str, Lexis] = {
     "python": _python(),
     "starlark": _python(),
@@ -152,11 +152,12 @@ _LEXES: dict[str, Lexis] = {
     "scala": _typed({'"""': Text('"""', False, True, (("${", "}"),)), '"': _with_code("${")}),
     "swift": _typed({'"""': Text('"""', lines=True, interpolations=(("\\(", ")"),)), '"': _with_code("\\(", ")")}),
     "dart": Lexis(
-        **_C_COMMENTS,
+        _SLASHES,
+        _C_BLOCKS,
         strings={**_TRIPLE, '"': _with_code("${"), "'": Text("'", interpolations=(("${", "}"),))},
         angles=True,
     ),
-    "groovy": Lexis(**_C_COMMENTS, strings={**_TRIPLE, '"': _with_code("${"), "'": _SINGLE}),
+    "groovy": Lexis(_SLASHES, _C_BLOCKS, strings={**_TRIPLE, '"': _with_code("${"), "'": _SINGLE}),
     "zig": _typed({'"': _DOUBLE}, angles=False),
     "php": _php(),
     "lua": _lua(),
@@ -168,10 +169,10 @@ _LEXES: dict[str, Lexis] = {
     "perl": Lexis(_HASH, strings={'"': Text('"', lines=True), "'": Text("'", lines=True)}),
     "sql": Lexis(("--",), (("/*", "*/"),), {"'": Text("'", False, True), '"': Text('"', False, True)}),
     "css": Lexis((), (("/*", "*/"),), {'"': _DOUBLE, "'": _SINGLE}),
-    "scss": Lexis(**_C_COMMENTS, strings={'"': _DOUBLE, "'": _SINGLE}),
-    "less": Lexis(**_C_COMMENTS, strings={'"': _DOUBLE, "'": _SINGLE}),
+    "scss": Lexis(_SLASHES, _C_BLOCKS, strings={'"': _DOUBLE, "'": _SINGLE}),
+    "less": Lexis(_SLASHES, _C_BLOCKS, strings={'"': _DOUBLE, "'": _SINGLE}),
     "json": Lexis(strings={'"': _DOUBLE}),
-    "jsonc": Lexis(**_C_COMMENTS, strings={'"': _DOUBLE}),
+    "jsonc": Lexis(_SLASHES, _C_BLOCKS, strings={'"': _DOUBLE}),
     "toml": Lexis(("#",), strings={**_TRIPLE, "'''": Text("'''", False, True), '"': _DOUBLE, "'": Text("'", False)}),
     "yaml": Lexis(_HASH, strings={'"': Text('"', lines=True), "'": Text("'", False, True)}, loose=True),
     "shellscript": Lexis(_HASH, strings=_SHELL, loose=True),

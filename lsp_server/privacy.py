@@ -7,7 +7,6 @@ import re
 import stat
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
 
 from pathspec import GitIgnoreSpec
 from pygls.uris import to_fs_path
@@ -85,17 +84,26 @@ def names_of(uri: str) -> list[str]:
     scheme, colon, rest = uri.partition(":")
     if not colon or not re.fullmatch(r"[A-Za-z][\w+.-]+", scheme):
         rest = uri
-    for text in (rest, unquote(rest)):
+    for text in (rest, _decoded(rest)):
         bare = re.split(r"[?#]", text, maxsplit=1)[0]
-        query = unquote(text)[len(unquote(bare)) :]
+        query = _decoded(text)[len(_decoded(bare)) :]
         for name in (bare, *_PATHS.findall(query), *_QUOTED.findall(query)):
             found += [_plain(name)]
-            if unquote(name) != name:
-                found += [_plain(unquote(name))]
+            if _decoded(name) != name:
+                found += [_plain(_decoded(name))]
     if path := path_of(uri):
         found.append(path.as_posix())
-    first = _plain(unquote(re.split(r"[?#]", rest, maxsplit=1)[0]))
+    first = _plain(_decoded(re.split(r"[?#]", rest, maxsplit=1)[0]))
     return list(dict.fromkeys([first, *filter(None, found)]))
+
+
+def _decoded(text: str) -> str:
+    """Text with what is percent-encoded in it decoded, once."""
+    return re.sub(
+        "(?:%[0-9A-Fa-f]{2})+",
+        lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8", "replace"),
+        text,
+    )
 
 
 def _plain(name: str) -> str:

@@ -97,6 +97,8 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         except InvalidInput as error:
             logger.error("no model: %s", error)
             server.backend = AbsentBackend(str(error))
+        if server.backend.remark:
+            logger.error("settings: %s", server.backend.remark)
         server.privacy = Privacy(server.roots())
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
@@ -226,7 +228,7 @@ def run(make_backend: MakeBackend) -> int:
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns
     sys.stderr.flush()
-    os._exit(server.protocol.exit_code)
+    os._exit(cast(Protocol, server.protocol).exit_code)
 
 
 async def _serve(server: UnmaskServer) -> None:
