@@ -47,7 +47,7 @@ install: $(READY)
 # constraints.txt pins torch to a build without CUDA's gigabytes
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[model,remote,dev,neovim]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[model,remote,languages,dev,neovim]'
 	touch $@
 
 clean:

@@ -35,7 +35,7 @@ class Opening:
             request, ending = replace(request, suffix="\n" + request.suffix), "\n"
         language = request.language or language_of(request.path)
         bounds = Bounds.of(request.prefix, request.suffix, request.hole, language)
-        around = Surroundings(newlines(request.prefix), newlines(request.suffix), request.hole)
+        around = Surroundings(newlines(request.prefix), newlines(request.suffix), request.hole, language)
         return cls(request, bounds, around, ending)
 
     def trim(self, text: str) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from coder_model.brackets import Frame, Scan, may_close, scan
+from coder_model.lexis import lexis_of
 from coder_model.syntax import comment_starts
 from coder_model.types import HoleMode
 
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
-_OPENING, _CLOSING, _QUOTES = "([{", ")]}", "\"'`"
 _WORD = re.compile(r"\w{2}")
+_OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
+_TAB = 4
+"""Columns that a tab counts for where the indentations of two lines are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,15 @@ class Bounds:
 
     hole: HoleMode
     indent: int
-    """Blanks at the start of a line that still belongs to the block."""
+    """Columns at the start of a line that still belongs to the block."""
+    before: str
+    """The last characters before the hole: they tell a quote from an apostrophe."""
+    language: str
+    open: tuple[Frame, ...]
+    """Brackets and quotes that are open at the hole, the innermost last."""
     closings: int | None
-    """Brackets and quotes opened before the hole that the middle may close; None when the line after the cursor closes
-    none."""
-    quote: str
-    """The quote of the string that the cursor stands in; empty outside of strings."""
+    """How many of those the middle may close: what follows closes the others. None where nobody counts: in prose and
+    shells, when the rest of the line closes nothing."""
     rest: str
     """What follows on the cursor's line, up to the first closing bracket or quote."""
     next_line: str
@@ -35,20 +42,20 @@ class Bounds:
     @classmethod
     def of(cls, prefix: str, suffix: str, hole: HoleMode, language: str = "") -> Bounds:
         """Reads the bounds off the text before and after the cursor."""
-        line = prefix.rsplit("\n", 1)[-1]
+        head, _, line = prefix.rpartition("\n")
         rest, _, after = suffix.partition("\n")
-        blanks = len(line) - len(line.lstrip(" \t"))
-        open_before, quote = _unclosed(line)
-        closed_after = _closings(rest, quote)
-        rest = (rest[: closed_after[0]] if closed_after else rest).rstrip()
+        cursor, closings, found = may_close(prefix, suffix, language)
+        here = [at for at, _ in found.closings if at < len(rest)] + [at for at in found.surplus if at < len(rest)]
+        loose = lexis_of(language).loose and not here
         following = next((text for text in after.split("\n") if text.strip()), "").rstrip()
         return cls(
             hole,
-            # the cursor stands on the block's first line, or still on the line that opens it
-            indent=blanks + (1 if line.strip() else 0),
-            closings=max(0, open_before - len(closed_after)) if closed_after else None,
-            quote=quote,
-            rest="" if rest.lstrip().startswith(tuple(_CLOSING + _QUOTES)) else rest,
+            indent=_block_indent(head, line, hole),
+            before=prefix[-3:],
+            language=language,
+            open=tuple(cursor.frames),
+            closings=None if loose else closings,
+            rest=_rest(rest, here),
             next_line=following if _WORD.search(following) else "",
             comments=comment_starts(language) if hole == "line" and not line.strip() else (),
         )
@@ -76,49 +83,48 @@ class Bounds:
             return at if at >= 0 else None
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
-            if len(blanks) < self.indent or (ended and (blanks + words).rstrip() == self.next_line):
+            if (_columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
+                ended and (blanks + words).rstrip() == self.next_line
+            ):
                 return line.start()
         return None
 
     def _bracket_end(self, text: str) -> int | None:
         if self.closings is None:
             return None
-        closings = _closings(text, self.quote)
-        return closings[self.closings] if len(closings) > self.closings else None
+        found = self._scan(text)
+        closings = [at for at, _ in found.closings]
+        # the wrong bracket ends a middle too, and so does one that nothing has opened
+        ends = [*closings[self.closings :][:1], *found.surplus[:1]]
+        return min(ends) - len(self.before) if ends else None
+
+    def _opens(self, text: str) -> bool:
+        """True when the text has opened a bracket that it still has to close: that line may stand further left."""
+        found = self._scan(text)
+        return any(not frame.text for frame in found.frames[found.kept :])
+
+    def _scan(self, text: str) -> Scan:
+        return scan(self.before + text, self.language, list(self.open), len(self.before))
 
 
-def _closings(text: str, quote: str) -> list[int]:
-    """Returns the offsets where text closes a bracket or a quote that was opened before it."""
-    return _scan(text, quote)[0]
+def _block_indent(head: str, line: str, hole: HoleMode) -> int:
+    """Columns of a block's lines at least: more than those of the line that opens it."""
+    columns = _columns(line[: len(line) - len(line.lstrip(" \t"))])
+    if line.strip():
+        # the cursor still stands on the line that opens the block
+        return columns + 1
+    opener = next((text for text in reversed(head[-2_000:].split("\n")) if text.strip()), "")
+    if hole == "block" and _OPENS_BLOCK.search(opener):
+        return max(columns, _columns(opener[: len(opener) - len(opener.lstrip(" \t"))]) + 1)
+    return columns
 
 
-def _unclosed(text: str) -> tuple[int, str]:
-    """Returns how many brackets and quotes text leaves open, and the quote among them."""
-    return _scan(text, "")[1:]
+def _columns(blanks: str) -> int:
+    return len(blanks.expandtabs(_TAB))
 
 
-def _scan(text: str, quote: str) -> tuple[list[int], int, str]:
-    """Reads brackets and quotes from left to right; inside a string there are none, and no string leaves its line."""
-    closings: list[int] = []
-    depth = 0
-    escaped = False
-    for at, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quote and character == "\\":
-            escaped = True
-        elif character == quote or (not quote and character in _CLOSING):
-            quote = ""
-            if depth:
-                depth -= 1
-            else:
-                closings.append(at)
-        elif quote and character == "\n":
-            quote = ""
-            depth = max(0, depth - 1)
-        elif not quote and character in _QUOTES:
-            quote = character
-            depth += 1
-        elif not quote and character in _OPENING:
-            depth += 1
-    return closings, depth, quote
+def _rest(rest: str, closings: list[int]) -> str:
+    """The rest of a line up to where it closes something."""
+    if not closings:
+        return rest.rstrip()
+    return rest[: min(closings)].rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from functools import cache
 
 from tree_sitter import Language, Node, Parser, Tree
@@ -17,6 +18,10 @@ _GRAMMARS = {
     "go": ("tree_sitter_go", "language"),
     "rust": ("tree_sitter_rust", "language"),
     "lua": ("tree_sitter_lua", "language"),
+    # of the extra `languages`: where they are not installed, brackets are counted instead (`brackets`)
+    "java": ("tree_sitter_java", "language"),
+    "c": ("tree_sitter_c", "language"),
+    "cpp": ("tree_sitter_cpp", "language"),
 }
 _LANGUAGE_OF_EXTENSION = {
     "py": "python",
@@ -39,6 +44,11 @@ def comment_starts(language: str) -> tuple[str, ...]:
     return _LINE_COMMENTS.get(language, ("//", "/*")) if language in _GRAMMARS else ()
 
 
+def has_grammar(language: str) -> bool:
+    """Returns whether a language id has a grammar here."""
+    return parser_for(language) is not None
+
+
 def language_of(path: str) -> str:
     """Returns the language id that a file's extension stands for, or an empty string."""
     return _LANGUAGE_OF_EXTENSION.get(path.rsplit(".", 1)[-1].lower(), "")
@@ -50,6 +60,8 @@ def parser_for(language: str) -> Parser | None:
     if language not in _GRAMMARS:
         return None
     module, function = _GRAMMARS[language]
+    if importlib.util.find_spec(module) is None:
+        return None
     return Parser(Language(getattr(importlib.import_module(module), function)()))
 
 

@@ -18,7 +18,7 @@ from lsp_server import models
 from lsp_server.backends.shapes import SHAPES
 from lsp_server.settings import engine_options
 from lsp_server.terminal import fail
-from lsp_server.user_settings import UserSettings, read_user_settings
+from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -49,11 +49,18 @@ def lsp(
     _: Annotated[bool, typer.Option("--stdio", hidden=True, help="what many clients add, and the only way")] = True,
 ) -> None:
     """Start the language server on stdin and stdout; editors call this."""
-    from lsp_server.backends.choosing import chosen_backend
+    from lsp_server.backends import Backend
+    from lsp_server.backends.choosing import backend_in_any_case
     from lsp_server.server import run
+    from lsp_server.settings import Settings
 
     # read when the client has said hello: what is wrong with them is told as a status
-    run(lambda settings: chosen_backend(_user(model, verifier, quantize), engine_options(settings)))
+    def chosen(settings: Settings) -> Backend:
+        user, complaint = read_what_is_right()
+        user = _with_options(user, model, verifier, quantize)
+        return backend_in_any_case(user, engine_options(settings), complaint)
+
+    run(chosen)
 
 
 @app.command(name="fill")
@@ -139,7 +146,10 @@ def evaluate(context: typer.Context) -> None:
 
 def _user(model: str, verifier: str, quantize: str) -> UserSettings:
     """The user's settings, with what the command line says instead."""
-    user = read_user_settings()
+    return _with_options(read_user_settings(), model, verifier, quantize)
+
+
+def _with_options(user: UserSettings, model: str, verifier: str, quantize: str) -> UserSettings:
     if model:
         # who names a model here wants that one, and no server
         user = msgspec.structs.replace(user, model=model, remote=None)

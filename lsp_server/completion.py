@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from coder_model.holes import WINDOW_AFTER, WINDOW_BEFORE, hole_at
 from coder_model.types import Cancelled, Draft, FillRequest, Reach
+from lsp_server.again import Again
 from lsp_server.backends import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position, without_surrogates
@@ -37,6 +39,17 @@ class Suggestion:
     """Number of the suggestion that this is, or is the rest of."""
     draft: Draft | None = None
     """What the model said; None when it was not asked."""
+    replaces: tuple[Position, Position] | None = None
+    """The range that `text` stands for; None for an empty one at the cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What is selected in the client's completion menu: the ghost text goes on from there (LSP 3.18)."""
+
+    start: Position
+    end: Position
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,7 @@ class Answer:
 
     suggestions: list[Suggestion]
     document: Document | None = None
-    version: int = 0
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class _Place:
     """A cursor in one state of a document."""
 
     document: Document
-    version: int
+    revision: int
     row: int
     column: int
     prefix: str
@@ -114,9 +127,18 @@ class Completer:
         self._newest: dict[str, asyncio.Task[object]] = {}
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[_Place, list[Suggestion]]] = {}
+        self._again: defaultdict[str, Again] = defaultdict(Again)
 
-    async def complete(self, uri: str, position: Position, *, invoked: bool) -> Answer:
+    async def complete(
+        self, uri: str, position: Position, *, invoked: bool, selected: Selected | None = None
+    ) -> Answer:
         """Returns the ghost texts for a position; none is silence.
+
+        Args:
+            uri: of the document.
+            position: of the cursor.
+            invoked: True when the user asked by hand.
+            selected: what the client's menu would insert; the texts begin with it.
 
         Raises:
             asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
@@ -131,12 +153,17 @@ class Completer:
             if document is None or not self._is_on(document, invoked):
                 return Answer([])
             self._documents.touch(uri)
-            place = _place(document, position, invoked)
+            place = _place(document, position, invoked, selected)
             self._counts["requests"] += 1
+            self._again[uri].asked(place.prefix)
             found = await self._answer(place)
+            if not invoked:
+                found = [one for one in found if not self._is_said_again(place, one.text)]
+                for one in found:
+                    self._again[uri].shown(place.prefix, one.text)
             self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
-            return Answer(found, document, place.version)
+            return Answer([_behind(one, selected) for one in found], document, place.revision)
         finally:
             if self._newest.get(uri) is task:
                 del self._newest[uri]
@@ -145,7 +172,7 @@ class Completer:
         """Returns whether an answer speaks of a document as it is now."""
         document = answer.document
         return document is None or (
-            self._documents.get(document.uri) is document and document.version == answer.version
+            self._documents.get(document.uri) is document and document.revision == answer.revision
         )
 
     def accepted(self, made: int) -> None:
@@ -170,28 +197,43 @@ class Completer:
             self._context.closing(document)
         self._recent.forget(uri)
         self._shown.pop(uri, None)
+        self._again.pop(uri, None)
         if run := self._runs.pop(uri, None):
             run.drop_if_unwanted()
 
     async def _answer(self, place: _Place) -> list[Suggestion]:
         uri = place.document.uri
-        if found := self._remembered(place):
-            return found
+        if not place.invoked and self._has_just_cleared(place.document):
+            return []
+        found = self._remembered(place)
         running = self._runs.get(uri)
-        if running and running.may_serve(place):
+        if found is None and running and running.may_serve(place):
             await running.suggestions()
             found = self._remembered(place)
-        return found or await self._begin(place).suggestions()
+        return await self._begin(place).suggestions() if found is None else found
+
+    def _has_just_cleared(self, document: Document) -> bool:
+        """True right after whole lines were deleted: whoever does that wants nothing there for a moment."""
+        return "\n" in document.deleted and document.deletions > 0 and not PRESETS[self.settings.preset].after_deletion
+
+    def _is_said_again(self, place: _Place, text: str) -> bool:
+        again = self._again[place.document.uri]
+        said = again.is_said_again(place.prefix, place.suffix, text, place.document.deleted)
+        self._counts["filter:said_again"] += said
+        return said
 
     def _is_on(self, document: Document, invoked: bool) -> bool:
         automatic = PRESETS[self.settings.preset].automatic and time.monotonic() >= self.quiet_until
         wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
         return wanted and self._context.privacy.may_complete(document.uri)
 
-    def _remembered(self, place: _Place) -> list[Suggestion]:
+    def _remembered(self, place: _Place) -> list[Suggestion] | None:
+        """What is left of a suggestion; empty when all that can be seen of it is there, None without one."""
         uri = place.document.uri
         left = None if place.invoked else self._recent.find(uri, place.prefix, place.suffix)
         if left is None:
+            return None
+        if not left.text.strip():
             return []
         self._counts["remembered"] += 1
         _, before = self._shown.get(uri, (place, []))
@@ -237,14 +279,29 @@ class Completer:
 
     def _suggestion(self, place: _Place, draft: Draft) -> Suggestion:
         text = draft.text.replace("\n", line_end(place.document))
-        made = self._recent.add(place.document.uri, place.prefix, place.suffix, text)
+        document = place.document
+        made = self._recent.add(document.uri, place.prefix, place.suffix, text, document.language)
         return Suggestion(text, place.row, place.column, made, draft)
 
 
-def _place(document: Document, position: Position, invoked: bool) -> _Place:
+def _place(document: Document, position: Position, invoked: bool, selected: Selected | None) -> _Place:
     row, column = document.place(position)
-    prefix, suffix = (without_surrogates(text) for text in document.around(position, PREFIX_CHARS, SUFFIX_CHARS))
-    return _Place(document, document.version, row, column, prefix, suffix, invoked)
+    texts = [*document.around(position, PREFIX_CHARS, SUFFIX_CHARS)]
+    if selected:
+        # as it will be once the menu's choice is taken
+        texts = [
+            document.around(selected.start, PREFIX_CHARS, 0)[0] + selected.text,
+            document.around(selected.end, 0, SUFFIX_CHARS)[1],
+        ]
+    prefix, suffix = map(without_surrogates, texts)
+    return _Place(document, document.revision, row, column, prefix, suffix, invoked)
+
+
+def _behind(suggestion: Suggestion, selected: Selected | None) -> Suggestion:
+    """The suggestion as the client of a menu wants it: the menu's choice first, in the menu's range."""
+    if selected is None:
+        return suggestion
+    return replace(suggestion, text=selected.text + suggestion.text, replaces=(selected.start, selected.end))
 
 
 def fill_request(place: _Place, settings: Settings, context: Context) -> FillRequest | None:

@@ -10,12 +10,13 @@ import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from coder_model.secrets import redacted
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.imports import Imports
-from lsp_server.privacy import Privacy
+from lsp_server.privacy import Privacy, names_of
 
 PIECE_LINES, NEAR_LINES = 16, 10
 """Lines of a piece, and lines before the cursor that it is held against."""
@@ -27,6 +28,11 @@ STAY_LINES = 8
 """How far the cursor may go before another choice is made."""
 BUDGET_S = 0.008
 """Seconds for reading documents at one request; what is not read then is read at the next."""
+SAME_LINES = 0.6
+"""Share of the lines of a piece, or of a file, that may stand in the document itself: with more it is a copy of it (the
+committed text in a diff view, the file under its old name), which would only say what is there already."""
+SAME_LINES_SAME_NAME = 0.3
+"""The same for a file of the same name."""
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 
 
@@ -36,6 +42,8 @@ class _Piece:
     start: int
     text: str
     words: frozenset[str]
+    lines: frozenset[str]
+    """Those that say something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +81,13 @@ class Context:
                 self._read(other)
         text = "".join(document.lines[max(0, row - NEAR_LINES) : row + 1])
         near = frozenset(_WORD.findall(text))
+        own = _lines("".join(document.lines[: PIECES * PIECE_LINES]))
         found = [
             (likeness, piece)
             for uri, (_, pieces) in self._pieces.items()
-            if uri != document.uri and self.privacy.may_show(uri)
+            if uri != document.uri and self.privacy.may_show(uri) and not _is_copy(uri, pieces, document.uri, own)
             for piece in pieces
+            if len(piece.lines & own) <= SAME_LINES * len(piece.lines)
             if (likeness := len(near & piece.words) / (len(near | piece.words) or 1)) >= LEAST_LIKENESS
         ]
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
@@ -88,14 +98,30 @@ class Context:
 
     def _read(self, document: Document) -> None:
         """Brings the pieces of a document up to date."""
-        version, _ = self._pieces.get(document.uri, (None, []))
-        if version != document.version:
+        revision, _ = self._pieces.get(document.uri, (None, []))
+        if revision != document.revision:
             lines = document.lines[: PIECES * PIECE_LINES]
             pieces = []
             for start in range(0, len(lines), PIECE_LINES):
                 text = without_surrogates("".join(lines[start : start + PIECE_LINES]))
-                pieces.append(_Piece(document.uri, start, text, frozenset(_WORD.findall(text))))
-            self._pieces[document.uri] = document.version, pieces
+                pieces.append(_Piece(document.uri, start, text, frozenset(_WORD.findall(text)), _lines(text)))
+            self._pieces[document.uri] = document.revision, pieces
         self._pieces.move_to_end(document.uri)
         while len(self._pieces) > DOCUMENTS:
             self._pieces.popitem(last=False)
+
+
+def _lines(text: str) -> frozenset[str]:
+    """The lines of a text that have a word, without blanks around them."""
+    return frozenset(line.strip() for line in text.split("\n") if _WORD.search(line))
+
+
+def _is_copy(uri: str, pieces: list[_Piece], of: str, own: frozenset[str]) -> bool:
+    """True when a document is another state of the one that the cursor is in."""
+    lines = frozenset[str]().union(*(piece.lines for piece in pieces))
+    same = names_of(uri)[:1] == names_of(of)[:1]
+    if same and PurePosixPath(names_of(uri)[0]).is_absolute():
+        return True
+    share = len(lines & own) / (min(len(lines), len(own)) or 1)
+    named_alike = PurePosixPath(names_of(uri)[0]).name == PurePosixPath(names_of(of)[0]).name
+    return share > (SAME_LINES_SAME_NAME if named_alike else SAME_LINES)

@@ -8,6 +8,7 @@ with its line end: an edit touches the lines of its range and moves pointers, wh
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -39,8 +40,13 @@ class Document:
     encoding: Encoding
     lines: list[str] = field(default_factory=lambda: [""])
     """Each with its line end; the last one has none and may be empty."""
+    revision: int = 0
+    """How often the text has changed; clients may send the same version twice, or none."""
     deletions: int = 0
-    """Pure deletions inside a line in a row that led to this text."""
+    """Pure deletions in a row that led to this text; one that reaches over a line end counts as the first."""
+    deleted: str = ""
+    """What those took away, up to the next character that is typed; blanks do not end it."""
+    _deleted_at: tuple[int, int] = (-1, -1)
 
     @property
     def text(self) -> str:
@@ -53,13 +59,20 @@ class Document:
 
     def replace_all(self, text: str) -> None:
         """Takes a new text."""
-        self.deletions = 0
-        self.lines = split_lines(join_surrogates(text))
+        text = join_surrogates(text)
+        if self.revision:
+            old = self.text
+            before, removed, added = _difference(old, text)
+            self._note((old.count("\n", 0, before), before), removed, added)
+        self.revision += 1
+        self.lines = split_lines(text)
 
     def replace(self, start: Position, end: Position, text: str) -> None:
         """Replaces a range; positions beyond a line or the document count as its end, a reversed range is turned."""
         (first, left), (last, right) = sorted((self.place(start), self.place(end)))
-        self.deletions = self.deletions + 1 if not text and first == last and left < right else 0
+        self.revision += 1
+        before, removed, added = _difference(self._between(first, left, last, right), text)
+        self._note((first, left + before), removed, added)
         changed = self.lines[first][:left] + text + self.lines[last][right:]
         if left == 0 and first > 0 and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
             first -= 1
@@ -70,6 +83,28 @@ class Document:
             self.lines[first:after] = split_lines(join_surrogates(changed))[:-1]
         else:
             self.lines[first:after] = split_lines(join_surrogates(changed))
+
+    def _between(self, first: int, left: int, last: int, right: int) -> str:
+        if first == last:
+            return self.lines[first][left:right]
+        return "".join([self.lines[first][left:], *self.lines[first + 1 : last], self.lines[last][:right]])
+
+    def _note(self, at: tuple[int, int], removed: str, added: str) -> None:
+        """Takes note of a change that took `removed` away at a place and put `added` there."""
+        if removed and not added:
+            goes_on = self.deletions and self._deleted_at
+            if goes_on and at == self._deleted_at:
+                self.deleted += removed
+            elif goes_on and (at[0], at[1] + len(removed)) == self._deleted_at:
+                self.deleted = removed + self.deleted
+            else:
+                self.deleted = removed
+            self.deletions = 1 if "\n" in removed else self.deletions + 1
+            self._deleted_at = at
+        elif removed or added:
+            self.deletions = 0
+            if added.strip():
+                self.deleted = ""
 
     def place(self, position: Position) -> tuple[int, int]:
         """Returns line and code point of a position, clamped to the document; inside a character means after it."""
@@ -103,6 +138,36 @@ class Document:
     def position(self, row: int, column: int) -> Position:
         """Returns the protocol's position of code point `column` of line `row`."""
         return Position(row, units(self.lines[row][:column], self.encoding))
+
+
+def _difference(old: str, new: str) -> tuple[int, str, str]:
+    """Returns where two texts begin to differ, and what is between that and their common end in each."""
+    most = min(len(old), len(new))
+    before = _longest(most, lambda n: old[:n] == new[:n])
+    after = _longest(most - before, lambda n: old[len(old) - n :] == new[len(new) - n :])
+    removed, added = old[before : len(old) - after], new[before : len(new) - after]
+    if removed and not added and "\n" in removed:
+        # of several ways to say it the one with whole lines, as somebody deletes them
+        shift = 0
+        while (
+            shift < before
+            and old[before - shift - 1] != "\n"
+            and old[before - shift - 1] == old[before + len(removed) - shift - 1]
+        ):
+            shift += 1
+        if before == shift or old[before - shift - 1] == "\n":
+            before -= shift
+            removed = old[before : before + len(removed)]
+    return before, removed, added
+
+
+def _longest(most: int, holds: Callable[[int], bool]) -> int:
+    """Returns the largest number up to `most` of which something holds that holds of all smaller ones too."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if holds(middle) else (least, middle - 1)
+    return least
 
 
 def split_lines(text: str) -> list[str]:
@@ -159,6 +224,9 @@ class Documents:
         """Takes a document, replacing one of the same URI."""
         document = Document(uri, language, version, self.encoding)
         document.replace_all(text)
+        old = self._open.get(uri)
+        # an answer for the copy before must not pass for one of this
+        document.revision += old.revision if old else 0
         self._open.pop(uri, None)
         self._open[uri] = document
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import stat
 from functools import lru_cache
 from pathlib import Path
@@ -25,17 +27,23 @@ SECRET_FILES = GitIgnoreSpec.from_lines(
 """Patterns of names in the syntax of `.gitignore`; a document that one of them names is neither completed nor shown."""
 OWN_IGNORE_FILE, GIT_IGNORE_FILE = ".unmaskignore", ".gitignore"
 MAX_IGNORE_BYTES = 256 << 10
+_PATHS = re.compile(r"[^\s\"'&=?#,;{}()<>|]*[^\s\"'&=?#,;:{}()<>|]")
+_QUOTED = re.compile(r"\"([^\"]+)\"")
+"""What may be a path in a query or a fragment."""
+_COPY = re.compile(r"(?:~|\.(?:git|bak|old|orig|save|swp|tmp|copy|rej|base|local|remote)|[;,@:]\w*|\s\(\w+\)|/+)$")
+"""Endings that tools give to the name of a file when they show or keep a copy of it."""
 
 
 class Privacy:
     """Asks the deny list and the ignore files of the workspace."""
 
     def __init__(self, roots: list[Path]) -> None:
-        self._roots = [root.resolve() for root in roots]
+        self.roots = [root.resolve() for root in roots]
+        """Folders of the workspace; they come and go."""
 
     def may_complete(self, uri: str) -> bool:
         """Returns whether the model may work in a document: its name is no secret, and `.unmaskignore` allows it."""
-        return not _is_secret(uri, path_of(uri)) and not self._is_ignored(uri, OWN_IGNORE_FILE)
+        return not _is_secret(uri) and not self._is_ignored(uri, OWN_IGNORE_FILE)
 
     def may_show(self, uri: str) -> bool:
         """Returns whether pieces of a document may stand beside another one: `.gitignore` has a say too."""
@@ -44,20 +52,66 @@ class Privacy:
     def root_of(self, uri: str) -> Path | None:
         """Returns the folder of the workspace that a document is in, links followed."""
         path = path_of(uri)
-        return next((root for root in self._roots if path and path.is_relative_to(root)), None)
+        return next((root for root in self.roots if path and path.is_relative_to(root)), None)
 
     def _is_ignored(self, uri: str, ignore_file: str) -> bool:
-        path, root = path_of(uri), self.root_of(uri)
-        if path is None or root is None:
+        return any(self._names(Path(name), ignore_file) for name in names_of(uri) if Path(name).is_absolute())
+
+    def _names(self, path: Path, ignore_file: str) -> bool:
+        """True when an ignore file above a path names it; outside of a workspace those up to the root count."""
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            path = path.resolve()
+        top = next((root for root in self.roots if path.is_relative_to(root)), None)
+        if top is None and ignore_file != OWN_IGNORE_FILE:
             return False
-        folder = path.parent
-        while folder.is_relative_to(root):
+        for folder in path.parents:
+            if top is not None and not folder.is_relative_to(top):
+                break
             verdict = _spec(folder / ignore_file).check_file(path.relative_to(folder).as_posix()).include
             # the nearest file that says anything decides, as git has it
             if verdict is not None:
                 return verdict
-            folder = folder.parent
         return False
+
+
+def names_of(uri: str) -> list[str]:
+    """Returns the paths that a URI speaks of, whatever its scheme, the one that it names itself first.
+
+    A query or a fragment is no part of a name, but a path may stand in it: `git:/a.py?{"path":"/a.py","ref":"HEAD"}`.
+    What is encoded twice is decoded twice. A link may hide the name of what it points to, and the other way round.
+    """
+    found: list[str] = []
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not re.fullmatch(r"[A-Za-z][\w+.-]+", scheme):
+        rest = uri
+    for text in (rest, _decoded(rest)):
+        bare = re.split(r"[?#]", text, maxsplit=1)[0]
+        query = _decoded(text)[len(_decoded(bare)) :]
+        for name in (bare, *_PATHS.findall(query), *_QUOTED.findall(query)):
+            found += [_plain(name)]
+            if _decoded(name) != name:
+                found += [_plain(_decoded(name))]
+    if path := path_of(uri):
+        found.append(path.as_posix())
+    first = _plain(_decoded(re.split(r"[?#]", rest, maxsplit=1)[0]))
+    return list(dict.fromkeys([first, *filter(None, found)]))
+
+
+def _decoded(text: str) -> str:
+    """Text with what is percent-encoded in it decoded, once."""
+    return re.sub(
+        "(?:%[0-9A-Fa-f]{2})+",
+        lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8", "replace"),
+        text,
+    )
+
+
+def _plain(name: str) -> str:
+    """A path without an authority, with slashes, and without the drive of another system."""
+    name = name.replace("\\", "/").replace("::", "/")
+    if name.startswith("//"):
+        name = "/" + name[2:].partition("/")[2] if "/" in name[2:] else name[2:]
+    return re.sub(r"^/*[A-Za-z]:(?=/)", "", name)
 
 
 def path_of(uri: str) -> Path | None:
@@ -70,10 +124,14 @@ def path_of(uri: str) -> Path | None:
         return None
 
 
-def _is_secret(uri: str, path: Path | None) -> bool:
-    # a link may hide the name of what it points to, and the other way round
-    names = [uri.partition(":")[2].lstrip("/"), path.as_posix().lstrip("/") if path else ""]
-    return any(SECRET_FILES.match_file(name) for name in names if name)
+def _is_secret(uri: str) -> bool:
+    for name in names_of(uri):
+        while (shorter := _COPY.sub("", name)) and shorter != name:
+            name = shorter
+        # file systems that do not tell capitals apart have the same file under both
+        if any(SECRET_FILES.match_file(one) for one in {name.strip("/"), name.strip("/").lower()} if one):
+            return True
+    return False
 
 
 def _spec(file: Path) -> GitIgnoreSpec:

@@ -29,16 +29,32 @@ MAX_BODY_BYTES = 64 << 20
 _LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
 
 
+class _Futures(dict[Any, Any]):
+    """Handlers on their way; pygls cancels them at a shutdown while those that end go away (pygls issue 606)."""
+
+    def items(self) -> Any:
+        """Returns a copy of the pairs."""
+        return list(super().items())
+
+
 class Protocol(LanguageServerProtocol):
     """pygls' protocol without its document store."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._request_futures = _Futures()
+
     ended = False
     """True once the client has said `exit`."""
+
+    exit_code = 0
+    """1 once the client has said `exit` without `shutdown` before it (LSP 3.18, "Exit Notification")."""
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_: Any) -> Any:
         """Lets `serve_stdio` return; pygls raises SystemExit in the loop, which cancels everything in no order."""
         self.ended = True
+        self.exit_code = 0 if self._shutdown else 1
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> Any:
@@ -79,12 +95,51 @@ class Protocol(LanguageServerProtocol):
             logger.warning("a message must be a JSON object, got %s", type(data).__name__)
             return
         try:
-            self.handle_message(self.structure_message(data))
+            self.handle_message(self.structure_message(as_now(data)))
         except Exception as error:
             # whatever a message holds, the next one is read; pygls trips over an id that cannot be one
             logger.warning("a message cannot be handled: %s", type(error).__name__)
             if "method" in data and isinstance(data.get("id"), (int, str)):
                 self._send_response(data["id"], error=JsonRpcInvalidParams().to_response_error())
+
+
+def as_now(data: dict[str, Any]) -> dict[str, Any]:
+    """Returns a message as LSP 3.18 has it, where older or careless clients leave something out or send null.
+
+    The version of a document may be null until LSP 3.15, and nobody here counts on it; `range: null` means the whole
+    document; a completion without a context was asked for by nobody's hand.
+    """
+    method, parameters = data.get("method"), data.get("params")
+    if not isinstance(parameters, dict) or method not in _OLD_FORMS:
+        return data
+    parameters = dict(parameters)
+    document = parameters.get("textDocument")
+    if isinstance(document, dict) and method in (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE):
+        document = {
+            "version": 0,
+            "languageId": "",
+            **{key: value for key, value in document.items() if value is not None},
+        }
+        if not isinstance(document["version"], int):
+            document["version"] = 0
+        parameters["textDocument"] = document
+    changes = parameters.get("contentChanges")
+    if isinstance(changes, list):
+        parameters["contentChanges"] = [_without_nulls(change) for change in changes]
+    if method == types.TEXT_DOCUMENT_INLINE_COMPLETION and parameters.get("context") is None:
+        parameters["context"] = {"triggerKind": types.InlineCompletionTriggerKind.Automatic.value}
+    return {**data, "params": parameters}
+
+
+def _without_nulls(change: Any) -> Any:
+    return {key: value for key, value in change.items() if value is not None} if isinstance(change, dict) else change
+
+
+_OLD_FORMS = {
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_INLINE_COMPLETION,
+}
 
 
 def lenient_converter() -> cattrs.Converter:

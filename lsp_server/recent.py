@@ -29,6 +29,7 @@ class _Entry:
     before: str
     after: str
     text: str
+    language: str
 
 
 class Recent:
@@ -39,10 +40,10 @@ class Recent:
         self._entries: OrderedDict[int, tuple[str, _Entry]] = OrderedDict()
         self._made = 0
 
-    def add(self, uri: str, prefix: str, suffix: str, text: str) -> int:
+    def add(self, uri: str, prefix: str, suffix: str, text: str, language: str = "") -> int:
         """Takes a suggestion for the cursor between prefix and suffix; returns its number."""
         self._made += 1
-        self._entries[self._made] = uri, _Entry(prefix[-NEIGHBOURHOOD:], suffix[:NEIGHBOURHOOD], text)
+        self._entries[self._made] = uri, _Entry(prefix[-NEIGHBOURHOOD:], suffix[:NEIGHBOURHOOD], text, language)
         while len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
         return self._made
@@ -78,7 +79,7 @@ def _remainder(entry: _Entry, prefix: str, suffix: str) -> str:
     for count in range(1, closed + 1):
         if suffix[count : count + NEIGHBOURHOOD] == entry.after:
             # the suggestion may close them itself
-            return Bounds.of(prefix, suffix, "block" if "\n" in left else "line").trim(left)
+            return Bounds.of(prefix, suffix, "block" if "\n" in left else "line", entry.language).trim(left)
     return ""
 
 

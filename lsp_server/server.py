@@ -21,7 +21,7 @@ from pygls.lsp.server import LanguageServer
 from coder_model.types import InvalidInput
 from lsp_server import release
 from lsp_server.backends import AbsentBackend, Backend
-from lsp_server.completion import Answer, Completer, Suggestion
+from lsp_server.completion import Answer, Completer, Selected, Suggestion
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Encoding, Position
 from lsp_server.privacy import Privacy, path_of
@@ -52,6 +52,7 @@ class UnmaskServer(LanguageServer):
         self.statistics = Statistics()
         self.initial_settings = Settings()
         """What `initializationOptions` made of the defaults."""
+        self.privacy = Privacy([])
         self._named: set[str] = set()
         self.backend: Backend | None = None
         self.make_backend = make_backend
@@ -96,7 +97,10 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         except InvalidInput as error:
             logger.error("no model: %s", error)
             server.backend = AbsentBackend(str(error))
-        context = Context(server.documents, Privacy(server.roots()))
+        if server.backend.remark:
+            logger.error("settings: %s", server.backend.remark)
+        server.privacy = Privacy(server.roots())
+        context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
 
@@ -122,6 +126,10 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
             completers[0].quiet_until = time.monotonic() + 60 * minutes
             tell()
             asyncio.get_running_loop().call_later(60 * minutes + 0.1, tell)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def did_change_workspace_folders(_: types.DidChangeWorkspaceFoldersParams) -> None:
+        server.privacy.roots = [root.resolve() for root in server.roots()]
 
     async def pull_configuration() -> None:
         workspace = server.client_capabilities.workspace
@@ -180,7 +188,12 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         completer = completers[0]
         began = time.perf_counter()
         try:
-            answer = await completer.complete(params.text_document.uri, _position(params.position), invoked=invoked)
+            answer = await completer.complete(
+                params.text_document.uri,
+                _position(params.position),
+                invoked=invoked,
+                selected=_selected(params.context.selected_completion_info),
+            )
         except Exception as error:
             logger.error("inline completion failed: %s", _place(error))
             answer = Answer([])
@@ -215,7 +228,7 @@ def run(make_backend: MakeBackend) -> int:
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(cast(Protocol, server.protocol).exit_code)
 
 
 async def _serve(server: UnmaskServer) -> None:
@@ -260,17 +273,23 @@ def _position(position: types.Position) -> Position:
     return Position(position.line, position.character)
 
 
+def _selected(info: types.SelectedCompletionInfo | None) -> Selected | None:
+    """What is selected in the client's menu; None for a range of several lines, which no item may have."""
+    if info is None or info.range.start.line != info.range.end.line:
+        return None
+    return Selected(_position(info.range.start), _position(info.range.end), info.text)
+
+
 def _item(document: Document | None, suggestion: Suggestion) -> types.InlineCompletionItem:
     """The item for a suggestion: an empty range at the cursor, always explicit, as clients differ without one."""
     assert document
-    at = document.position(suggestion.row, suggestion.column)
-    cursor = types.Position(at.line, at.character)
+    start, end = suggestion.replaces or (document.position(suggestion.row, suggestion.column),) * 2
     facts: dict[str, object] = {"id": suggestion.made}
     if draft := suggestion.draft:
         facts |= {"steps": draft.steps, "tokens": draft.tokens, "elapsedMs": round(draft.elapsed_ms, 1)}
     return types.InlineCompletionItem(
         insert_text=suggestion.text,
-        range=types.Range(cursor, cursor),
+        range=types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character)),
         command=types.Command(title="Accepted", command=ACCEPTED, arguments=[facts]),
     )
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from coder_model.filters import FilterName
 from coder_model.types import Reach
 from lsp_server.quiet import PresetName
+
+Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=600_000)]
+PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
 
 
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -17,9 +21,9 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     Nothing here can name a program, a file or an address: settings can come from a workspace.
     """
 
-    deadline_ms: float | None = 2000.0
+    deadline_ms: Milliseconds | None = 2000.0
     """Milliseconds after which the leftmost run that parses is the answer to an automatic request."""
-    deadline_invoked_ms: float | None = 5000.0
+    deadline_invoked_ms: Milliseconds | None = 5000.0
     """The same for a request that the user made by hand."""
     preset: PresetName = "balanced"
     """How much is offered without being asked for: `eager`, `balanced`, `quiet` or `manual`."""
@@ -29,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Language ids that are switched off (false); all others are on."""
     filters_off: tuple[FilterName, ...] = ()
     """Names of filters that are left out, see `coder_model/filters.py`."""
-    policy: str = "threshold"
+    policy: PolicyName = "threshold"
     """Unmask policy: `threshold`, `entropy_bound`, `top_k`, `cosine`, or `one_token`."""
     reuse: bool = True
     """Keep a document's KV cache between requests; off only to measure what it saves."""
@@ -59,6 +63,9 @@ def read_settings(value: Any, base: Settings) -> tuple[Settings, list[str]]:
             wrong.append(f"unknown setting {name!r}")
             continue
         try:
+            # JSON has no such numbers, some clients do
+            if isinstance(new, float) and not math.isfinite(new):
+                raise msgspec.ValidationError(f"expected a number, got {new}")
             good[known[name].name] = msgspec.convert(new, known[name].type)
         except msgspec.ValidationError as error:
             wrong.append(f"setting {name}: {error}")

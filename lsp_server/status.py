@@ -22,7 +22,12 @@ STATUS = "didChangeStatus"
 
 
 def status_of(
-    state: State, reason: str, quiet_until: datetime | None, share_loaded: float = 0.0, receiver: str = ""
+    state: State,
+    reason: str,
+    quiet_until: datetime | None,
+    share_loaded: float = 0.0,
+    receiver: str = "",
+    remark: str = "",
 ) -> dict[str, Any]:
     """Returns the parameters of the notification.
 
@@ -32,6 +37,7 @@ def status_of(
         quiet_until: local time until which nothing is offered unasked, if that was wanted.
         share_loaded: of the model, in [0, 1].
         receiver: host that code goes to; empty when it stays on this machine.
+        remark: what is wrong with the user's settings although there is a model; empty when nothing is.
     """
     if state == "down":
         return {"kind": "Error", "busy": False, "message": f"no model: {reason}; `unmask doctor` examines it"}
@@ -40,7 +46,8 @@ def status_of(
     if state == "starting":
         share = f" ({share_loaded:.0%})" if share_loaded else ""
         return {"kind": "Normal", "busy": True, "message": f"the model is loading{share}"}
-    return {"kind": "Normal", "busy": False, "message": f"on, code goes to {receiver}" if receiver else "on"}
+    message = f"on, code goes to {receiver}" if receiver else "on"
+    return {"kind": "Normal", "busy": False, "message": f"{message}; {remark}" if remark else message}
 
 
 class Announcer:
@@ -56,7 +63,7 @@ class Announcer:
     def tell(self, backend: Backend, quiet_until: datetime | None) -> None:
         """Sends the status when it differs from the last one, and shows progress while the model loads."""
         state = backend.state
-        status = status_of(state, backend.reason, quiet_until, backend.share_loaded, backend.receiver)
+        status = status_of(state, backend.reason, quiet_until, backend.share_loaded, backend.receiver, backend.remark)
         if status != self._told:
             self._told = status
             self._server.protocol.notify(STATUS, status)

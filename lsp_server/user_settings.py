@@ -5,9 +5,10 @@ The file is `settings.toml` in the user's configuration folder (`$XDG_CONFIG_HOM
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from platformdirs import user_config_path
@@ -67,3 +68,25 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
         return UserSettings()
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} must be the user's settings: {error}") from error
+
+
+def read_what_is_right(path: Path | None = None) -> tuple[UserSettings, str]:
+    """Reads the file as far as it can be used, and says in one line what is wrong with it; empty when nothing is.
+
+    What is wrong keeps its default: a slip of the pen leaves nobody without a model, and sends no code anywhere.
+    """
+    path = path or settings_path()
+    try:
+        return read_user_settings(path), ""
+    except InvalidInput as error:
+        complaint = str(error)
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return UserSettings(), complaint
+    known = {field.name: field for field in msgspec.structs.fields(UserSettings)}
+    good: dict[str, Any] = {}
+    for name, value in values.items():
+        with contextlib.suppress(msgspec.ValidationError, KeyError):
+            good[name] = msgspec.convert(value, known[name].type)
+    return UserSettings(**good), complaint

@@ -24,6 +24,8 @@ class Backend(Protocol):
     """Of the model, in [0, 1], as far as it is known."""
     receiver: str
     """The host that code goes to; empty when it stays on this machine."""
+    remark: str
+    """What is wrong with the user's settings although there is a model; empty when nothing is."""
     on_change: Callable[[], None]
     """Called after the state has changed."""
 
@@ -63,6 +65,7 @@ class AbsentBackend:
     description = "none"
     share_loaded = 0.0
     receiver = ""
+    remark = ""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

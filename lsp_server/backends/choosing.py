@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from coder_model.types import InvalidInput
 from lsp_server.backends import Backend
 from lsp_server.backends.worker import WorkerBackend, worker_command
 from lsp_server.user_settings import UserSettings
@@ -24,3 +27,20 @@ def chosen_backend(user: UserSettings, options: dict[str, object]) -> Backend:
     if user.exact:
         options = {**options, "refresh_every": 1}
     return WorkerBackend(worker_command(options, user.model, user.verifier, user.quantize))
+
+
+def backend_in_any_case(user: UserSettings, options: dict[str, object], complaint: str = "") -> Backend:
+    """Returns the chosen backend; where its settings lack something, a worker here, with a remark that says so.
+
+    Args:
+        user: what only the user decides.
+        options: see `chosen_backend`.
+        complaint: what is wrong with the user's settings already; empty when nothing is.
+    """
+    try:
+        backend = chosen_backend(user, options)
+    except InvalidInput as error:
+        backend = chosen_backend(msgspec.structs.replace(user, remote=None), options)
+        complaint = complaint or str(error)
+    backend.remark = complaint
+    return backend

@@ -111,6 +111,7 @@ class RemoteBackend:
         self.on_change: Callable[[], None] = lambda: None
         self.reason = ""
         """What went wrong last; empty when nothing did."""
+        self.remark = ""
         self.share_loaded = 1.0
         self.description = f"{remote.kind} at {url.host}"
         self.receiver = "" if url.host in _LOOPBACK else url.host

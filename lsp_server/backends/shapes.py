@@ -6,6 +6,7 @@ llama.cpp's `tools/server/README.md` for `/infill`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,9 @@ MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS = 24_000, 8_000
 LINES_TO_EDIT = 4
 """Lines on each side of the cursor that `/v1/edit/completions` may rewrite."""
 _FENCE = "```"
+_MARK = re.compile(r"<(?=/?\|[^|<>\n]{1,40}\|>|fim_\w{1,16}>|/?s>|(?:mask|pad|unk|PRE|SUF|MID|EOT)>)")
+_JOINER = "\u2060"
+"""Invisible; keeps a mark in somebody's text from being one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,13 @@ def without_secrets(request: FillRequest) -> tuple[str, str]:
     return redacted(request.prefix[-MAX_PREFIX_CHARS:]), redacted(request.suffix[:MAX_SUFFIX_CHARS])
 
 
+def as_text(text: str) -> str:
+    """Returns text in which nothing is a mark of a prompt: many servers read marks in what a user has written."""
+    return _MARK.sub("<" + _JOINER, text)
+
+
 def _fim_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:
-    prefix, suffix = without_secrets(request)
+    prefix, suffix = map(as_text, without_secrets(request))
     body = {"model": model, "prompt": prefix, "suffix": suffix, "max_tokens": max_tokens, "temperature": 0.0}
     return body | ({"stop": ["\n"]} if request.hole == "line" else {})
 
@@ -51,7 +60,7 @@ def _fim_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, An
 def _fim_text(answer: Any, _: FillRequest) -> str:
     choice = answer["choices"][0]
     text = choice["text"] if "text" in choice else choice["message"]["content"]
-    return _string(text)
+    return _string(text).replace(_JOINER, "")
 
 
 def _infill_body(request: FillRequest, _: str, max_tokens: int) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def _infill_text(answer: Any, _: FillRequest) -> str:
 
 def _region(request: FillRequest) -> tuple[str, str, str, str]:
     """The text before the lines around the cursor, those up to it, those from it on, and the text behind them."""
-    prefix, suffix = without_secrets(request)
+    prefix, suffix = map(as_text, without_secrets(request))
     before, after = prefix.split("\n"), suffix.split("\n")
     head, upto = "\n".join(before[: -LINES_TO_EDIT - 1]), "\n".join(before[-LINES_TO_EDIT - 1 :])
     since, tail = "\n".join(after[: LINES_TO_EDIT + 1]), "\n".join(after[LINES_TO_EDIT + 1 :])
@@ -77,7 +86,7 @@ def _region(request: FillRequest) -> tuple[str, str, str, str]:
 def _edit_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:
     head, upto, since, tail = _region(request)
     viewed = "\n".join(
-        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n{redacted(s.text)}\n"
+        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n{as_text(redacted(s.text))}\n"
         "<|/recently_viewed_code_snippet|>"
         for s in request.snippets
     )
@@ -99,7 +108,7 @@ def _edit_text(answer: Any, request: FillRequest) -> str:
         content = content.partition("\n")[2].rpartition(_FENCE)[0].removesuffix("\n")
     _, upto, since, _ = _region(request)
     if content.startswith(upto) and content.endswith(since) and len(content) > len(upto) + len(since):
-        return content[len(upto) : len(content) - len(since)]
+        return content[len(upto) : len(content) - len(since)].replace(_JOINER, "")
     return ""
 
 

@@ -69,6 +69,7 @@ class WorkerBackend:
         """Why the state is `down`."""
         self.ready: Ready | None = None
         """What the worker said of itself."""
+        self.remark = ""
         self.share_loaded = 0.0
         """Of the model, in [0, 1], as far as the worker says."""
         self.on_change: Callable[[], None] = lambda: None

@@ -19,7 +19,7 @@ texts = st.text(alphabet="ab(){}[]\n\t  <|>;é", max_size=40)
 
 
 def around(case):
-    return Surroundings(case["prefix"], case["suffix"], case.get("hole", "line"))
+    return Surroundings(case["prefix"], case["suffix"], case.get("hole", "line"), case.get("language", ""))
 
 
 def test_every_filter_has_a_golden_file():

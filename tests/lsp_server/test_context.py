@@ -43,7 +43,6 @@ def test_the_choice_stays_while_the_cursor_is_near(documents, context):
     here = opened(documents, "here.py", NEAR + "\n" * 40)
     first = context.snippets(here, 4)
     orders.replace(Position(0, 0), Position(0, 0), "# changed\n")
-    orders.version = 2
     assert context.snippets(here, 4 + STAY_LINES) is first
     assert context.snippets(here, 30) == ()
     assert context.snippets(here, 4)[0].text == "# changed\n" + ORDERS
@@ -95,3 +94,39 @@ def test_what_is_used_of_imported_files_stands_first(documents, tmp_path):
     first, second = context.snippets(documents.get((tmp_path / "here.py").as_uri()), 4)
     assert (first.path, first.text) == ("shop.py", "def total_price(orders):\n")
     assert second.text == ORDERS
+
+
+SHOP = (
+    "def total_price(orders):\n    return sum(order.price for order in orders)\n\n\ndef report(orders):\n    return \n"
+)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "git:/shop.py?%7B%22ref%22%3A%22HEAD%22%7D",
+        "file:///old_name.py",
+        "untitled:Untitled-1",
+        "gitlens://0a1b2c/shop.py?x",
+        "vscode-scm:git/scm0/input?rootUri",
+    ],
+)
+@pytest.mark.parametrize("change", ["", "    # changed since\n"])
+@pytest.mark.parametrize("closed", [True, False])
+def test_another_copy_of_the_document_is_no_snippet(documents, context, uri, change, closed):
+    documents.open(uri, "python", 1, change + SHOP)
+    if closed:
+        context.closing(documents.get(uri))
+        documents.close(uri)
+    here = opened(documents, "shop.py", SHOP)
+    assert context.snippets(here, 5) == ()
+
+
+def test_a_file_that_shares_a_line_is_a_snippet(documents, context):
+    opened(
+        documents,
+        "other.py",
+        "import json\n" + ORDERS + "\n\ndef other_orders(orders):\n    return json.dumps(orders)\n",
+    )
+    here = opened(documents, "here.py", "import json\n\n\ndef report(orders):\n    return total_price(\n")
+    assert context.snippets(here, 4)

@@ -1,4 +1,5 @@
 import os
+from urllib.parse import quote
 
 import pytest
 
@@ -84,3 +85,73 @@ def test_ignore_files_that_are_no_plain_files_or_too_large_are_not_read(workspac
 def test_odd_uris_are_answered(workspace, other):
     assert Privacy([workspace]).may_complete(other)
     assert not Privacy([workspace]).may_complete("untitled:.env")
+
+
+SECRET_NAMES = [
+    name.replace("STEM", stem)
+    for stem in ("a", "server", "prod", "my key", "x.y", "Zertifikat-ä", "1", "api_v2", "team+1", "home")
+    for name in (
+        *("STEM.pem", "STEM.key", "STEM.p12", "STEM.pfx", "STEM.jks", "STEM.keystore", "STEM.kdbx", "STEM.ovpn"),
+        *("STEM.tfstate", "STEM.tfvars", ".env.STEM", "STEM/.env", "STEM/.netrc", "STEM/.npmrc", "STEM/.pypirc"),
+        *("STEM/.ssh/config", "STEM/.aws/credentials", "STEM/.kube/config", "STEM/.gnupg/STEM", "STEM/id_rsa"),
+        *("STEM/id_ed25519.pub", "STEM/credentials.json", "STEM/secrets.yaml", "secrets/STEM.json", "STEM/.htpasswd"),
+        *("STEM/.git-credentials", "STEM/.docker/config.json", "STEM/.pgpass", "service-account-STEM.json"),
+        "STEM.tfstate.backup",
+    )
+]
+FORMS = [
+    "file:///work/{name}",
+    "file:///c%3A/work/{name}",
+    "file://server/share/{name}",
+    "git:/work/{name}?%7B%22path%22%3A%22%2Fwork%2Fa.py%22%2C%22ref%22%3A%22HEAD%22%7D",
+    "git:/work/{name}.git?%7B%22ref%22%3A%22%22%7D",
+    "git:/work/a.py?%7B%22path%22%3A%22%2Fwork%2F{name}%22%7D",
+    "gitlens://0a1b/work/{name}?%7B%22ref%22%3A%220a1b%22%7D",
+    "vscode-notebook-cell:/work/{name}#W0sZmlsZQ%3D%3D",
+    "vscode-remote://ssh-remote%2Bhost/work/{name}",
+    "vscode-vfs://github/owner/project/{name}",
+    "untitled:{name}",
+    "untitled:/work/{name}",
+    "fugitive:///work/.git//0/{name}",
+    "diffview:///work/.git/0a1b/{name}",
+    "jar:file:///work/a.jar!/{name}",
+    "zipfile:///work/a.zip::{name}",
+    "review:/work/{name}?commit=1#L3",
+    "/work/{name}",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("encode", [str, quote, lambda name: quote(quote(name)), str.upper])
+def test_a_secret_name_is_known_whatever_stands_around_it(form, encode):
+    privacy = Privacy([])
+    assert len(SECRET_NAMES) == 300
+    seen = [name for name in SECRET_NAMES if privacy.may_complete(form.replace("{name}", encode(name)))]
+    assert seen == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_other_names_are_completed_whatever_stands_around_them(form):
+    privacy = Privacy([])
+    for name in ("a.py", "keys.ts", "environment.go", "monkey.rs", ".env.example", "secret_santa.lua", "src/key.c"):
+        assert privacy.may_complete(form.replace("{name}", name)), name
+
+
+def test_an_ignore_file_beside_the_document_counts_without_a_folder(tmp_path):
+    (tmp_path / ".unmaskignore").write_text("private.py\n")
+    privacy = Privacy([])
+    for scheme in ("file://", "git:", "diffview://"):
+        assert not privacy.may_complete(f"{scheme}{tmp_path}/private.py")
+        assert privacy.may_complete(f"{scheme}{tmp_path}/public.py")
+
+
+def test_folders_come_and_go(tmp_path):
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / ".gitignore").write_text("private.py\n")
+    uri = f"file://{tmp_path}/two/private.py"
+    privacy = Privacy([])
+    assert privacy.may_show(uri)
+    privacy.roots = [tmp_path / "two"]
+    assert not privacy.may_show(uri)
+    privacy.roots = []
+    assert privacy.may_show(uri)

@@ -112,3 +112,38 @@ def test_the_front_never_loads_what_the_model_needs():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_exit_without_shutdown_ends_with_1(client):
+    client.notify("exit", None)
+    assert client.process.wait(timeout=3) == 1
+
+
+def test_a_version_that_is_null_absent_or_no_number_loses_no_text(client):
+    uri = "file:///old.py"
+    document = {"uri": uri, "languageId": "python", "text": "x = 1\n"}
+    client.notify("textDocument/didOpen", {"textDocument": document})
+    for number, version in enumerate([{}, {"version": None}, {"version": "2"}, {"version": 1}, {"version": 1}]):
+        change = {"range": None, "rangeLength": None, "text": f"y{number} = "}
+        client.notify("textDocument/didChange", {"textDocument": {"uri": uri, **version}, "contentChanges": [change]})
+        (item,) = client.items(uri, 0, 5)
+        assert item["range"]["end"] == {"line": 0, "character": 5}
+
+
+def test_a_document_without_a_language_and_a_request_without_a_context_are_taken(client):
+    document = {"uri": "file:///none", "languageId": None, "version": None, "text": "x = "}
+    client.notify("textDocument/didOpen", {"textDocument": document})
+    parameters = {"textDocument": {"uri": "file:///none"}, "position": {"line": 0, "character": 4}}
+    assert "items" in client.request("textDocument/inlineCompletion", parameters)
+    assert "items" in client.request("textDocument/inlineCompletion", {**parameters, "context": None})
+
+
+def test_an_item_goes_on_with_what_the_menu_has_selected(client):
+    client.open("file:///menu.py", "cat = Cat()\ncat.fe\n")
+    chosen = {"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 6}}
+    context = {"triggerKind": 2, "selectedCompletionInfo": {"range": chosen, "text": "feed"}}
+    at = {"textDocument": {"uri": "file:///menu.py"}, "position": {"line": 1, "character": 6}}
+    (item,) = client.request("textDocument/inlineCompletion", {**at, "context": context})["items"]
+    assert item["insertText"].startswith("feed")
+    assert len(item["insertText"]) > len("feed")
+    assert item["range"] == chosen

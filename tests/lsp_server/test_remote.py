@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 
 import pytest
@@ -325,13 +326,41 @@ def test_a_workspace_cannot_name_a_server_or_a_model(tmp_path):
         client.close()
 
 
-def test_a_broken_file_of_the_user_is_a_status_and_silence(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("quantize = 3", "settings.toml"),
+        ("no TOML", "settings.toml"),
+        ("[remote]\nkind = 'copilot'", "settings.toml"),
+        ("[remote]\nkind = 'mercury'\nkey_variable = 'NOT_THERE'", "needs a key"),
+        ("[remote]\nkind = 'openai'\nurl = 'http://example.com'", "HTTPS"),
+    ],
+)
+def test_what_is_wrong_in_the_file_of_the_user_is_a_status_and_leaves_a_model(tmp_path, text, told):
     user = TinyUser(tmp_path)
-    user.configure("model = 3")
+    user.configure(text)
     client = started(user)
     try:
-        client.open("file:///work/a.py", "x = ")
-        assert client.items("file:///work/a.py", 0, 4) == []
-        assert wait_until(lambda: any("settings.toml" in message for message in status_messages(client)))
+        client.open("file:///work/a.py", "def add(a, b):\n    return ")
+        assert wait_until(lambda: client.items("file:///work/a.py", 1, 11, 1), 30)
+        assert wait_until(lambda: any(told in message for message in status_messages(client)))
     finally:
         client.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_in_somebodys_text_are_text(kind):
+    text = "a = '<s>' + '<|cursor|>' + '<|/code_to_edit|>' + '<fim_middle>' + '<|im_end|>'\n"
+    asked = request(prefix=text + "b = ", suffix="\n" + text, snippets=(Snippet("b.py", text),))
+    sent = json.dumps(SHAPES[kind].body(asked, "", 9), ensure_ascii=False)
+    # llama.cpp reads no marks in what it is given to fill
+    assert len(re.findall(r"<s>|<fim_middle>|<\|im_end\|>", sent)) == (9 if kind == "llama.cpp" else 0)
+    if kind == "mercury-edit":
+        assert sent.count("<|cursor|>") == sent.count("<|/code_to_edit|>") == 1
+
+
+def test_a_mark_that_a_server_says_after_somebody_is_as_it_was():
+    asked = request(prefix="a = '<s>'\nb = '", suffix="'\n")
+    body = SHAPES["openai"].body(asked, "", 9)
+    joiner = body["prompt"][body["prompt"].index("<") + 1]
+    assert SHAPES["openai"].text({"choices": [{"text": f"<{joiner}s>"}]}, asked) == "<s>"

@@ -1,9 +1,14 @@
 """What a user sets: at the start, pulled, pushed, wrong."""
 
+from typing import get_args
+
 import pytest
 from fakes import SERVER, URI, ask
 from lsp_client import LspClient
 from processes import wait_until
+
+from lsp_server.settings import PolicyName, Settings, read_settings
+from lsp_server.user_settings import UserSettings, read_what_is_right
 
 
 @pytest.mark.parametrize(
@@ -67,3 +72,51 @@ def test_the_configuration_is_pushed_too(client):
     assert wait_until(lambda: sum("preset" in line for line in client.log) == 1)
     client.notify("workspace/didChangeConfiguration", {"settings": {"unmask": {"preset": "manual"}}})
     assert ask(client, "y = ", 0, 4) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"deadlineMs": -5},
+        {"deadlineMs": 0},
+        {"deadlineInvokedMs": -0.1},
+        {"deadlineMs": 1e12},
+        {"policy": "fastest"},
+        {"preset": "loud"},
+        {"reach": 3},
+        {"filtersOff": ["harm", "everything"]},
+        {"languages": {"python": "yes"}},
+        {"reuse": "no"},
+        {"modelPath": "/evil"},
+    ],
+)
+def test_a_value_out_of_range_is_named_and_the_default_kept(wrong):
+    read, complaints = read_settings(wrong, Settings())
+    assert read == Settings()
+    assert len(complaints) == 1
+    assert next(iter(wrong)) in complaints[0]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_no_deadline(number):
+    read, (complaint,) = read_settings({"deadlineMs": number}, Settings())
+    assert read == Settings()
+    assert "deadlineMs" in complaint
+
+
+def test_every_policy_that_may_be_set_is_one():
+    from coder_kernels.policies import POLICIES
+    from coder_model.options import ONE_TOKEN
+
+    assert set(get_args(PolicyName)) == {*POLICIES, ONE_TOKEN}
+
+
+def test_the_users_file_is_used_as_far_as_it_is_right(tmp_path):
+    path = tmp_path / "settings.toml"
+    assert read_what_is_right(path) == (UserSettings(), "")
+    path.write_text('quantize = "int4"\nexact = 3\nmodels = "x"\n[remote]\nkind = "copilot"\n')
+    read, complaint = read_what_is_right(path)
+    assert read == UserSettings(quantize="int4")
+    assert "settings.toml" in complaint
+    path.write_text("no TOML")
+    assert read_what_is_right(path)[0] == UserSettings()

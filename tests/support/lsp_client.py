@@ -26,6 +26,7 @@ class LspClient:
         environment=None,
         configuration=None,
         runtime=None,
+        folders=None,
     ):
         # a worker of its own, unless the test wants one that is shared
         self._runtime = None if runtime else tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True)
@@ -50,6 +51,9 @@ class LspClient:
         if configuration is not None:
             capabilities["workspace"] = {"configuration": True}
         parameters = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
+        if folders is not None:
+            capabilities.setdefault("workspace", {})["workspaceFolders"] = True
+            parameters["workspaceFolders"] = [{"uri": uri, "name": uri.rpartition("/")[2]} for uri in folders]
         # on a busy machine the first answer waits long for the worker
         parameters["initializationOptions"] = {"deadlineMs": 20_000, **(options or {})}
         self.capabilities = self.request("initialize", parameters)["capabilities"]
