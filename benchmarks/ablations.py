@@ -25,11 +25,11 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from coder_model import weights
-from coder_model.config import ModelConfig
 from coder_model.evaluation.run import facts
-from coder_model.model import Transformer
-from coder_model.tokenizer import MASK, N_SPECIAL, CodeTokenizer
+from coder_model.model import weights
+from coder_model.model.config import ModelConfig
+from coder_model.model.transformer import Transformer
+from coder_model.prompt.tokenizer import MASK, N_SPECIAL, CodeTokenizer
 from coder_model.training import sampler as sampling
 from coder_model.training.objective import joint_attention, joint_loss
 from coder_model.training.optim import optimizers_for, scale_rates_, schedule

@@ -24,9 +24,9 @@ from typing import Any
 
 from tree_sitter import Language, Parser
 
-from coder_model.checkpoints.engines import open_engine
-from coder_model.holes import hole_at
-from coder_model.options import EngineOptions
+from coder_model.checkpoints.open import open_engine
+from coder_model.engine.options import EngineOptions
+from coder_model.text.fill_mode import hole_at
 from coder_model.types import FillRequest
 
 GRAMMARS = {

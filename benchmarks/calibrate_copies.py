@@ -1,4 +1,4 @@
-"""How much a copied proposal should count, by its match's length and place: the weights in `coder_model/copying.py`.
+"""What a copied proposal should count, by its match's length: the weights in `coder_model/decoding/prompt_lookup.py`.
 
     .venv/bin/python benchmarks/calibrate_copies.py CASES [--model DIR]
 
@@ -18,15 +18,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from coder_model import prompt, weights
-from coder_model.copying import MATCH_LENGTHS, CopySource
-from coder_model.decoder import LoneDecoder
-from coder_model.engine import DEFAULT_MODEL
+from coder_model.decoding.prompt_lookup import MATCH_LENGTHS, PromptLookup
+from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.evaluation.cases import Case, read_cases
-from coder_model.network import network_of
-from coder_model.tokenizer import CodeTokenizer
+from coder_model.model import weights
+from coder_model.model.fused_transformer import fuse
+from coder_model.prompt import fim_prompt
+from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.prompt.vocabulary import Vocabulary
+from coder_model.runtime.sequence import LoneSequence
 from coder_model.types import FillRequest
-from coder_model.vocabulary import Vocabulary
 
 Trial = tuple[float, float]
 """Probability that the model gave the right token, and 1.0 where the copy proposed it."""
@@ -34,15 +35,15 @@ Trial = tuple[float, float]
 
 @torch.inference_mode()
 def trials(
-    case: Case, decoder: LoneDecoder, tokenizer: CodeTokenizer, budget: prompt.Budget
+    case: Case, sequence: LoneSequence, tokenizer: CodeTokenizer, budget: fim_prompt.Budget
 ) -> list[tuple[tuple[bool, int], Trial]]:
     """Returns origin, match length and trial of every token of a reference that a copy had a proposal for."""
     request = FillRequest("s", case.prefix, case.suffix, path=case.file_name, snippets=case.snippets)
-    built = prompt.build(request, tokenizer, budget, prompt.suffix_first(tokenizer.marks))
+    built = fim_prompt.build(request, tokenizer, budget, fim_prompt.suffix_first(tokenizer.special_tokens))
     middle = tokenizer.encode(built.heal.decode() + case.reference)[: budget.middle]
-    first = decoder.read(built.context, lambda: None)
-    rows = torch.cat([first[None], decoder.commit(middle)])
-    copies = CopySource(built.document, built.after, built.others)
+    first = sequence.read(built.context, lambda: None)
+    rows = torch.cat([first[None], sequence.commit(middle)])
+    copies = PromptLookup(built.document, built.after, built.others)
     found = []
     for token, p in zip(middle, rows, strict=False):
         if proposal := copies.proposals(1):
@@ -66,12 +67,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     arguments = parser.parse_args()
     model, tokenizer = weights.load(arguments.model)
-    network = network_of(model, model.config.context_tokens, "float32")
-    decoder = LoneDecoder(network, Vocabulary(tokenizer).forbidden)
-    budget = prompt.Budget.of(model.config.context_tokens)
+    network = fuse(model, model.config.context_tokens, "float32")
+    sequence = LoneSequence(network, Vocabulary(tokenizer).forbidden)
+    budget = fim_prompt.Budget.of(model.config.context_tokens)
     by_place: dict[tuple[bool, int], list[Trial]] = defaultdict(list)
     for case in read_cases(arguments.cases):
-        for (from_snippet, length), trial in trials(case, decoder, tokenizer, budget):
+        for (from_snippet, length), trial in trials(case, sequence, tokenizer, budget):
             by_place[from_snippet, bisect_right(MATCH_LENGTHS, length) - 1].append(trial)
     table = Table("place", "match from", "tokens", "proposal right", "weight")
     for (from_snippet, index), seen in sorted(by_place.items()):

@@ -24,12 +24,12 @@ from session import Editor
 from tables import between
 
 import coder_model
-from coder_model.checkpoints import one_file
+from coder_model.checkpoints import single_file
 from coder_model.checkpoints.catalogue import Entry, WeightFile, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.store import Store
 from coder_model.errors import ModelFileError
-from lsp_server.transfer_bar import TransferBar
+from unmask_cli.transfer_bar import TransferBar
 
 REAL, EMBEDDED = "qwen2.5-coder-0.5b", "embedded"
 DEFAULT = Path(coder_model.__file__).parent / "default"
@@ -96,7 +96,7 @@ def obtain(console: Console, name: str, stall_s: float) -> bool:
             raise ModelFileError(f"{name} is not installed: unmask models pull {name}")
         _announce(console, entry, entry.file, store)
         with TransferBar(console) as bar:
-            manifest = one_file.fetch(entry, store, bar.report, bar.note, stall_s=stall_s)
+            manifest = single_file.fetch(entry, store, bar.report, bar.note, stall_s=stall_s)
         console.print(f"installed, from {manifest.source}; the sha256 is the catalogue's")
     except ModelFileError as error:
         console.print(f"{error}; on with the embedded model", style="yellow", markup=False, soft_wrap=True)

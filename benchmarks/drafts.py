@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 
 KEYS = 4
 
@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/drafts.json"))
     arguments = parser.parse_args()
     limit_threads()
-    from coder_model.engine import Engine
+    from coder_model.engine.engine import Engine
+    from coder_model.engine.options import EngineOptions
     from coder_model.evaluation.cases import Case, read_cases
     from coder_model.evaluation.metrics import mean, percentile
     from coder_model.evaluation.run import by_engine, difference, facts, run, summary
-    from coder_model.options import EngineOptions
     from coder_model.types import FillRequest
 
     cases = read_cases(arguments.cases)

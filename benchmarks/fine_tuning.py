@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/fine-tuning.json"))
     arguments = parser.parse_args()
     limit_threads()
-    from coder_model.engine import DEFAULT_MODEL
+    from coder_model.engine.engine import DEFAULT_MODEL
     from coder_model.evaluation.run import facts
     from coder_model.training.adapt import adapt
 

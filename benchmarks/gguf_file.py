@@ -19,18 +19,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 
 limit_threads()
 
 import psutil
 import torch
 
-from coder_kernels.processor import fastest, reads_bfloat16
+from coder_kernels.cpu_dtype import fastest, reads_bfloat16
+from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
-from coder_model.checkpoints.published import read_published
-from coder_model.decoder import LoneDecoder
-from coder_model.network import network_of
+from coder_model.model.fused_transformer import fuse
+from coder_model.runtime.sequence import LoneSequence
 
 PRECISIONS = ("bfloat16", "int8", "int4", "float32")
 CONTEXT, TURNS = 512, 10
@@ -86,24 +86,24 @@ def turn(file: Path, precision: str) -> dict[str, float]:
     model = load_weights(read_published(file), precision).model  # type: ignore[arg-type]
     loaded = time.perf_counter() - began
     multiplies = precision if precision in ("int8", "float32") else "bfloat16"
-    network = network_of(model, CONTEXT + 64, multiplies)
-    decoder = LoneDecoder(network, torch.zeros(network.config.vocab_size, dtype=torch.bool))
+    network = fuse(model, CONTEXT + 64, multiplies)
+    sequence = LoneSequence(network, torch.zeros(network.config.vocab_size, dtype=torch.bool))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, network.config.vocab_size, (CONTEXT + 16,), generator=generator).tolist()
     found = {"load_s": round(loaded, 2)}
     prompts = []
     for _ in range(2):
-        decoder.truncate(0)
+        sequence.truncate(0)
         began = time.perf_counter()
-        decoder.read(tokens[:CONTEXT], lambda: None)
+        sequence.read(tokens[:CONTEXT], lambda: None)
         prompts.append((time.perf_counter() - began) * 1e3)
     found["prompt_512_ms"] = round(min(prompts), 1)
     for count, name in ((1, "one_token_ms"), (16, "sixteen_tokens_ms")):
         times = []
         for _ in range(TURNS):
-            decoder.truncate(CONTEXT)
+            sequence.truncate(CONTEXT)
             began = time.perf_counter()
-            decoder.commit(tokens[CONTEXT : CONTEXT + count])
+            sequence.commit(tokens[CONTEXT : CONTEXT + count])
             times.append((time.perf_counter() - began) * 1e3)
         found[name] = round(min(times), 1)
     found["process_mb"] = round(psutil.Process().memory_full_info().uss / 1e6)

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coder_model import weights
-from coder_model.config import ModelConfig
-from coder_model.syntax import language_of
-from coder_model.training.holes import sample_hole
+from coder_model.model import weights
+from coder_model.model.config import ModelConfig
+from coder_model.text.syntax import language_of
+from coder_model.training.hole_sampling import sample_hole
 from coder_model.training.shards import Shard
 from coder_model.types import Snippet
 

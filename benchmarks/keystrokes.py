@@ -26,7 +26,7 @@ from rich.table import Table
 from coder_model.evaluation.metrics import percentile
 from coder_model.evaluation.run import facts
 from coder_model.types import Draft
-from lsp_server.backends.worker import WorkerBackend
+from lsp_server.backends.local import WorkerBackend
 from lsp_server.protocol import Protocol, serve_stdio
 from lsp_server.server import UnmaskServer, make_server
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from coder_model.text import file_name
-from coder_model.threads import limit_threads
+from coder_model.text.normalize import file_name
+from coder_model.worker.threads import limit_threads
 
 PROMPT, GENERATED, VERBATIM = 200, 100, 50
 
@@ -47,18 +47,19 @@ def main() -> None:
     limit_threads()
     import torch
 
-    from coder_model import prompt, weights
-    from coder_model.decoder import LoneDecoder
-    from coder_model.engine import DEFAULT_MODEL
+    from coder_model.engine.engine import DEFAULT_MODEL
     from coder_model.evaluation.run import facts
-    from coder_model.network import network_of
+    from coder_model.model import weights
+    from coder_model.model.fused_transformer import fuse
+    from coder_model.prompt import fim_prompt
+    from coder_model.prompt.vocabulary import Vocabulary
+    from coder_model.runtime.sequence import LoneSequence
     from coder_model.training.shards import Shard
-    from coder_model.vocabulary import Vocabulary
 
     model, tokenizer = weights.load(arguments.model or DEFAULT_MODEL)
     shard = Shard.open(arguments.corpus, "train")
     rng = random.Random(0)
-    network = network_of(model, 2 * model.config.context_tokens, "float32")
+    network = fuse(model, 2 * model.config.context_tokens, "float32")
     python = [i for i, name in enumerate(shard.names) if name.endswith(".py")]
     runs: list[int] = []
     with torch.inference_mode(), Console(stderr=True) as console:
@@ -70,12 +71,12 @@ def main() -> None:
             start = rng.randrange(len(ids) - PROMPT - 2 * GENERATED)
             shown, true = ids[start : start + PROMPT], ids[start + PROMPT : start + PROMPT + 2 * GENERATED]
             name = tokenizer.encode(file_name(shard.names[index]))
-            decoder = LoneDecoder(network, Vocabulary(tokenizer).forbidden)
-            p = decoder.read(prompt.layout(tokenizer.marks, name, [], False, [], shown), lambda: None)
+            sequence = LoneSequence(network, Vocabulary(tokenizer).forbidden)
+            p = sequence.read(fim_prompt.layout(tokenizer.special_tokens, name, [], False, [], shown), lambda: None)
             said: list[int] = []
             for _ in range(GENERATED):
                 said.append(int(p.argmax()))
-                p = decoder.commit(said[-1:])[0]
+                p = sequence.commit(said[-1:])[0]
             runs.append(longest_run(said, true))
     record = {
         **facts(),

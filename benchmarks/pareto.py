@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 
 STEPS = (1, 2, 4, 8, 16)
 ALONE = {"copy": False, "alternatives": 0}
@@ -50,10 +50,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/pareto.json"))
     arguments = parser.parse_args()
     limit_threads()
-    from coder_model.engine import Engine
+    from coder_model.engine.engine import Engine
+    from coder_model.engine.options import EngineOptions
     from coder_model.evaluation.cases import read_cases
     from coder_model.evaluation.run import by_engine, facts, run, summary
-    from coder_model.options import EngineOptions
 
     cases = [case for case in read_cases(arguments.cases) if case.mode == "single"]
     cases = [cases[i * len(cases) // arguments.limit] for i in range(min(arguments.limit, len(cases)))]

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 
 limit_threads()
 
@@ -28,13 +28,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor, nn
 
-from coder_kernels.processor import fastest
-from coder_kernels.shapes import Spans
-from coder_model import weights
-from coder_model.cache import KVCache
-from coder_model.engine import DEFAULT_MODEL
-from coder_model.model import Transformer
-from coder_model.network import Network, network_of
+from coder_kernels.cpu_dtype import fastest
+from coder_kernels.tensor_types import AttentionMetadata
+from coder_model.engine.engine import DEFAULT_MODEL
+from coder_model.model import weights
+from coder_model.model.fused_transformer import FusedTransformer, fuse
+from coder_model.model.kv_cache import KVCache
+from coder_model.model.transformer import Transformer
 
 CONTEXT, TURNS, IN_A_ROW = 600, 8, 8
 PASSES = {"one token": 1, "a block of 16": 16, "256 tokens of context": 256}
@@ -89,10 +89,10 @@ class Bench:
     def merged(self, precision: str, dtype: torch.dtype = torch.float32) -> Run:
         """A pass of the network that fills holes."""
         capacity = CONTEXT + self.n_tokens
-        network: Network = network_of(copy.deepcopy(self.model).to(dtype), capacity, precision)
+        network: FusedTransformer = fuse(copy.deepcopy(self.model).to(dtype), capacity, precision)
         cache = KVCache(network.config, 1, capacity, network.dtype)
         cache.keys[:, :, :, :CONTEXT], cache.values[:, :, :, :CONTEXT] = self.context
-        spans = Spans(*torch.tensor([[0], [CONTEXT], [self.n_tokens]], dtype=torch.int32))
+        spans = AttentionMetadata(*torch.tensor([[0], [CONTEXT], [self.n_tokens]], dtype=torch.int32))
         nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool)
         return lambda: network.scores(network.hidden(self.tokens, cache, spans, 0), nothing)
 

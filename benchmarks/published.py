@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 
 limit_threads()
 
@@ -126,9 +126,9 @@ def loading(root: Path) -> dict[str, Any]:
 def steps(root: Path) -> dict[str, Any]:
     """Milliseconds of one pass over `CONTEXT` tokens, ours and transformers' own modules in turns."""
     from coder_kernels.reference import visible
+    from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.loading import load_weights
-    from coder_model.checkpoints.published import read_published
-    from coder_model.masks import additive
+    from coder_model.training.masks import additive
 
     found = {}
     for family in FAMILIES:
@@ -171,10 +171,10 @@ def side_by_side(*functions: Callable[[], None]) -> list[float]:
 
 def second_requests(root: Path) -> dict[str, Any]:
     """One more key in the same document, with what was kept of the request before and without."""
+    from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.loading import load_weights
-    from coder_model.checkpoints.published import read_published
-    from coder_model.engine import Engine
-    from coder_model.options import EngineOptions
+    from coder_model.engine.engine import Engine
+    from coder_model.engine.options import EngineOptions
     from coder_model.types import FillRequest
 
     text = "\n".join(f"value_{n} = compute(value_{n - 1}, {n})" for n in range(1, 200))
@@ -187,7 +187,7 @@ def second_requests(root: Path) -> dict[str, Any]:
         loaded = load_weights(published, "float32")
         row = {}
         for title, options in (("kept", EngineOptions()), ("nothing kept", EngineOptions(reuse=False))):
-            engine = Engine(loaded.model, loaded.tokenizer, name, options, loaded.habits)
+            engine = Engine(loaded.model, loaded.tokenizer, name, options, loaded.generation)
             times = []
             for number in range(12):
                 began = time.perf_counter()
@@ -202,10 +202,10 @@ def second_requests(root: Path) -> dict[str, Any]:
 
 def canvas_passes(root: Path) -> dict[str, Any]:
     """A pass over a canvas of `SLOTS` between prefix and suffix: exact, and one of four that share what those wrote."""
-    from coder_model.bidirectional_decoder import BidirectionalDecoder
-    from coder_model.canvas import Canvas
+    from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.loading import load_weights
-    from coder_model.checkpoints.published import read_published
+    from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
+    from coder_model.runtime.canvas import Canvas
 
     directory, _ = _built(root, next(f for f in FAMILIES if f.name == "dream"), SMALL, torch.float32)
     published = read_published(directory)
@@ -213,28 +213,28 @@ def canvas_passes(root: Path) -> dict[str, Any]:
     found = {}
     for context in (256, 1024, 2048):
         nothing = torch.zeros(SMALL["vocab_size"], dtype=torch.bool)
-        decoders = [BidirectionalDecoder(model, nothing, every, None, 0) for every in (1, 4)]
-        for decoder in decoders:
-            decoder.place([1] * (context // 2), [2] * (context // 2))
+        decoders = [BidirectionalSequence(model, nothing, every, None, 0) for every in (1, 4)]
+        for sequence in decoders:
+            sequence.place([1] * (context // 2), [2] * (context // 2))
 
-        def passes(decoder: BidirectionalDecoder) -> None:
-            canvas = Canvas.opening([], SLOTS, published.marks.mask)
+        def passes(sequence: BidirectionalSequence) -> None:
+            canvas = Canvas.opening([], SLOTS, published.special_tokens.mask)
             for _ in range(4):
-                decoder.probabilities_(canvas)
+                sequence.probabilities_(canvas)
 
-        exact, shared = side_by_side(*(partial(passes, decoder) for decoder in decoders))
+        exact, shared = side_by_side(*(partial(passes, sequence) for sequence in decoders))
         found[str(context)] = {"exact_ms": exact / 4, "refreshed_ms": shared / 4, "ratio": shared / exact}
     return found
 
 
 def precisions() -> dict[str, float]:
     """Milliseconds of a fill by the embedded model in each precision, in turns."""
-    from coder_model.checkpoints.engines import open_single
-    from coder_model.checkpoints.loading import PRECISIONS
-    from coder_model.engine import Engine
+    from coder_model.checkpoints.loading import WEIGHT_PRECISIONS
+    from coder_model.checkpoints.open import open_single
+    from coder_model.engine.engine import Engine
     from coder_model.types import FillRequest
 
-    engines: dict[str, Engine] = {name: open_single(quantize=name) for name in PRECISIONS}
+    engines: dict[str, Engine] = {name: open_single(quantize=name) for name in WEIGHT_PRECISIONS}
     numbers = itertools.count()
 
     def fill(name: str) -> None:
@@ -248,9 +248,9 @@ def precisions() -> dict[str, float]:
 
 def refusals(root: Path, count: int) -> dict[str, Any]:
     """How long a mutated header takes to be refused."""
-    from coder_model.checkpoints.headers import read_header
+    from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.loading import check
-    from coder_model.checkpoints.published import read_published
+    from coder_model.checkpoints.safetensors_header import read_header
     from coder_model.errors import ModelFileError
 
     sys.path.insert(0, str(Path(SUPPORT).parent / "coder_model" / "checkpoints"))

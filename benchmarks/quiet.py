@@ -18,7 +18,7 @@ from rich.table import Table
 from session import Editor
 
 from coder_model.evaluation.run import facts
-from lsp_server.quiet import PRESETS
+from lsp_server.trigger_policy import PRESETS
 
 SCENARIOS = Path(__file__).parent / "quiet_scenarios.toml"
 CURSOR = "‸"

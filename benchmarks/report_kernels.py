@@ -60,7 +60,7 @@ def steps(found: dict[str, Any]) -> str:
         shape, kind = model.split()
         bits = {"bfloat16": 16.0, "int4": 4.5}.get(kind, 8.0)
         now = found["models_after"].get(name, {})
-        fill = next(fill for fill in one["fills"] if fill["tokens_per_step"] == 4 and fill["look_every"] == 4)
+        fill = next(fill for fill in one["fills"] if fill["tokens_per_step"] == 4 and fill["sync_interval"] == 4)
         times = [f"{part[time]:.2f}" if part else "" for time in ("step_ms", "prefill_ms") for part in (one, now)]
         floor = f"{_floor(SHAPES[shape], int(batch), bits) * 1e3:.2f}"
         rows.append([model, batch, *times[:2], floor, *times[2:], f"{fill['tokens_per_second']:,.0f}"])

@@ -19,7 +19,7 @@ from session import Editor
 
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.evaluation.run import Decide, Decision, Outcome, difference, facts, groups, run, summary
-from coder_model.filters import FILTERS
+from coder_model.text.filters import FILTERS
 from lsp_server.documents import split_lines
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,7 @@ from session import Editor, Ghost
 
 from coder_model.evaluation.metrics import percentile
 from coder_model.evaluation.run import facts
-from lsp_server.statistics import read_records, total
+from lsp_server.usage_stats import read_records, total
 
 SOURCE = Path(__file__).parent / "demo" / "inventory.py"
 PAUSE_S = (0.15, 0.2)

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-from lsp_server.recent import typed_since
+from lsp_server.suggestion_cache import typed_since
 
 REFUSALS = 8
 """Of a document, that are kept."""

@@ -8,16 +8,16 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from coder_model.holes import WINDOW_AFTER, WINDOW_BEFORE, hole_at
+from coder_model.text.fill_mode import WINDOW_AFTER, WINDOW_BEFORE, hole_at
 from coder_model.types import Cancelled, Draft, FillRequest, Reach
 from lsp_server.again import Again
-from lsp_server.backends import Backend, BackendUnavailable
+from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position, without_surrogates
-from lsp_server.quiet import PRESETS, least_probability
-from lsp_server.recent import Recent, typed_since
 from lsp_server.settings import Settings
-from lsp_server.statistics import KEPT_AFTER_S, Statistics
+from lsp_server.suggestion_cache import SuggestionCache, typed_since
+from lsp_server.trigger_policy import PRESETS, least_probability
+from lsp_server.usage_stats import KEPT_AFTER_S, UsageStats
 
 PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of the document that go to the model on either side of the cursor."""
@@ -116,14 +116,14 @@ class Completer:
     """Answers completion requests, one at a time per document."""
 
     def __init__(
-        self, documents: Documents, backend: Backend, context: Context, settings: Settings, statistics: Statistics
+        self, documents: Documents, backend: Backend, context: Context, settings: Settings, statistics: UsageStats
     ) -> None:
         self.settings = settings
         self.quiet_until = -math.inf
         """Seconds of the monotonic clock until which nothing is offered unasked."""
         self._documents, self._backend, self._context = documents, backend, context
         self._counts = statistics.counts
-        self._recent = Recent()
+        self._recent = SuggestionCache()
         self._newest: dict[str, asyncio.Task[object]] = {}
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[_Place, list[Suggestion]]] = {}

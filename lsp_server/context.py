@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from coder_model.secrets import redacted
+from coder_model.text.redaction import redacted
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.imports import Imports

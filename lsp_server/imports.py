@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from coder_model.secrets import redacted
-from coder_model.signatures import Import, imports_of, signatures_of
-from coder_model.syntax import language_of
+from coder_model.text.redaction import redacted
+from coder_model.text.signatures import Import, imports_of, signatures_of
+from coder_model.text.syntax import language_of
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.privacy import Privacy, path_of

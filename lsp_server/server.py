@@ -20,15 +20,15 @@ from pygls.lsp.server import LanguageServer
 
 from coder_model.types import InvalidInput
 from lsp_server import release
-from lsp_server.backends import AbsentBackend, Backend
+from lsp_server.backends.base import AbsentBackend, Backend
 from lsp_server.completion import Answer, Completer, Selected, Suggestion
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Encoding, Position
 from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
-from lsp_server.statistics import Statistics
 from lsp_server.status import Announcer
+from lsp_server.usage_stats import UsageStats
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class UnmaskServer(LanguageServer):
     def __init__(self, make_backend: MakeBackend) -> None:
         super().__init__("unmask", release(), protocol_cls=Protocol, converter_factory=lenient_converter)
         self.documents = Documents()
-        self.statistics = Statistics()
+        self.statistics = UsageStats()
         self.initial_settings = Settings()
         """What `initializationOptions` made of the defaults."""
         self.privacy = Privacy([])

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from coder_model.filters import FilterName
+from coder_model.text.filters import FilterName
 from coder_model.types import Reach
-from lsp_server.quiet import PresetName
+from lsp_server.trigger_policy import PresetName
 
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=600_000)]
 PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     languages: dict[str, bool] = {}
     """Language ids that are switched off (false); all others are on."""
     filters_off: tuple[FilterName, ...] = ()
-    """Names of filters that are left out, see `coder_model/filters.py`."""
+    """Names of filters that are left out, see `coder_model/text/filters.py`."""
     policy: PolicyName = "threshold"
     """Unmask policy: `threshold`, `entropy_bound`, `top_k`, `cosine`, or `one_token`."""
     reuse: bool = True

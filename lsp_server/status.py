@@ -16,7 +16,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from lsp_server.backends import Backend, State
+from lsp_server.backends.base import Backend, State
 
 STATUS = "didChangeStatus"
 

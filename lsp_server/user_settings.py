@@ -14,7 +14,7 @@ import msgspec
 from platformdirs import user_config_path
 
 from coder_model.types import InvalidInput
-from lsp_server.backends.shapes import Kind
+from lsp_server.backends.remote_apis import Kind
 
 
 class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,10 +13,10 @@ if not torch.cuda.is_available():
 
 from hypothesis import settings
 
-from coder_model import weights
-from coder_model.config import ModelConfig
-from coder_model.model import Transformer
-from coder_model.tokenizer import CodeTokenizer
+from coder_model.model import weights
+from coder_model.model.config import ModelConfig
+from coder_model.model.transformer import Transformer
+from coder_model.prompt.tokenizer import CodeTokenizer
 
 # a shared machine may pause a test at any moment: no timing is asserted
 settings.register_profile("unmask", deadline=None)

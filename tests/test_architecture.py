@@ -9,18 +9,26 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
+    "unmask_cli": ROOT / "unmask_cli",
     "lsp_server": ROOT / "lsp_server",
     "coder_model": ROOT / "coder_model",
     "coder_kernels": ROOT / "kernels/coder_kernels",
 }
 SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(folder.rglob("*.py"))]
-BELOW = {"lsp_server": {"coder_model"}, "coder_model": {"coder_kernels"}, "coder_kernels": set()}
-TORCH_FREE = {
-    f"{name}.py" for name in ("errors", "filters", "holes", "messages", "postprocess", "syntax", "threads", "types")
+BELOW = {
+    "unmask_cli": {"lsp_server", "coder_model"},
+    "lsp_server": {"coder_model"},
+    "coder_model": {"coder_kernels"},
+    "coder_kernels": set(),
 }
-TORCH_FREE |= {"clients.py", "mailbox.py", "worker.py", "opening.py", "text.py"}
-TORCH_FREE |= {"checkpoints/catalogue.py", "checkpoints/hub.py", "checkpoints/store.py", "checkpoints/caches.py"}
-TORCH_FREE |= {"checkpoints/one_file.py", "checkpoints/package_index.py", "checkpoints/transfer.py"}
+TORCH_FREE = {"errors.py", "types.py", "text", "worker"}
+TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("catalogue", "hub", "local_caches", "package_index")}
+TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("single_file", "store", "transfer")}
+TORCH_FREE = {
+    file.relative_to(ROOT / "coder_model").as_posix()
+    for name in TORCH_FREE
+    for file in ([ROOT / "coder_model" / name] if name.endswith(".py") else (ROOT / "coder_model" / name).glob("*.py"))
+}
 NETWORK = {"huggingface_hub": "coder_model/checkpoints/hub.py", "httpx2": "lsp_server/backends/remote.py"}
 """What opens connections, and the one module that may use it: when the user asked for it by name."""
 PROGRAMS = {
@@ -28,10 +36,10 @@ PROGRAMS = {
     "coder_model/evaluation/run.py",
     "coder_model/evaluation/sandbox.py",
     "coder_model/training/sources.py",
-    "lsp_server/backends/rendezvous.py",
+    "lsp_server/backends/worker_socket.py",
 }
 """What starts programs: pip, which opens connections for a pull; git; cases of an evaluation; our own worker."""
-SOCKETS = {"coder_model/clients.py", "coder_model/worker.py", "lsp_server/backends/rendezvous.py"}
+SOCKETS = {"coder_model/worker/connections.py", "coder_model/worker/main.py", "lsp_server/backends/worker_socket.py"}
 """What knows sockets, and only those of the Unix domain."""
 
 
@@ -70,8 +78,10 @@ def test_arrows_go_one_way(package, file):
     used = roots(file)
     assert used & PACKAGES.keys() <= BELOW[package] | {package}
     if package != "lsp_server":
-        assert not used & {"pygls", "lsprotocol", "typer"}
-    if package == "lsp_server":
+        assert not used & {"pygls", "lsprotocol"}
+    if package != "unmask_cli":
+        assert "typer" not in used
+    if package in ("lsp_server", "unmask_cli"):
         assert not used & {"torch", "numpy", "tokenizers", "safetensors", "transformers"}
     if package != "coder_kernels":
         assert "triton" not in used
@@ -116,7 +126,7 @@ def test_folders_that_must_not_be_packages_are_none():
 
 
 def test_every_module_can_be_imported_and_runs_nothing():
-    for name in ("lsp_server", "coder_model", "coder_kernels"):
+    for name in PACKAGES:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             importlib.import_module(module.name)
@@ -131,11 +141,11 @@ def test_nothing_unpickles_or_trusts_remote_code():
 
 
 def test_only_a_pull_leads_to_the_hub_and_to_pip():
-    one_file, commands = "coder_model/checkpoints/one_file.py", "lsp_server/models.py"
-    assert users_of("checkpoints.hub") == {one_file, commands}
+    single_file, commands = "coder_model/checkpoints/single_file.py", "unmask_cli/models.py"
+    assert users_of("checkpoints.hub") == {single_file, commands}
     # the commands take the names of the packages from there, for what they ask before a pull
-    assert users_of("checkpoints.package_index") == {one_file, commands}
-    assert users_of("checkpoints.one_file") == {commands}
+    assert users_of("checkpoints.package_index") == {single_file, commands}
+    assert users_of("checkpoints.single_file") == {commands}
 
 
 def test_nothing_knows_an_internet_address():

@@ -29,10 +29,10 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 
 from coder_kernels import configs
-from coder_kernels.gpu import attention, head_select, kernels, norm, product, rotary, unmask
+from coder_kernels.gpu import attention, head_select, kernels, matmul, norm, rotary, unmask
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import GROUP, Quantised
-from coder_kernels.shapes import Blocks, Rows, Selection, Spans
+from coder_kernels.tensor_types import AttentionMetadata, Blocks, Rows, Selection
 
 TYPES = {
     torch.float32: "*fp32",
@@ -50,7 +50,7 @@ TYPES = {
 MATRIX = {"tcgen05": "tcgen05.mma", "wgmma": "wgmma.mma_async", "mma": "mma.sync"}
 FP8_FROM = 89
 """Compute capability."""
-MODULES = (attention, head_select, norm, product, rotary, unmask)
+MODULES = (attention, head_select, norm, matmul, rotary, unmask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def calls(shape: Shape, n_rows: int, fp8: bool) -> Iterator[tuple[str, Call]]:
     for eight in eights:
         yield f"add_rms_norm {eight}", lambda e=eight: kernels.add_rms_norm(parts, stream, empty(d), 1e-6, e)  # type: ignore[misc]
         yield f"quantise_rows {eight}", lambda e=eight: kernels.quantise_rows(empty(n_rows, shape.d_ff), e)  # type: ignore[misc]
-    spans = Spans(*(empty(1, dtype=torch.int32) for _ in range(3)))
+    spans = AttentionMetadata(*(empty(1, dtype=torch.int32) for _ in range(3)))
     cache = empty(4, shape.n_kv_heads, 4096, width)
     tables = (empty(4096, width // 2, dtype=torch.float32),) * 2
     qkv = empty(4, n_rows, n_all * width, dtype=torch.float32)

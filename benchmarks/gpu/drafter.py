@@ -25,9 +25,9 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
-from coder_model.drafter_files import StoredDrafter, write_drafter
-from coder_model.training.drafter.loop import CONFIG, WEIGHTS, DrafterOptions, Run, load_drafter
-from coder_model.training.drafter.sampler import HoleOptions, Marks
+from coder_model.model.drafter_files import StoredDrafter, write_drafter
+from coder_model.training.drafter.loop import CONFIG, WEIGHTS, DrafterOptions, DrafterRun, load_drafter
+from coder_model.training.drafter.sampler import DrafterTokens, HoleOptions
 from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, Cut, cut_of, load_cut, write_cut
 from coder_model.training.shards import Shard, write_split
 
@@ -58,9 +58,9 @@ def pack(arguments: argparse.Namespace) -> None:
     _divided([work / name for name in small] + slices + [work / BYTES], output)
 
 
-def _vocabulary(target: Path, corpus: Path, kept: int, head_tokens: int) -> tuple[Cut, Marks, int]:
+def _vocabulary(target: Path, corpus: Path, kept: int, head_tokens: int) -> tuple[Cut, DrafterTokens, int]:
     from coder_model.checkpoints.gguf_model import added_tokens, tokenizer_of
-    from coder_model.checkpoints.published import read_published
+    from coder_model.checkpoints.hf_config import read_published
 
     published = read_published(target)
     assert published.header is not None
@@ -80,7 +80,7 @@ def _vocabulary(target: Path, corpus: Path, kept: int, head_tokens: int) -> tupl
     breaks = np.array([_parts(texts.get(int(old), ""), number) for old in cut.ids], np.int64)
     prefix, suffix, middle, end = (new[added[name]] for name in names)
     print(f"{counts[cut.ids[:head_tokens]].sum() / counts.sum():.4%} of the tokens in the head")
-    return cut, Marks(prefix, suffix, middle, end, new[unknown], breaks), vocab_size
+    return cut, DrafterTokens(prefix, suffix, middle, end, new[unknown], breaks), vocab_size
 
 
 def _parts(text: str, number: dict[str, int]) -> tuple[int, int]:
@@ -138,7 +138,7 @@ def train(arguments: argparse.Namespace) -> None:
         corpus=str(arguments.work), output=str(arguments.out), minutes=arguments.minutes, holes=holes,
         init=str(arguments.init or ""), **json.loads(arguments.options),
     )  # fmt: skip
-    Run(options).train()
+    DrafterRun(options).train()
     _split_back(arguments.out)
 
 

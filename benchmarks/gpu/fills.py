@@ -12,13 +12,13 @@ from timing import elapsed, wall
 from coder_kernels import ops
 from coder_kernels.policies import PolicyOptions, Schedule, top_k
 from coder_kernels.quantise import PRECISIONS
-from coder_model.cache import KVCache
-from coder_model.canvas import Canvas
-from coder_model.decoder import COMMIT_TOKENS
-from coder_model.network import network_of
-from coder_model.passes import SLACK, Passes
-from coder_model.quantised import pack_
-from coder_model.steps import DENOISE, Commit, Denoise, blocks_of
+from coder_model.model.fused_transformer import fuse
+from coder_model.model.kv_cache import KVCache
+from coder_model.model.quantized_linear import pack_
+from coder_model.runtime.batched_steps import DENOISE, Commit, Denoise, blocks_of
+from coder_model.runtime.batcher import SLACK, Batcher
+from coder_model.runtime.canvas import Canvas
+from coder_model.runtime.sequence import COMMIT_TOKENS
 
 FILLED = 64
 """Tokens of a fill: two blocks."""
@@ -43,10 +43,10 @@ class Bench:
         self.shape, self.block, self.context, self.device = shape, block, context, device
         self.precision = precision
         nothing = torch.zeros(shape.vocab_size, dtype=torch.bool)
-        network = network_of(model, capacity, "int8" if packed == "int8" else "float32")
+        network = fuse(model, capacity, "int8" if packed == "int8" else "float32")
         cache = KVCache(model.config, batch + 1, capacity, network.dtype, device)
-        self.passes = Passes(network, cache, nothing, nothing[None], batch)
-        self.rows = [cache.lend() for _ in range(batch)]
+        self.batcher = Batcher(network, cache, nothing, nothing[None], batch)
+        self.rows = [cache.allocate() for _ in range(batch)]
         self.read(self.rows[0])
         for row in self.rows[1:]:
             cache.keys[:, row], cache.values[:, row] = cache.keys[:, self.rows[0]], cache.values[:, self.rows[0]]
@@ -58,7 +58,7 @@ class Bench:
         """
         schedule = Schedule(top_k, PolicyOptions(k=1), 1 << 20)
         works = self._blocks(schedule, self.context)
-        around = self.passes._around
+        around = self.batcher._around
         network, spans = around.network, around.spans(works, len(works), self.device)
         blocks = blocks_of(works, len(works), self.block, self.device)
 
@@ -71,7 +71,7 @@ class Bench:
             plain = hidden()
         read_error = self._read_error()
         ops.unmask_(blocks, network.select(ours, around.forbidden), network.config.shifted, schedule, around.ends)
-        self.passes._denoise_step(self.passes.most, self.block, schedule).do(works)
+        self.batcher._denoise_step(self.batcher.most, self.block, schedule).do(works)
         told = torch.stack([work.canvas.candidates for work in works])
         return {
             "error": float((ours.double() - plain.double()).norm() / plain.double().norm()),
@@ -82,10 +82,10 @@ class Bench:
 
     def _read_error(self) -> float:
         """How far a context that was read in captured portions is from one that was not."""
-        parts = self.passes.cache.keys, self.passes.cache.values
+        parts = self.batcher.cache.keys, self.batcher.cache.values
         row = self.rows[0]
         before = [part[:, row, :, : self.context].double() for part in parts]
-        with mock.patch.object(self.passes, "_captures", False):
+        with mock.patch.object(self.batcher, "_captures", False):
             self.read(row)
         after = [part[:, row, :, : self.context].double() for part in parts]
         return max(float((a - b).norm() / a.norm()) for a, b in zip(after, before, strict=True))
@@ -93,12 +93,12 @@ class Bench:
     def read(self, row: int) -> None:
         """Reads the context of a row, in portions."""
         for start in range(0, self.context, COMMIT_TOKENS):
-            self.passes.run(Commit(row, start, [5] * min(COMMIT_TOKENS, self.context - start), 0))
+            self.batcher.run(Commit(row, start, [5] * min(COMMIT_TOKENS, self.context - start), 0))
 
     def step_ms(self) -> float:
         """Milliseconds of the device for one denoise step of all rows."""
         schedule = Schedule(top_k, PolicyOptions(k=1), 1 << 20)
-        step = self.passes._denoise_step(self.passes.most, self.block, schedule)
+        step = self.batcher._denoise_step(self.batcher.most, self.block, schedule)
         works = self._blocks(schedule, self.context)
         step.do(works)
         return elapsed(step._step) if self.device.type == "cuda" else wall(step._step, self.device)
@@ -112,7 +112,7 @@ class Bench:
         """Milliseconds to read one context."""
         return wall(lambda: self.read(self.rows[0]), self.device, 2)
 
-    def fill_ms(self, tokens_per_step: int, look_every: int) -> float:
+    def fill_ms(self, tokens_per_step: int, sync_interval: int) -> float:
         """Milliseconds to fill `FILLED` tokens in every row, as whoever asked sees it."""
         schedule = Schedule(top_k, PolicyOptions(k=tokens_per_step), -(-self.block // tokens_per_step))
 
@@ -121,7 +121,7 @@ class Bench:
                 works: list[Any] = self._blocks(schedule, start)
                 while works[0].index < schedule.total:
                     for work in works:
-                        work.count = min(look_every, schedule.total - work.index)
+                        work.count = min(sync_interval, schedule.total - work.index)
                     self._in_batches(works)
                 commits: list[Any] = [Commit(work.row, start, work.canvas.tokens.tolist(), 1) for work in works]
                 self._in_batches(commits)
@@ -133,10 +133,10 @@ class Bench:
 
     def _in_batches(self, works: list[Any]) -> None:
         """Does passes of one shape together, as many at a time as one pass takes."""
-        most = self.passes._most(self.passes._shape(works[0]))
+        most = self.batcher._most(self.batcher._shape(works[0]))
         with torch.inference_mode():
             for start in range(0, len(works), most):
-                self.passes._do(works[start : start + most])
+                self.batcher._do(works[start : start + most])
 
 
 def measured(bench: Bench, bytes_per_second: float, flops: float, bits: float) -> dict[str, Any]:
@@ -154,12 +154,12 @@ def measured(bench: Bench, bytes_per_second: float, flops: float, bits: float) -
         "fills": [],
     }
     for tokens_per_step in (1, 2, 4, 8) if batch == 1 else (4,):
-        for look_every in (1, 2, 4) if batch == 1 and tokens_per_step == 4 else (4,):
-            ms = bench.fill_ms(tokens_per_step, look_every)
+        for sync_interval in (1, 2, 4) if batch == 1 and tokens_per_step == 4 else (4,):
+            ms = bench.fill_ms(tokens_per_step, sync_interval)
             record["fills"].append(
                 {
                     "tokens_per_step": tokens_per_step,
-                    "look_every": look_every,
+                    "sync_interval": sync_interval,
                     "ms": ms,
                     "tokens_per_second": batch * FILLED / ms * 1e3,
                 }

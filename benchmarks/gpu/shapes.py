@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from coder_model.config import ModelConfig
-from coder_model.model import Transformer
+from coder_model.model.config import ModelConfig
+from coder_model.model.transformer import Transformer
 
 CONTEXT = 2048
 """Tokens before the block."""

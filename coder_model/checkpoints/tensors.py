@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coder_kernels.ggml_blocks import dequantise_blocks
 from coder_model.checkpoints.gguf_header import Header
-from coder_model.checkpoints.headers import read_header
+from coder_model.checkpoints.safetensors_header import read_header
 from coder_model.errors import ModelFileError
 
 FILES = "model*.safetensors"

@@ -16,7 +16,7 @@ WINDOW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TransferProgress:
     """How far a transfer is."""
 
     source: str
@@ -33,11 +33,11 @@ class Progress:
         return (self.total - self.done) / self.bytes_per_s if self.bytes_per_s else None
 
 
-class Meter:
+class TransferMeter:
     """Counts the bytes of a transfer, and ends it when they stop coming."""
 
     def __init__(
-        self, total: int, report: Callable[[Progress], None], clock: Callable[[], float] = time.monotonic
+        self, total: int, report: Callable[[TransferProgress], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Takes the bytes of all and who is told; `clock` is in seconds."""
         self._total, self._report, self._clock = total, report, clock
@@ -51,7 +51,7 @@ class Meter:
         self._moved = self._clock()
         self._samples = deque([(self._moved, done)])
         if source:
-            self._report(Progress(source, done, self._total, 0.0))
+            self._report(TransferProgress(source, done, self._total, 0.0))
 
     @property
     def most(self) -> int:
@@ -70,7 +70,7 @@ class Meter:
         while len(self._samples) > 2 and now - self._samples[0][0] > WINDOW_S:
             self._samples.popleft()
         began, first = self._samples[0]
-        self._report(Progress(self._source, done, self._total, (done - first) / max(now - began, 1e-3)))
+        self._report(TransferProgress(self._source, done, self._total, (done - first) / max(now - began, 1e-3)))
 
     def check(self) -> None:
         """Raises when too long nothing has come.

@@ -16,8 +16,8 @@ from rich.table import Column, Table
 from coder_model.errors import ModelFileError
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.run import Decide, Outcome, by_copy, by_engine, difference, groups, run, summary, write
-from coder_model.threads import limit_threads
 from coder_model.types import InvalidInput
+from coder_model.worker.threads import limit_threads
 
 
 def main(argv: list[str]) -> int:
@@ -55,9 +55,9 @@ def main(argv: list[str]) -> int:
 
 def _deciders(model: str, quantize: str, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
     limit_threads()
-    from coder_model.checkpoints.engines import open_single
-    from coder_model.engine import Engine
-    from coder_model.options import ONE_TOKEN, EngineOptions
+    from coder_model.checkpoints.open import open_single
+    from coder_model.engine.engine import Engine
+    from coder_model.engine.options import ONE_TOKEN, EngineOptions
 
     def engine(**more: Any) -> Engine:
         made = open_single(model, EngineOptions(**{**options, **more}), quantize)

@@ -10,7 +10,7 @@ import numpy as np
 
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.sandbox import passes
-from coder_model.syntax import errors_in
+from coder_model.text.syntax import errors_in
 
 
 @dataclass(frozen=True, slots=True)

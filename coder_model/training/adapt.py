@@ -20,20 +20,20 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from coder_model import weights
-from coder_model.checkpoints.engines import locate
-from coder_model.checkpoints.published import is_published, read_published
-from coder_model.engine import Engine
+from coder_model.checkpoints.hf_config import is_published, read_published
+from coder_model.checkpoints.open import locate
+from coder_model.engine.engine import Engine
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.metrics import mean
 from coder_model.evaluation.run import Outcome, by_engine, difference, run
-from coder_model.model import Transformer
-from coder_model.syntax import language_of
-from coder_model.tokenizer import CodeTokenizer
+from coder_model.model import weights
+from coder_model.model.transformer import Transformer
+from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.text.syntax import language_of
 from coder_model.training import cleaning
 from coder_model.training.convert import convert
-from coder_model.training.holes import sample_hole
+from coder_model.training.hole_sampling import sample_hole
 from coder_model.training.loop import TrainOptions, train_step
 from coder_model.training.objective import joint_loss
 from coder_model.training.optim import optimizers_for, scale_rates_

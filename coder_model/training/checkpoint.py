@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coder_model.errors import CorpusError
-from coder_model.model import Transformer
+from coder_model.model.transformer import Transformer
 from coder_model.training.sharding import placed, whole
 
 

@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from coder_model.secrets import without_keys
+from coder_model.text.redaction import without_keys
 
 EXTENSIONS = frozenset(
     "py pyi ts tsx js jsx mjs go rs c h cc cpp cxx hpp hh java lua sh bash md".split()  # noqa: SIM905  one line reads best

@@ -12,8 +12,8 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
-from coder_model.config import ModelConfig
 from coder_model.errors import CorpusError, ModelFileError
+from coder_model.model.config import ModelConfig
 
 
 def main(argv: list[str]) -> int:
@@ -69,14 +69,14 @@ def main(argv: list[str]) -> int:
 
 
 def _adapt(arguments: argparse.Namespace) -> int:
-    from coder_model.threads import limit_threads
+    from coder_model.worker.threads import limit_threads
 
     limit_threads()
     from platformdirs import user_data_path
 
-    from coder_model.checkpoints.engines import locate
-    from coder_model.checkpoints.published import is_published
-    from coder_model.engine import DEFAULT_MODEL
+    from coder_model.checkpoints.hf_config import is_published
+    from coder_model.checkpoints.open import locate
+    from coder_model.engine.engine import DEFAULT_MODEL
     from coder_model.training.adapt import adapt
 
     corpus = arguments.corpus.resolve()
@@ -94,8 +94,8 @@ def _adapt(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from coder_model.tokenizer import CodeTokenizer
-    from coder_model.training.kept_out import KeptOut
+    from coder_model.prompt.tokenizer import CodeTokenizer
+    from coder_model.training.decontamination import KeptOut
     from coder_model.training.shards import prepare
     from coder_model.training.sources import in_folders, listed
 
@@ -135,7 +135,7 @@ def _unpack(arguments: argparse.Namespace) -> int:
 
 
 def _quantise(arguments: argparse.Namespace) -> int:
-    from coder_model import weights
+    from coder_model.model import weights
 
     model, tokenizer = weights.load(arguments.model)
     weights.save(model, tokenizer, arguments.output, int8=True)
@@ -143,7 +143,7 @@ def _quantise(arguments: argparse.Namespace) -> int:
 
 
 def _average(arguments: argparse.Namespace) -> int:
-    from coder_model import weights
+    from coder_model.model import weights
 
     loaded = [weights.load(path) for path in arguments.models]
     model, tokenizer = loaded[0]

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import torch
 
+from coder_model.checkpoints.hf_config import Published
 from coder_model.checkpoints.loading import load_weights
-from coder_model.checkpoints.published import Published
 from coder_model.errors import ModelFileError
-from coder_model.model import Transformer
-from coder_model.tokenizer import CodeTokenizer, Marks
+from coder_model.model.transformer import Transformer
+from coder_model.prompt.tokenizer import CodeTokenizer, SpecialTokens
 
 BLOCK_LENGTH = 16
 PAD_TOKEN = "<|fim_pad|>"
@@ -42,9 +42,11 @@ def convert(published: Published) -> tuple[Transformer, CodeTokenizer]:
     if len(spare) < 4:
         raise ModelFileError(f"{published.path} must have 4 rows that no token uses, found {len(spare)}")
     prefix, suffix, _ = (tokens[token] for token in family.fim)
-    end = published.marks.eom
+    end = published.special_tokens.eom
     mask, snippet, suffix_end, pad = spare[:4]
-    marks = Marks(tokens.get(PAD_TOKEN, pad), mask, end, suffix, prefix, tokens[family.file], snippet, suffix_end)
+    special_tokens = SpecialTokens(
+        tokens.get(PAD_TOKEN, pad), mask, end, suffix, prefix, tokens[family.file], snippet, suffix_end
+    )
     shape = replace(
         loaded.model.config,
         attention="causal_context",
@@ -57,6 +59,6 @@ def convert(published: Published) -> tuple[Transformer, CodeTokenizer]:
         tables = [model.embed_tokens.weight] + ([] if shape.tied_head else [model.lm_head.weight])
         for table in tables:
             table[mask] = table[sorted(used)].mean(dim=0)
-            table[snippet] = table[marks.file]
+            table[snippet] = table[special_tokens.file]
             table[suffix_end] = table[end]
-    return model.eval().requires_grad_(False), loaded.tokenizer.marked(marks)
+    return model.eval().requires_grad_(False), loaded.tokenizer.marked(special_tokens)

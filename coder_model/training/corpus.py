@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coder_model.training import cleaning
-from coder_model.training.kept_out import KeptOut
+from coder_model.training.decontamination import KeptOut
 from coder_model.training.sources import PERMISSIVE, Source
 
 NEAR_DUPLICATE = 0.6

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from coder_model import weights
-from coder_model.config import ModelConfig
 from coder_model.errors import CorpusError
-from coder_model.model import Transformer
+from coder_model.model import weights
+from coder_model.model.config import ModelConfig
+from coder_model.model.transformer import Transformer
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, scale_rates_, schedule

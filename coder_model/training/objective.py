@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from coder_kernels.reference import attention
-from coder_model.masks import additive, noised_mask
-from coder_model.model import Attend, Transformer
+from coder_model.model.transformer import Attend, Transformer
 from coder_model.training.cross_entropy import linear_cross_entropy
+from coder_model.training.masks import additive, noised_mask
 from coder_model.training.sampler import IGNORE, Batch
 
 

@@ -16,11 +16,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coder_model.prompt import layout
-from coder_model.syntax import language_of
-from coder_model.text import file_name
-from coder_model.tokenizer import CodeTokenizer, Marks
-from coder_model.training.holes import sample_hole
+from coder_model.prompt.fim_prompt import layout
+from coder_model.prompt.tokenizer import CodeTokenizer, SpecialTokens
+from coder_model.text.normalize import file_name
+from coder_model.text.syntax import language_of
+from coder_model.training.hole_sampling import sample_hole
 from coder_model.training.shards import Shard
 
 IGNORE = -100
@@ -122,7 +122,7 @@ class Sampler:
         draws = [self._draw(np.random.default_rng(rng.getrandbits(64)), block_length) for rng in chances]
         full, rate, chance = (torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True))
         masked = chance < rate[:, :, None]
-        return _noise_blocks(self._tokenizer.marks, clean, in_middle, starts, block_length, full, masked)
+        return _noise_blocks(self._tokenizer.special_tokens, clean, in_middle, starts, block_length, full, masked)
 
     def example(self, rng: random.Random, length: int) -> Example:
         """Draws a file, weighted by its length, and cuts a hole into a window of it of at most `length` tokens."""
@@ -144,10 +144,10 @@ class Sampler:
         shown = rng.randint(length // 16, length // 3)
         label = self._tokenizer.encode(name if rng.random() < 0.7 else "." + name.rsplit(".", 1)[-1])[:16]
         snippets = self._snippets(index, text[hole.start : hole.end], rng, length // 4)
-        marks = self._tokenizer.marks
-        head = layout(marks, label, suffix[:shown], ends and 0 < len(suffix) <= shown, snippets, [])
+        special_tokens = self._tokenizer.special_tokens
+        head = layout(special_tokens, label, suffix[:shown], ends and 0 < len(suffix) <= shown, snippets, [])
         prefix = before[-max(1, length - len(head) - len(middle) - 1) :]
-        return Example([*head, *prefix, *middle, marks.eom], len(head), len(head) + len(prefix))
+        return Example([*head, *prefix, *middle, special_tokens.eom], len(head), len(head) + len(prefix))
 
     def _snippets(self, index: int, middle: str, rng: random.Random, room: int) -> list[list[int]]:
         """Tokens of pieces of neighbouring files of the same project, half of them around a word of the middle."""
@@ -203,20 +203,26 @@ class Sampler:
 
 
 def _noise_blocks(
-    marks: Marks, clean: Tensor, in_middle: Tensor, starts: Tensor, block_length: int, full: Tensor, masked: Tensor
+    special_tokens: SpecialTokens,
+    clean: Tensor,
+    in_middle: Tensor,
+    starts: Tensor,
+    block_length: int,
+    full: Tensor,
+    masked: Tensor,
 ) -> Batch:
     rows, n_blocks = starts.shape
     slot = torch.arange(block_length)
     index = (starts[:, :, None] + slot).view(rows, -1)
     x0 = clean.gather(1, index).view(rows, n_blocks, block_length)
     # slots after the end of the middle belong to the next document: always masked, never a target
-    outside = ((x0 == marks.eom).cumsum(2) - (x0 == marks.eom).int()) > 0
+    outside = ((x0 == special_tokens.eom).cumsum(2) - (x0 == special_tokens.eom).int()) > 0
     masked[:, :, 1] |= ~masked[:, :, 1:].any(2)
     masked = (masked | outside) & (slot > 0)
-    noised = x0.masked_fill(masked, marks.mask)
+    noised = x0.masked_fill(masked, special_tokens.mask)
     wanted = x0.masked_fill(~masked | outside, IGNORE)
     shifted = torch.cat([wanted[:, :, 1:], torch.full_like(wanted[:, :, :1], IGNORE)], dim=2)
-    following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], marks.pad)], dim=1)
+    following = torch.cat([clean[:, 1:], torch.full_like(clean[:, :1], special_tokens.pad)], dim=1)
     # what follows EOM is another document
-    targets = following.masked_fill((clean == marks.eom) | (following == marks.pad), IGNORE)
+    targets = following.masked_fill((clean == special_tokens.eom) | (following == special_tokens.pad), IGNORE)
     return Batch(clean, targets, in_middle, starts, noised.view(rows, -1), shifted.view(rows, -1), full)

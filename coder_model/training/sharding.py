@@ -8,7 +8,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from coder_model.model import Transformer
+from coder_model.model.transformer import Transformer
 
 
 def shard_(model: Transformer, device: torch.device, world: int) -> None:

@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from coder_model.errors import CorpusError, ModelFileError
-from coder_model.tokenizer import CodeTokenizer
+from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.training.corpus import Report, SourceFile, read_corpus
-from coder_model.training.kept_out import KeptOut
+from coder_model.training.decontamination import KeptOut
 from coder_model.training.sources import Source
 
 TOKENIZER_SAMPLE_BYTES = 60_000_000

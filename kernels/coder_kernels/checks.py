@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from coder_kernels.quantise import GROUP, Quantised
-from coder_kernels.shapes import Activations, Rows, Spans, Weight, matrix_of, rows_of
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Rows, Weight, matrix_of, rows_of
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -31,7 +31,7 @@ def check_pair(x: Activations, weight: Weight) -> None:
         raise ValueError("weight must be int8, int4 or bfloat16: this GPU has no fp8, which begins with capability 8.9")
 
 
-def check_cache(keys: Tensor, values: Tensor, spans: Spans) -> None:
+def check_cache(keys: Tensor, values: Tensor, spans: AttentionMetadata) -> None:
     """Checks a cache and where the tokens of a pass stand in it."""
     checked(keys, "keys", (None, None, None, None), FLOATS)
     checked(values, "values", tuple(keys.shape), (keys.dtype,), keys.device)

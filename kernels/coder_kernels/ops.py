@@ -16,7 +16,16 @@ from torch import Tensor
 from coder_kernels import reference
 from coder_kernels.checks import FLOATS, check_cache, check_pair, checked
 from coder_kernels.policies import Schedule
-from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight, matrix_of, rows_of
+from coder_kernels.tensor_types import (
+    Activations,
+    AttentionMetadata,
+    Blocks,
+    Rows,
+    Selection,
+    Weight,
+    matrix_of,
+    rows_of,
+)
 
 FEW_ROWS = 128
 """Above this many rows torch's products are as fast on an H200 and faster: `benchmarks/results/gpu.json`."""
@@ -31,7 +40,7 @@ WIDTHS = (16, 32, 64, 128, 256)
 
 
 def add_rms_norm(
-    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, eight: torch.dtype | None = None
+    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, activation_dtype: torch.dtype | None = None
 ) -> tuple[Activations, Tensor]:
     """Adds partial sums to the residual stream, and normalises it for what comes next (RMSNorm, arXiv:1910.07467).
 
@@ -40,7 +49,7 @@ def add_rms_norm(
         residual: [M, D] float32; None where the stream begins.
         weight: [D] float.
         eps: added to the mean square.
-        eight: int8 or float8_e4m3fn, to have the normalised rows in eight bits.
+        activation_dtype: int8 or float8_e4m3fn, to have the normalised rows in eight bits.
 
     Returns:
         The normalised sum [M, D], in the dtype of `weight` or eight bits, and the sum itself, float32 or wider.
@@ -54,10 +63,10 @@ def add_rms_norm(
     if residual is not None:
         checked(residual, "residual", (parts.shape[1], width), (torch.float32, torch.float64), parts.device)
     if gpu := _gpu(parts):
-        out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, eight)
+        out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, activation_dtype)
         return out
     normal, total = reference.add_rms_norm(parts, residual, weight, eps)
-    return (quantise_rows(normal, eight) if eight else normal), total
+    return (quantise_rows(normal, activation_dtype) if activation_dtype else normal), total
 
 
 def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
@@ -125,7 +134,7 @@ def rotate_and_write_(
     tables: tuple[Tensor, Tensor],
     keys: Tensor,
     values: Tensor,
-    spans: Spans,
+    spans: AttentionMetadata,
 ) -> Tensor:
     """Turns queries and keys by their positions, writes keys and values into the cache, and returns the queries.
 
@@ -169,10 +178,10 @@ def block_attention(
     q: Tensor,
     keys: Tensor,
     values: Tensor,
-    spans: Spans,
+    spans: AttentionMetadata,
     block_length: int = 0,
     window: int = 0,
-    eight: torch.dtype | None = None,
+    activation_dtype: torch.dtype | None = None,
 ) -> Activations:
     """Returns the attention of a pass over the cache, whose new keys and values are written already.
 
@@ -185,7 +194,7 @@ def block_attention(
             sees a later one (commit, verify); L: a token sees its own block of L, counted from the start of the row,
             and all before.
         window: how many positions back a token sees, itself counted; 0 for all.
-        eight: int8 or float8_e4m3fn, to have the result in eight bits.
+        activation_dtype: int8 or float8_e4m3fn, to have the result in eight bits.
 
     Returns:
         [B T, H K] in the dtype of q or eight bits. Reads the cache of each row once per tile of queries.
@@ -202,10 +211,10 @@ def block_attention(
     if gpu := _gpu(q, q.shape[1], MOST_QUERIES):
         if keys.shape[3] not in WIDTHS:
             raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
-        out: Activations = gpu.block_attention(q, keys, values, spans, block_length, window, eight)
+        out: Activations = gpu.block_attention(q, keys, values, spans, block_length, window, activation_dtype)
         return out
     plain = reference.block_attention(q, keys, values, spans, block_length, window)
-    return quantise_rows(plain, eight) if eight else plain
+    return quantise_rows(plain, activation_dtype) if activation_dtype else plain
 
 
 def head_select(

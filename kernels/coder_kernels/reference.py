@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coder_kernels.policies import Schedule, Step
 from coder_kernels.quantise import MOST, Quantised, dequantise
-from coder_kernels.shapes import Activations, Blocks, Rows, Selection, Spans, Weight
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, Weight
 
 
 def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
@@ -62,7 +62,7 @@ def rotate_and_write_(
     tables: tuple[Tensor, Tensor],
     keys: Tensor,
     values: Tensor,
-    spans: Spans,
+    spans: AttentionMetadata,
 ) -> Tensor:
     """Writes keys and values of a pass, returns its queries [B, T, H, K]: see `ops.rotate_and_write_`."""
     batch, (_, groups, _, width) = len(spans.rows), keys.shape
@@ -84,7 +84,9 @@ def rotate_and_write_(
     return queries
 
 
-def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: Spans, block_length: int, window: int) -> Tensor:
+def block_attention(
+    q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMetadata, block_length: int, window: int
+) -> Tensor:
     """Returns [B * T, H * K], the attention of a pass over the cache: see `ops.block_attention`."""
     batch, length, n_heads, width = q.shape
     out = torch.zeros_like(q)

@@ -16,11 +16,11 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from coder_model.opening import Opening
-from coder_model.text import newlines
+from coder_model.text.fill_region import FillRegion
+from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
-from lsp_server.backends import BackendUnavailable, State
-from lsp_server.backends.shapes import SHAPES
+from lsp_server.backends.base import BackendUnavailable, State
+from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.user_settings import Remote
 
 logger = logging.getLogger(__name__)
@@ -156,8 +156,8 @@ class RemoteBackend:
         began = time.perf_counter()
         if older := self._running.get(request.session):
             older.cancel()
-        opening = Opening.of(request)
-        task = self._running[request.session] = asyncio.create_task(self._ask(opening.request))
+        region = FillRegion.of(request)
+        task = self._running[request.session] = asyncio.create_task(self._ask(region.request))
         try:
             text = await task
         except asyncio.CancelledError:
@@ -168,7 +168,7 @@ class RemoteBackend:
             task.cancel()
             if self._running.get(request.session) is task:
                 del self._running[request.session]
-        text, filtered = opening.filter(opening.trim(newlines(text)), self._filters_off)
+        text, filtered = region.filter(region.trim(newlines(text)), self._filters_off)
         elapsed_ms = (time.perf_counter() - began) * 1000
         yield Draft(text, True, 1.0, 0, 0, elapsed_ms, filtered=filtered)
 

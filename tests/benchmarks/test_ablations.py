@@ -2,7 +2,7 @@ import torch
 
 from benchmarks.ablations import complementary, corrupted, unshifted
 from benchmarks.memorisation import longest_run
-from coder_model.tokenizer import MASK
+from coder_model.prompt.tokenizer import MASK
 from coder_model.training.sampler import IGNORE, Batch
 
 LENGTH, BLOCK = 40, 8

@@ -6,7 +6,7 @@ import torch
 from coder_kernels import ops, reference
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import PRECISIONS, Quantised, dequantise, quantise
-from coder_kernels.shapes import Blocks, Rows, Selection, Spans
+from coder_kernels.tensor_types import AttentionMetadata, Blocks, Rows, Selection
 
 pytestmark = [
     pytest.mark.usefixtures("poisoned"),
@@ -53,23 +53,23 @@ def test_add_rms_norm(gpu, dtype, n_parts, n_rows, width, adds):
     assert_near(total, sums, 1e-6)
 
 
-@pytest.mark.parametrize("eight", [torch.int8, torch.float8_e4m3fn])
-def test_add_rms_norm_in_eight_bits_is_the_norm_quantised(gpu, eight):
+@pytest.mark.parametrize("activation_dtype", [torch.int8, torch.float8_e4m3fn])
+def test_add_rms_norm_in_eight_bits_is_the_norm_quantised(gpu, activation_dtype):
     parts, residual, weight = drawn(2, 4, 80), drawn(4, 80, seed=1), drawn(80, seed=2)
-    rows, _ = gpu.add_rms_norm(parts, residual, weight, 1e-6, eight)
+    rows, _ = gpu.add_rms_norm(parts, residual, weight, 1e-6, activation_dtype)
     normal, _ = reference.add_rms_norm(parts.double(), residual.double(), weight.double(), 1e-6)
-    expected = reference.quantise_rows(normal, eight)
+    expected = reference.quantise_rows(normal, activation_dtype)
     assert_near(rows.scale, expected.scale, 1e-6)
     # the last bit of the norm may round to the next of the few values
     assert float((rows.values.float() != expected.values.float()).float().mean()) < 0.01
 
 
-@pytest.mark.parametrize("eight", [torch.int8, torch.float8_e4m3fn])
+@pytest.mark.parametrize("activation_dtype", [torch.int8, torch.float8_e4m3fn])
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_quantise_rows(gpu, eight, dtype):
+def test_quantise_rows(gpu, activation_dtype, dtype):
     x = drawn(3, 5000, dtype=dtype, spread=3.0)
     x[1] = 0
-    rows, expected = gpu.quantise_rows(x, eight), reference.quantise_rows(x, eight)
+    rows, expected = gpu.quantise_rows(x, activation_dtype), reference.quantise_rows(x, activation_dtype)
     assert torch.equal(rows.values.float(), expected.values.float())
     assert torch.equal(rows.scale, expected.scale)
 
@@ -140,7 +140,7 @@ def test_swiglu(gpu, dtype, kind, n_rows):
 
 
 def spans_of(*triples):
-    return Spans(*(torch.tensor(part, dtype=torch.int32) for part in zip(*triples, strict=True)))
+    return AttentionMetadata(*(torch.tensor(part, dtype=torch.int32) for part in zip(*triples, strict=True)))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -190,12 +190,12 @@ def test_block_attention(gpu, dtype, block_length, window, n_heads, groups, leng
     assert_near(out.view(3, length, -1)[real], expected.view(3, length, -1)[real], NEAR[dtype])
 
 
-@pytest.mark.parametrize("eight", [torch.int8, torch.float8_e4m3fn])
-def test_block_attention_in_eight_bits_is_its_result_quantised(gpu, eight):
+@pytest.mark.parametrize("activation_dtype", [torch.int8, torch.float8_e4m3fn])
+def test_block_attention_in_eight_bits_is_its_result_quantised(gpu, activation_dtype):
     spans = spans_of((0, 20, 5))
     q, keys, values = drawn(1, 5, 4, 16), drawn(1, 2, 32, 16, seed=1), drawn(1, 2, 32, 16, seed=2)
-    rows = gpu.block_attention(q, keys, values, spans, 1, 0, eight)
-    expected = reference.quantise_rows(reference.block_attention(q, keys, values, spans, 1, 0), eight)
+    rows = gpu.block_attention(q, keys, values, spans, 1, 0, activation_dtype)
+    expected = reference.quantise_rows(reference.block_attention(q, keys, values, spans, 1, 0), activation_dtype)
     assert_near(rows.scale, expected.scale, 1e-5)
     assert_near(as_double(rows), as_double(expected), 1e-2)
 

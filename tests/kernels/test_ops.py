@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_kernels.ops import select
-from coder_kernels.processor import fastest, reads_bfloat16
 from coder_kernels.reference import attention
 
 

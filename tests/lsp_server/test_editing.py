@@ -8,8 +8,8 @@ import pytest
 from editing import SETTINGS, UNMASK, accepted, play, unbalanced
 from lsp_client import LspClient
 
-from coder_model.brackets import faults
-from coder_model.syntax import errors_in
+from coder_model.text.brackets import faults
+from coder_model.text.syntax import errors_in
 
 OWN = Path(__file__).parent / "editing"
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "editing"

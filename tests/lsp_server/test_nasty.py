@@ -7,7 +7,7 @@ import pytest
 from lsp_client import LspClient
 from processes import wait_until
 
-UNMASK = [sys.executable, "-P", "-c", "from lsp_server.cli import main; main()", "lsp"]
+UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()", "lsp"]
 CODE = "def total(prices):\n    return sum(prices)\n\n\n"
 CALL = "print(total("
 BEFORE = {

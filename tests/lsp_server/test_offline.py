@@ -8,7 +8,7 @@ import sys
 import pytest
 from lsp_client import LspClient
 
-UNMASK = [sys.executable, "-P", "-c", "from lsp_server.cli import main; main()", "lsp"]
+UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()", "lsp"]
 URI = "file:///work/a.py"
 
 

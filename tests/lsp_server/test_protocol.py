@@ -11,7 +11,7 @@ from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
 from pygls.io_ import StdoutWriter
 
-from lsp_server.backends import AbsentBackend
+from lsp_server.backends.base import AbsentBackend
 from lsp_server.server import make_server
 
 
@@ -107,7 +107,7 @@ def test_shutdown_and_exit_end_it(client):
 
 def test_the_front_never_loads_what_the_model_needs():
     code = (
-        "import sys, lsp_server.server, lsp_server.cli\n"
+        "import sys, lsp_server.server, unmask_cli.cli\n"
         "print([m for m in ('torch', 'numpy', 'tokenizers', 'safetensors') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from fakes import CANCELLED, MODIFIED, SERVER, URI, ask, span
 from lsp_client import LspClient, RequestFailed
 from processes import wait_until
 
-from lsp_server.statistics import read_records, total
+from lsp_server.usage_stats import read_records, total
 
 
 def test_the_capability_is_announced(shared):

@@ -106,7 +106,7 @@ def test_what_is_no_number_is_no_deadline(number):
 
 def test_every_policy_that_may_be_set_is_one():
     from coder_kernels.policies import POLICIES
-    from coder_model.options import ONE_TOKEN
+    from coder_model.engine.options import ONE_TOKEN
 
     assert set(get_args(PolicyName)) == {*POLICIES, ONE_TOKEN}
 

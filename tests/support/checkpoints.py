@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from coder_model.checkpoints.families import FAMILIES
-from coder_model.checkpoints.vocabulary import QWEN_PIECE
+from coder_model.checkpoints.hf_tokenizer import QWEN_PIECE
 
 TEXT = """def total(values, start=0):
     result = start

@@ -10,7 +10,7 @@ from lsp_client import LspClient, RequestFailed
 
 from lsp_server.documents import Document, Position
 
-UNMASK = [sys.executable, "-P", "-c", "from lsp_server.cli import main; main()", "lsp"]
+UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()", "lsp"]
 ROOT = "file:///srv/code"
 SETTINGS = {"deadlineMs": 20_000, "deadlineInvokedMs": 20_000}
 

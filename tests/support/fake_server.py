@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from lsp_server.backends.worker import WorkerBackend
+from lsp_server.backends.local import WorkerBackend
 from lsp_server.server import run
 
 FAKE = str(Path(__file__).parent / "fake_worker.py")

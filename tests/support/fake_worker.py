@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from coder_model.types import Cancelled, Draft
-from coder_model.worker import listener_at, serve
+from coder_model.worker.main import listener_at, serve
 
 SLOWEST_S = float(os.environ.get("UNMASK_TEST_SLOWEST_S", "0"))
 """A fill takes a random time up to this."""
@@ -23,7 +23,7 @@ FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
 class FakeEngine:
     name = "fake"
     parameters = 1
-    at_a_time = 1
+    max_concurrent = 1
     relieved = 0
 
     def warm_up(self):
@@ -32,7 +32,7 @@ class FakeEngine:
     def is_intact(self):
         return True
 
-    def relieve(self):
+    def reduce_memory(self):
         self.relieved += 1
         return self.relieved < 3
 

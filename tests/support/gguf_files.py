@@ -94,7 +94,7 @@ def add_tokenizer(writer, architecture):
 
 def plain_tokenizer(architecture):
     """What the file's tokenizer was made from."""
-    from coder_model.checkpoints.vocabulary import LLAMA3_PIECE, QWEN_PIECE
+    from coder_model.checkpoints.hf_tokenizer import LLAMA3_PIECE, QWEN_PIECE
 
     return checkpoints.plain_tokenizer(LLAMA3_PIECE if architecture == "llama" else QWEN_PIECE)
 

@@ -7,14 +7,14 @@ import torch
 from tokenizers import Tokenizer
 
 from coder_kernels.policies import PolicyOptions
-from coder_model.denoise import FillOptions, fill_middle
-from coder_model.gauge import DraftGauge
-from coder_model.middle import Middle
-from coder_model.opinion import Opinion
-from coder_model.postprocess import Bounds
-from coder_model.tokenizer import PUBLISHED_LINE, CodeTokenizer, Marks
+from coder_model.decoding.acceptance import DraftAcceptance
+from coder_model.decoding.completion import Completion
+from coder_model.decoding.draft_and_verify import FillOptions, fill_middle
+from coder_model.decoding.token_selector import TokenSelector
+from coder_model.prompt.tokenizer import PUBLISHED_LINE, CodeTokenizer, SpecialTokens
+from coder_model.prompt.vocabulary import Vocabulary
+from coder_model.text.stop_rules import StopRules
 from coder_model.types import HoleMode
-from coder_model.vocabulary import Vocabulary
 
 _LINES = (
     ' """\n', ' """\n\n', ")\n", ")\n\n", "]\n", "]\n\n", "[\n", "[a", "    \n", "      \n", "      return", "):\n",
@@ -33,8 +33,10 @@ def foreign_vocabulary() -> Vocabulary:
 def foreign_tokenizer(size=400) -> CodeTokenizer:
     """Byte-level BPE with the pre-tokenizer of Qwen2: line ends behind punctuation, one blank before a word."""
     values = json.loads(checkpoints.plain_tokenizer(vocab_size=size, texts=QWEN_LIKE).to_str())
-    marks = Marks(EOM, -1, EOM, -1, -1, -1, -1, EOM)
-    return CodeTokenizer(Tokenizer.from_str(json.dumps(values)), marks, PUBLISHED_LINE, frozenset({EOM, FILE_SEP}), 403)
+    special_tokens = SpecialTokens(EOM, -1, EOM, -1, -1, -1, -1, EOM)
+    return CodeTokenizer(
+        Tokenizer.from_str(json.dumps(values)), special_tokens, PUBLISHED_LINE, frozenset({EOM, FILE_SEP}), 403
+    )
 
 
 class ScriptedDecoder:
@@ -47,7 +49,7 @@ class ScriptedDecoder:
     def said(self):
         p = torch.full((self._tokenizer.vocab_size,), self._floor)
         text = b"".join(self._tokenizer.token_bytes[i] for i in self.tokens)
-        for token, chance in (self._says(text) or {self._tokenizer.marks.eom: 1.0}).items():
+        for token, chance in (self._says(text) or {self._tokenizer.special_tokens.eom: 1.0}).items():
             p[token if isinstance(token, int) else self._tokenizer.token_bytes.index(token)] = chance
         return p / p.sum()
 
@@ -67,20 +69,20 @@ def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24
     """Fills a hole by what a scripted model says; returns all bytes of the middle and its new text."""
     tokenizer = vocabulary.tokenizer
     heal = tokenizer.last_piece(prefix).encode()
-    bounds = Bounds.of(prefix, "\n", hole)
-    decoder = ScriptedDecoder(tokenizer, says, floor)
-    middle = Middle(limit)
+    stop_rules = StopRules.of(prefix, "\n", hole)
+    sequence = ScriptedDecoder(tokenizer, says, floor)
+    middle = Completion(limit)
     options = FillOptions(None, PolicyOptions(), 8, 8, 0, True, False, 2, 0.0)
     for _ in fill_middle(
-        decoder,
-        decoder.said(),
-        Opinion(vocabulary, heal, bounds, None),
+        sequence,
+        sequence.said(),
+        TokenSelector(vocabulary, heal, stop_rules, None),
         options,
-        DraftGauge(3.0),
+        DraftAcceptance(3.0),
         middle,
         lambda: None,
     ):
         pass
     data = b"".join(tokenizer.token_bytes[i] for i in middle.tokens)
-    new = bounds.trim(data[len(heal) :].decode("utf-8", "ignore"))
-    return data, new, middle, decoder
+    new = stop_rules.trim(data[len(heal) :].decode("utf-8", "ignore"))
+    return data, new, middle, sequence

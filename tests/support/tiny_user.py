@@ -6,7 +6,7 @@ import sys
 from copy import copy
 from pathlib import Path
 
-UNMASK = [sys.executable, "-P", "-c", "from lsp_server.cli import main; main()"]
+UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()"]
 
 WITH_CATALOGUE = """
 from pathlib import Path

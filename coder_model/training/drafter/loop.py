@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from coder_model.drafter import Drafter, DrafterConfig
 from coder_model.errors import CorpusError, ModelFileError
-from coder_model.model import Transformer
-from coder_model.training.drafter.objective import Outcome, accepted_tokens, outcome, target_states
-from coder_model.training.drafter.sampler import Batch, HoleOptions, Sampler
-from coder_model.training.drafter.target import load_cut, read_marks
+from coder_model.model.drafter import Drafter, DrafterConfig
+from coder_model.model.transformer import Transformer
+from coder_model.training.drafter.objective import DraftOutcome, accepted_tokens, outcome, target_states
+from coder_model.training.drafter.sampler import DrafterBatch, DrafterSampler, HoleOptions
+from coder_model.training.drafter.target import load_cut, read_tokens
 from coder_model.training.optim import Muon, scale_rates_
 from coder_model.training.shards import Shard
 
@@ -60,7 +60,7 @@ class DrafterOptions:
     """Directory of a drafter to go on from."""
 
 
-class Run:
+class DrafterRun:
     """A drafter, the larger model, and what is needed to train the one on the other."""
 
     def __init__(self, options: DrafterOptions) -> None:
@@ -77,9 +77,9 @@ class Run:
         self.target = load_cut(corpus, self.device, self.dtype)
         self.head = self.target.lm_head.weight.data
         self.drafter = _drafter(options, self.target).to(self.device)
-        marks = read_marks(corpus)
-        self.sampler = Sampler(Shard.open(corpus, "train"), marks, options.holes, options.seed)
-        self.validation = Sampler(Shard.open(corpus, "valid"), marks, options.holes, 0)
+        marks = read_tokens(corpus)
+        self.sampler = DrafterSampler(Shard.open(corpus, "train"), marks, options.holes, options.seed)
+        self.validation = DrafterSampler(Shard.open(corpus, "valid"), marks, options.holes, 0)
         matrices = [p for name, p in self.drafter.named_parameters() if p.dim() == 2 and name != "masks"]
         others = [p for name, p in self.drafter.named_parameters() if p.dim() != 2 or name == "masks"]
         if self.device.type == "cuda":
@@ -152,14 +152,16 @@ class Run:
         self.save(output)
         return last
 
-    def _learn(self, batch: Batch) -> Tensor:
+    def _learn(self, batch: DrafterBatch) -> Tensor:
         with self._autocast():
             loss = self._outcome(batch).loss / (self.options.rows // self.options.micro_rows)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _outcome(self, batch: Batch) -> Outcome:
-        here = Batch(*(getattr(batch, name).to(self.device, non_blocking=True) for name in Batch.__slots__))
+    def _outcome(self, batch: DrafterBatch) -> DraftOutcome:
+        here = DrafterBatch(
+            *(getattr(batch, name).to(self.device, non_blocking=True) for name in DrafterBatch.__slots__)
+        )
         return outcome(self.drafter, self.target, self.head, here, self.options.hard)
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -243,11 +245,11 @@ def _rate(step: int, share: float, options: DrafterOptions) -> float:
     return max(0.0, min(1.0, (step + 1) / options.warm_up, (1 - share) / options.decay_share))
 
 
-def _ahead(sampler: Sampler, options: DrafterOptions, pool: ThreadPoolExecutor) -> Iterator[list[Batch]]:
+def _ahead(sampler: DrafterSampler, options: DrafterOptions, pool: ThreadPoolExecutor) -> Iterator[list[DrafterBatch]]:
     """Yields the batches of each step, some of them made in advance."""
     passes = options.rows // options.micro_rows
 
-    def make(step: int) -> list[Batch]:
+    def make(step: int) -> list[DrafterBatch]:
         return [sampler.batch(step * passes + index, options.micro_rows) for index in range(passes)]
 
     coming = [pool.submit(make, step) for step in range(AHEAD)]

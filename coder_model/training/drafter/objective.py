@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coder_model.drafter import Drafter, seeing
-from coder_model.model import Transformer, causally
-from coder_model.rotary import rotary_tables
-from coder_model.training.drafter.sampler import Batch
+from coder_model.model.drafter import Drafter, seeing
+from coder_model.model.rotary import rotary_tables
+from coder_model.model.transformer import Transformer, causally
+from coder_model.training.drafter.sampler import DrafterBatch
 
 CHUNK_ROWS = {"cpu": 256, "cuda": 4096}
 
@@ -96,7 +96,7 @@ def distillation(
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DraftOutcome:
     """What a batch showed."""
 
     loss: Tensor
@@ -110,7 +110,7 @@ class Outcome:
     asked in a fill."""
 
 
-def outcome(drafter: Drafter, target: Transformer, head: Tensor, batch: Batch, hard: float) -> Outcome:
+def outcome(drafter: Drafter, target: Transformer, head: Tensor, batch: DrafterBatch, hard: float) -> DraftOutcome:
     """One pass of both over a batch.
 
     Args:
@@ -141,10 +141,12 @@ def outcome(drafter: Drafter, target: Transformer, head: Tensor, batch: Batch, h
         whole = values.new_zeros(rows * blocks * width)
         return whole.index_copy(0, counts, values).view(rows, blocks, width)
 
-    return Outcome(loss / weights.sum(), spread(losses), spread(chosen[0] == chosen[1]), spread(chosen[1] == following))
+    return DraftOutcome(
+        loss / weights.sum(), spread(losses), spread(chosen[0] == chosen[1]), spread(chosen[1] == following)
+    )
 
 
-def allowed(batch: Batch, length: int) -> Tensor:
+def allowed(batch: DrafterBatch, length: int) -> Tensor:
     """Returns [R, 1, N B, T + N B] bool: a slot sees what stands before its block's anchor, and its own block."""
     blocks, width = batch.known.shape[1:]
     device = batch.tokens.device

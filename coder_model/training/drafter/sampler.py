@@ -19,7 +19,7 @@ Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Marks:
+class DrafterTokens:
     """What the sampler knows of the vocabulary."""
 
     fim_prefix: int
@@ -50,7 +50,7 @@ class HoleOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DrafterBatch:
     """R sequences of T tokens with N blocks of B slots each."""
 
     tokens: Tensor
@@ -65,20 +65,20 @@ class Batch:
     """[R, N] bool, blocks that begin in the middle or right before it."""
 
 
-class Sampler:
+class DrafterSampler:
     """Draws batches of a shard."""
 
-    def __init__(self, shard: Shard, marks: Marks, options: HoleOptions, seed: int) -> None:
+    def __init__(self, shard: Shard, marks: DrafterTokens, options: HoleOptions, seed: int) -> None:
         """Holes begin anywhere in the text, all places alike."""
         self._shard, self._marks, self._options, self._seed = shard, marks, options, seed
 
-    def batch(self, number: int, rows: int) -> Batch:
+    def batch(self, number: int, rows: int) -> DrafterBatch:
         """Returns batch `number`."""
         drawn = [self._row(np.random.default_rng((self._seed, number, row))) for row in range(rows)]
         tokens, anchors, known, weights, in_middle = (
             torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True)
         )
-        return Batch(tokens, anchors, known, weights, in_middle)
+        return DrafterBatch(tokens, anchors, known, weights, in_middle)
 
     def _row(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.generic], ...]:
         options = self._options

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from coder_kernels.ggml_blocks import dequantise_blocks
-from coder_model.config import ModelConfig
 from coder_model.errors import CorpusError, ModelFileError
-from coder_model.model import Transformer
-from coder_model.training.drafter.sampler import Marks
+from coder_model.model.config import ModelConfig
+from coder_model.model.transformer import Transformer
+from coder_model.training.drafter.sampler import DrafterTokens
 
 INDEX, BYTES, TOKENS, VOCABULARY = "target.json", "target.bin", "vocabulary.npy", "marks.json"
 
@@ -58,15 +58,15 @@ def cut_of(counts: npt.NDArray[np.int64], always: list[int], unknown: int, kept:
     return Cut(np.append(ids, unknown).astype(np.int32), head_tokens)
 
 
-def write_cut(path: Path, cut: Cut, marks: Marks, output: Path) -> None:
+def write_cut(path: Path, cut: Cut, marks: DrafterTokens, output: Path) -> None:
     """Writes the larger model with a cut vocabulary: an index, and the blocks of a GGUF file.
 
     Raises:
         ModelFileError: when the file is broken or of an architecture that we do not compute.
     """
-    from coder_model.checkpoints.names import GGUF
-    from coder_model.checkpoints.published import read_published
+    from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.tensors import in_gguf
+    from coder_model.checkpoints.weight_names import GGUF
 
     published = read_published(path)
     if published.header is None:
@@ -93,7 +93,7 @@ def write_cut(path: Path, cut: Cut, marks: Marks, output: Path) -> None:
     (output / VOCABULARY).write_text(json.dumps({**vars(marks), "breaks": marks.breaks.tolist()}), "utf-8")
 
 
-def read_marks(directory: Path) -> Marks:
+def read_tokens(directory: Path) -> DrafterTokens:
     """Returns what the sampler knows of the vocabulary.
 
     Raises:
@@ -101,7 +101,7 @@ def read_marks(directory: Path) -> Marks:
     """
     try:
         values = json.loads((directory / VOCABULARY).read_text("utf-8"))
-        return Marks(**{**values, "breaks": np.array(values["breaks"], np.int64)})
+        return DrafterTokens(**{**values, "breaks": np.array(values["breaks"], np.int64)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{directory} must hold a cut vocabulary: {error}") from error
 

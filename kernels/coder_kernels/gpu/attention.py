@@ -15,7 +15,7 @@ from coder_kernels.configs import tile
 from coder_kernels.gpu.common import eight_bits, scale_of
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
-from coder_kernels.shapes import Activations, Rows, Spans
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Rows
 
 
 @triton.jit(do_not_specialize=["length", "n_heads", "groups", "capacity"])
@@ -143,10 +143,10 @@ def block_attention(
     q: Tensor,
     keys: Tensor,
     values: Tensor,
-    spans: Spans,
+    spans: AttentionMetadata,
     block_length: int,
     window: int,
-    eight: torch.dtype | None = None,
+    activation_dtype: torch.dtype | None = None,
 ) -> Activations:
     """Launches the kernels of `ops.block_attention`.
 
@@ -182,8 +182,8 @@ def block_attention(
         KEYS=sizes.columns,
         CHUNK=sizes.chunk,
     )
-    out = q.new_empty((batch * length, n_heads * width), dtype=eight or q.dtype)
-    scale = sums.new_empty((batch * length, 1) if eight else 1)
+    out = q.new_empty((batch * length, n_heads * width), dtype=activation_dtype or q.dtype)
+    scale = sums.new_empty((batch * length, 1) if activation_dtype else 1)
     launch(
         combine_kernel,
         (batch * length,),
@@ -195,12 +195,12 @@ def block_attention(
         scale,
         length,
         n_heads,
-        MOST[eight] if eight else 1.0,
+        MOST[activation_dtype] if activation_dtype else 1.0,
         tile=tile("combine"),
-        QUANTISES=eight is not None,
+        QUANTISES=activation_dtype is not None,
         HEADS=power_of_two(n_heads),
         WIDTH=width,
         CHUNK=sizes.chunk,
         CHUNKS=power_of_two(n_chunks),
     )
-    return Rows(out, scale) if eight else out
+    return Rows(out, scale) if activation_dtype else out

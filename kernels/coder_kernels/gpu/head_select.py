@@ -13,8 +13,8 @@ from torch import Tensor
 
 from coder_kernels.configs import tile
 from coder_kernels.gpu.launch import launch, power_of_two
-from coder_kernels.gpu.product import depth_of, kind_of, operands, product
-from coder_kernels.shapes import Activations, Selection, Weight, matrix_of, rows_of
+from coder_kernels.gpu.matmul import depth_of, kind_of, operands, product
+from coder_kernels.tensor_types import Activations, Selection, Weight, matrix_of, rows_of
 
 STATISTICS = 6
 """Per row and tile: the highest score, the second, the sum of e^(x - highest), that of e^(x - highest) (x - highest),

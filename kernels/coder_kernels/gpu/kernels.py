@@ -2,8 +2,8 @@
 
 from coder_kernels.gpu.attention import block_attention
 from coder_kernels.gpu.head_select import head_select
+from coder_kernels.gpu.matmul import linear, swiglu
 from coder_kernels.gpu.norm import add_rms_norm, quantise_rows
-from coder_kernels.gpu.product import linear, swiglu
 from coder_kernels.gpu.rotary import rotate_and_write_
 from coder_kernels.gpu.unmask import unmask_
 

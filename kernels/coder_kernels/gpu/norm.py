@@ -11,7 +11,7 @@ from coder_kernels.configs import tile
 from coder_kernels.gpu.common import eight_bits, scale_of
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.quantise import MOST
-from coder_kernels.shapes import Activations, Rows
+from coder_kernels.tensor_types import Activations, Rows
 
 
 @triton.jit(do_not_specialize=["n_rows"])
@@ -77,13 +77,13 @@ def quantise_rows_kernel(
 
 
 def add_rms_norm(
-    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, eight: torch.dtype | None = None
+    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, activation_dtype: torch.dtype | None = None
 ) -> tuple[Activations, Tensor]:
     """Launches the kernel of `ops.add_rms_norm`: a program per row, every byte moved once."""
     n_parts, n_rows, width = parts.shape
     total = parts.new_empty((n_rows, width), dtype=torch.float32)
-    out = parts.new_empty((n_rows, width), dtype=eight or weight.dtype)
-    scale = parts.new_empty((n_rows, 1) if eight else 1, dtype=torch.float32)
+    out = parts.new_empty((n_rows, width), dtype=activation_dtype or weight.dtype)
+    scale = parts.new_empty((n_rows, 1) if activation_dtype else 1, dtype=torch.float32)
     launch(
         add_rms_norm_kernel,
         (n_rows,),
@@ -95,15 +95,15 @@ def add_rms_norm(
         total,
         n_rows,
         float(eps),
-        MOST[eight] if eight else 1.0,
+        MOST[activation_dtype] if activation_dtype else 1.0,
         tile=tile("rows"),
         PARTS=n_parts,
         ADDS=residual is not None,
-        QUANTISES=eight is not None,
+        QUANTISES=activation_dtype is not None,
         WIDTH=width,
         LANES=power_of_two(width),
     )
-    return (Rows(out, scale) if eight else out), total
+    return (Rows(out, scale) if activation_dtype else out), total
 
 
 def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from coder_kernels.configs import tile
 from coder_kernels.gpu.launch import launch, power_of_two
-from coder_kernels.shapes import Spans
+from coder_kernels.tensor_types import AttentionMetadata
 
 
 @triton.jit
@@ -91,7 +91,7 @@ def rotate_and_write_(
     tables: tuple[Tensor, Tensor],
     keys: Tensor,
     values: Tensor,
-    spans: Spans,
+    spans: AttentionMetadata,
 ) -> Tensor:
     """Launches the kernel of `ops.rotate_and_write_`: a program per token and few heads, every byte moved once."""
     n_parts, n_rows, all_heads = parts.shape

@@ -9,7 +9,7 @@ from torch import Tensor
 from coder_kernels.configs import tile
 from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.policies import ROUNDING, Schedule
-from coder_kernels.shapes import Blocks, Selection
+from coder_kernels.tensor_types import Blocks, Selection
 
 
 @triton.jit

@@ -13,10 +13,10 @@ import torch
 from checkpoints import BY_NAME
 from safetensors.torch import load_file, save_file
 
-from coder_model.checkpoints.engines import open_engine
-from coder_model.checkpoints.headers import MAX_HEADER_BYTES, read_header
+from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import check, load_weights
-from coder_model.checkpoints.published import read_published
+from coder_model.checkpoints.open import open_engine
+from coder_model.checkpoints.safetensors_header import MAX_HEADER_BYTES, read_header
 from coder_model.errors import ModelFileError
 
 SCALE = int(os.environ.get("UNMASK_SCALE", "1"))

@@ -9,10 +9,10 @@ import time
 import gguf_files
 import pytest
 
-from coder_model.checkpoints.engines import open_engine
 from coder_model.checkpoints.gguf_header import MAX_ITEMS, read_gguf
+from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import check, load_weights
-from coder_model.checkpoints.published import read_published
+from coder_model.checkpoints.open import open_engine
 from coder_model.errors import ModelFileError
 
 SCALE = int(os.environ.get("UNMASK_SCALE", "1"))

@@ -7,24 +7,24 @@ from checkpoints import BY_NAME
 from safetensors import safe_open
 
 from coder_kernels.policies import POLICIES
-from coder_model import prompt
-from coder_model.bidirectional_decoder import BidirectionalDecoder
-from coder_model.block_decoder import BlockDecoder
-from coder_model.canvas import Canvas
 from coder_model.checkpoints.families import FAMILIES
+from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
-from coder_model.checkpoints.published import read_published
-from coder_model.decoder import LoneDecoder
-from coder_model.denoise import ALL_AT_ONCE
-from coder_model.engine import Engine
-from coder_model.masks import additive
-from coder_model.middle import Middle
-from coder_model.network import network_of
-from coder_model.opinion import Opinion
-from coder_model.options import EngineOptions
-from coder_model.postprocess import Bounds
+from coder_model.decoding.completion import Completion
+from coder_model.decoding.draft_and_verify import ALL_AT_ONCE
+from coder_model.decoding.strategies import strategy_of
+from coder_model.decoding.token_selector import TokenSelector
+from coder_model.engine.engine import Engine
+from coder_model.engine.options import EngineOptions
+from coder_model.model.fused_transformer import fuse
+from coder_model.prompt import fim_prompt
+from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
+from coder_model.runtime.block_sequence import BlockSequence
+from coder_model.runtime.canvas import Canvas
+from coder_model.runtime.sequence import LoneSequence
+from coder_model.text.stop_rules import StopRules
+from coder_model.training.masks import additive
 from coder_model.types import FillRequest
-from coder_model.ways import way_of
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 NAMES = [family.name for family in FAMILIES]
@@ -115,10 +115,10 @@ def test_logits_equal_those_of_an_independent_model(made, name):
 def test_a_causal_cache_equals_an_independent_model_without_one(made, name):
     _, independent, _, ours = made(name)
     tokens = some_tokens(60)
-    decoder = LoneDecoder(network_of(ours.model, 256, "float32"), WITHOUT_LIMIT)
-    decoder.read(tokens[:30], lambda: None)
-    decoder.read([*tokens[:20], *tokens[40:50]], lambda: None)
-    p = decoder.read(tokens, lambda: None)
+    sequence = LoneSequence(fuse(ours.model, 256, "float32"), WITHOUT_LIMIT)
+    sequence.read(tokens[:30], lambda: None)
+    sequence.read([*tokens[:20], *tokens[40:50]], lambda: None)
+    p = sequence.read(tokens, lambda: None)
     expected = independent_logits(independent, tokens, seen_by("causal", len(tokens), 1))[-1]
     torch.testing.assert_close(p, expected.softmax(0), **CLOSE)
 
@@ -128,14 +128,14 @@ def test_a_causal_cache_equals_an_independent_model_without_one(made, name):
 @torch.inference_mode()
 def test_a_cache_of_blocks_equals_an_independent_model_without_one(made, name, n_given):
     _, independent, published, ours = made(name)
-    size, mask = published.config.block_length, published.marks.mask
+    size, mask = published.config.block_length, published.special_tokens.mask
     context = some_tokens(2 * size + n_given, seed=5)
-    decoder = BlockDecoder(network_of(ours.model, 256, "float32"), WITHOUT_LIMIT)
-    decoder.read_blocks(some_tokens(3 * size, seed=6), lambda: None)
-    given = decoder.read_blocks(context, lambda: None)
+    sequence = BlockSequence(fuse(ours.model, 256, "float32"), WITHOUT_LIMIT)
+    sequence.read_blocks(some_tokens(3 * size, seed=6), lambda: None)
+    given = sequence.read_blocks(context, lambda: None)
     assert given == context[2 * size :]
     canvas = Canvas.opening(given, size, mask)
-    p = decoder.probabilities_(canvas)
+    p = sequence.probabilities_(canvas)
     whole = [*context[: 2 * size], *canvas.tokens.tolist()]
     logits = independent_logits(independent, whole, seen_by("block_causal", len(whole), size))
     first = 2 * size - published.config.shifted
@@ -148,12 +148,12 @@ def test_a_cache_of_blocks_equals_an_independent_model_without_one(made, name, n
 @torch.inference_mode()
 def test_a_canvas_equals_an_independent_model_on_the_whole_sequence(made, name):
     _, independent, published, ours = made(name)
-    before, behind, mask = some_tokens(21, seed=1), some_tokens(13, seed=2), published.marks.mask
-    exact = BidirectionalDecoder(ours.model, WITHOUT_LIMIT, 1, None, 0)
-    cached = BidirectionalDecoder(ours.model, WITHOUT_LIMIT, 3, None, 0)
+    before, behind, mask = some_tokens(21, seed=1), some_tokens(13, seed=2), published.special_tokens.mask
+    exact = BidirectionalSequence(ours.model, WITHOUT_LIMIT, 1, None, 0)
+    cached = BidirectionalSequence(ours.model, WITHOUT_LIMIT, 3, None, 0)
     canvas = Canvas.opening([], 8, mask)
-    for decoder in (exact, cached):
-        decoder.place(before, behind)
+    for sequence in (exact, cached):
+        sequence.place(before, behind)
     differences = []
     for step in range(6):
         p, near = exact.probabilities_(canvas), cached.probabilities_(canvas)
@@ -173,7 +173,7 @@ def test_a_canvas_equals_an_independent_model_on_the_whole_sequence(made, name):
 def test_the_shift_is_proven_by_a_model_that_copies(made, name):
     """Without layers a state speaks of the token it came from, and the mask is made to look like an `x`."""
     _, _, published, ours = made(name)
-    config, mask, letter = published.config, published.marks.mask, 7
+    config, mask, letter = published.config, published.special_tokens.mask, 7
     model = ours.model
     kept = {n: p.clone() for n, p in model.state_dict().items()}
     try:
@@ -190,20 +190,20 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
         size = config.block_length if config.attention == "block_causal" else 8
         context = some_tokens(2 * size, seed=3)
         if config.attention == "bidirectional":
-            decoder = BidirectionalDecoder(model, WITHOUT_LIMIT, 1, None, 0)
-            decoder.place(context, some_tokens(5))
+            sequence = BidirectionalSequence(model, WITHOUT_LIMIT, 1, None, 0)
+            sequence.place(context, some_tokens(5))
             canvas = Canvas.opening([], size, mask)
-            decoder.probabilities_(canvas)
+            sequence.probabilities_(canvas)
         elif config.attention == "block_causal":
-            decoder = BlockDecoder(network_of(model, 256, "float32"), WITHOUT_LIMIT)
-            decoder.read_blocks(context, lambda: None)
+            sequence = BlockSequence(fuse(model, 256, "float32"), WITHOUT_LIMIT)
+            sequence.read_blocks(context, lambda: None)
             canvas = Canvas.opening([], size, mask)
-            decoder.probabilities_(canvas)
+            sequence.probabilities_(canvas)
         else:
-            decoder = LoneDecoder(network_of(model, 256, "float32"), WITHOUT_LIMIT)
-            decoder.read(context, lambda: None)
+            sequence = LoneSequence(fuse(model, 256, "float32"), WITHOUT_LIMIT)
+            sequence.read(context, lambda: None)
             canvas = Canvas.opening(context[-1:], size, mask)
-            decoder.denoise_(canvas, ALL_AT_ONCE, 0, 0)
+            sequence.denoise_(canvas, ALL_AT_ONCE, 0, 0)
             # slot 0 is decided already: what speaks of slot 1 is slot 1, or slot 0
             assert int(canvas.candidates[1]) == (context[-1] if config.shifted else letter)
             return
@@ -217,7 +217,7 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_policy_fills_a_hole_of_unknown_length(made, name, policy):
     _, _, _, ours = made(name)
-    engine = Engine(ours.model, ours.tokenizer, name, EngineOptions(policy=policy), ours.habits)
+    engine = Engine(ours.model, ours.tokenizer, name, EngineOptions(policy=policy), ours.generation)
     for hole, cursor in (("line", "result = sta"), ("block", "result += value\n")):
         prefix, _, suffix = checkpoints.TEXT.partition(cursor)
         request = FillRequest("s", prefix + cursor, suffix, path="a.py", hole=hole)
@@ -233,24 +233,24 @@ def test_every_policy_fills_a_hole_of_unknown_length(made, name, policy):
 def test_tokens_under_the_cursor_are_healed(made, name):
     """Whatever the model says begins with the piece that stands before the cursor."""
     _, _, _, ours = made(name)
-    engine = Engine(ours.model, ours.tokenizer, name, None, ours.habits)
+    engine = Engine(ours.model, ours.tokenizer, name, None, ours.generation)
     request = FillRequest("s", "def total(values):\n    resu", "\n    return result\n", path="a.py")
-    built = prompt.build(request, ours.tokenizer, prompt.Budget.of(256), ours.habits.form)
+    built = fim_prompt.build(request, ours.tokenizer, fim_prompt.Budget.of(256), ours.generation.form)
     assert built.heal == b" resu"
-    opinion = Opinion(engine._kit.vocabulary, built.heal, Bounds.of("", "", "block"), None)
-    middle = Middle(16)
-    list(way_of(engine._kit).fill(built, opinion, middle, lambda: None))
+    selector = TokenSelector(engine._context.vocabulary, built.heal, StopRules.of("", "", "block"), None)
+    middle = Completion(16)
+    list(strategy_of(engine._context).fill(built, selector, middle, lambda: None))
     said = b"".join(ours.tokenizer.token_bytes[token] for token in middle.tokens)
     assert said.startswith(built.heal)
 
 
 def test_a_second_request_reads_only_what_changed_where_the_cache_is_exact(made, monkeypatch):
     read = []
-    through = LoneDecoder._commit
-    monkeypatch.setattr(LoneDecoder, "_commit", lambda self, part: (read.append(len(part)), through(self, part))[1])
+    through = LoneSequence._commit
+    monkeypatch.setattr(LoneSequence, "_commit", lambda self, part: (read.append(len(part)), through(self, part))[1])
     for name in ("stable-diffcoder", "sdar", "nemotron-labs-diffusion"):
         _, _, published, ours = made(name)
-        engine = Engine(ours.model, ours.tokenizer, name, None, ours.habits)
+        engine = Engine(ours.model, ours.tokenizer, name, None, ours.generation)
         costs = []
         for typed in ("    x = 1", "    x = 1 "):
             read.clear()

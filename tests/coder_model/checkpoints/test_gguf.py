@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_kernels.ggml_blocks import FORMATS
-from coder_model.checkpoints.engines import locate, open_engine
-from coder_model.checkpoints.loading import PRECISIONS, bytes_of, check, load_weights
-from coder_model.checkpoints.published import is_published, read_published
+from coder_model.checkpoints.hf_config import is_published, read_published
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, bytes_of, check, load_weights
+from coder_model.checkpoints.open import locate, open_engine
 from coder_model.errors import ModelFileError
 from coder_model.types import FillRequest
 
@@ -88,7 +88,7 @@ def file(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", WEIGHT_PRECISIONS)
 @torch.inference_mode()
 def test_every_precision_comes_from_one_file(file, precision):
     published = read_published(file)

@@ -10,15 +10,15 @@ from checkpoints import BY_NAME
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_model.checkpoints import plan as planning
+from coder_model.checkpoints import memory_plan as planning
 from coder_model.checkpoints.catalogue import as_table, catalogue
-from coder_model.checkpoints.engines import open_engine
 from coder_model.checkpoints.families import FAMILIES, UNSUPPORTED
-from coder_model.checkpoints.loading import PRECISIONS, bytes_of, load_weights
-from coder_model.checkpoints.plan import needed_bytes, plan
-from coder_model.checkpoints.published import read_published
-from coder_model.config import ModelConfig
+from coder_model.checkpoints.hf_config import read_published
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, bytes_of, load_weights
+from coder_model.checkpoints.memory_plan import needed_bytes, plan
+from coder_model.checkpoints.open import open_engine
 from coder_model.errors import ModelFileError
+from coder_model.model.config import ModelConfig
 from coder_model.types import FillRequest
 
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def test_fewer_bits_cost_what_they_may_in_logits(published, precision, limit):
     assert precision == "float32" or error > 0
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", WEIGHT_PRECISIONS)
 def test_bytes_are_counted_as_they_are(published, precision):
     model = load_weights(published, precision).model
     stored = sum(tensor.nbytes for tensor in model.state_dict().values())
@@ -71,7 +71,7 @@ def test_progress_rises_to_the_end(published):
     assert 0.8 < shares[-1] <= 1.0
 
 
-@pytest.mark.parametrize("quantize", ["auto", *PRECISIONS])
+@pytest.mark.parametrize("quantize", ["auto", *WEIGHT_PRECISIONS])
 def test_every_precision_fills(published, quantize):
     engine = open_engine(str(published.path), quantize=quantize)
     *_, last = engine.fill(FillRequest("s", checkpoints.TEXT, "\n", path="a.py"))
@@ -79,7 +79,7 @@ def test_every_precision_fills(published, quantize):
     assert engine.parameters > 10_000
 
 
-@pytest.mark.parametrize("quantize", ["auto", *PRECISIONS])
+@pytest.mark.parametrize("quantize", ["auto", *WEIGHT_PRECISIONS])
 def test_our_own_model_takes_every_precision(model_directory, quantize):
     engine = open_engine(str(model_directory), quantize=quantize)
     *_, last = engine.fill(FillRequest("s", "def add(a, b):\n    return ", "\n", path="a.py"))
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
         plan("dreamon-7b", SEVEN_B, 10 * GB, CPU, wanted="bfloat16")
 
 
-@given(st.floats(0.1, 60), st.sampled_from(["auto", *PRECISIONS]))
+@given(st.floats(0.1, 60), st.sampled_from(["auto", *WEIGHT_PRECISIONS]))
 def test_a_plan_never_takes_more_than_there_is(free_gb, wanted):
     free = int(free_gb * GB)
     try:

@@ -10,8 +10,8 @@ import llama_cpp
 import pytest
 import torch
 
+from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
-from coder_model.checkpoints.published import read_published
 
 ROOT = Path(__file__).parents[3]
 PROSE = (

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from coder_model import weights
 from coder_model.errors import CorpusError
+from coder_model.model import weights
 from coder_model.training import adapt as adapt_module
 from coder_model.training import cli
 from coder_model.training.adapt import Gain, adapt

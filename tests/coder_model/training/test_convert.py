@@ -8,17 +8,17 @@ import pytest
 import torch
 from checkpoints import BY_NAME
 
-from coder_model import weights
-from coder_model.checkpoints.engines import open_engine
-from coder_model.checkpoints.published import read_published
+from coder_model.checkpoints.hf_config import read_published
+from coder_model.checkpoints.open import open_engine
 from coder_model.errors import ModelFileError
-from coder_model.masks import additive
-from coder_model.model import causally
+from coder_model.model import weights
+from coder_model.model.transformer import causally
 from coder_model.training import adapt as adapt_module
 from coder_model.training import cli
 from coder_model.training.adapt import CONVERSION, adapt
 from coder_model.training.convert import convert
 from coder_model.training.loop import train_step
+from coder_model.training.masks import additive
 from coder_model.training.objective import joint_loss
 from coder_model.training.optim import optimizers_for
 from coder_model.training.sampler import Sampler
@@ -54,7 +54,7 @@ def test_the_weights_are_those_of_the_checkpoint(checkpoint):
     hidden = model(tokens, torch.arange(37)[None], causally)
     expected = independent(tokens, attention_mask=mask).logits
     # rows that no token used are marks now
-    mine = [getattr(tokenizer.marks, name) for name in ("mask", "snip", "end")]
+    mine = [getattr(tokenizer.special_tokens, name) for name in ("mask", "snip", "end")]
     kept = [i for i in range(checkpoints.VOCAB) if i not in mine]
     torch.testing.assert_close(model.logits(hidden)[..., kept], expected[..., kept], atol=1e-4, rtol=1e-4)
 
@@ -62,21 +62,21 @@ def test_the_weights_are_those_of_the_checkpoint(checkpoint):
 def test_a_converted_model_is_one_of_ours(checkpoint, tmp_path):
     directory, _ = checkpoint
     model, tokenizer = convert(read_published(directory))
-    assert len({*vars_of(tokenizer.marks)}) == 8
+    assert len({*vars_of(tokenizer.special_tokens)}) == 8
     weights.save(model, tokenizer, tmp_path)
     again, same = weights.load(tmp_path)
     assert again.config == model.config
-    assert same.marks == tokenizer.marks
+    assert same.special_tokens == tokenizer.special_tokens
     assert same.encode(checkpoints.TEXT) == tokenizer.encode(checkpoints.TEXT)
     assert same.decode(same.encode(checkpoints.TEXT)) == checkpoints.TEXT
     for token in ("<mask>", "<|fim_suffix|>", "<eom>"):
-        assert not set(same.encode(token)) & {*vars_of(same.marks)}
+        assert not set(same.encode(token)) & {*vars_of(same.special_tokens)}
     *_, last = open_engine(str(tmp_path)).fill(FillRequest("s", checkpoints.TEXT, "\n", path="a.py", hole="block"))
     assert last.final
 
 
-def vars_of(marks):
-    return [getattr(marks, name) for name in marks.__slots__]
+def vars_of(special_tokens):
+    return [getattr(special_tokens, name) for name in special_tokens.__slots__]
 
 
 def test_both_halves_are_learnt(checkpoint, corpus, tmp_path):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from coder_model.training.corpus import Report, read_corpus
-from coder_model.training.kept_out import KeptOut
+from coder_model.training.decontamination import KeptOut
 from coder_model.training.sources import Source
 
 BODY = "".join(f"name_{i} = compute_something(argument_{i}, other_{i})\n" for i in range(12))

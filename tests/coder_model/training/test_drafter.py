@@ -11,15 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
-from coder_model.checkpoints.published import read_published
-from coder_model.config import ModelConfig
-from coder_model.drafter import Drafter, DrafterConfig, seeing
-from coder_model.model import Transformer, causally
-from coder_model.training.drafter.loop import DrafterOptions, Run, load_drafter
+from coder_model.model.config import ModelConfig
+from coder_model.model.drafter import Drafter, DrafterConfig, seeing
+from coder_model.model.transformer import Transformer, causally
+from coder_model.training.drafter.loop import DrafterOptions, DrafterRun, load_drafter
 from coder_model.training.drafter.objective import accepted_tokens, allowed, distillation, outcome, target_states
-from coder_model.training.drafter.sampler import HoleOptions, Marks, Sampler
-from coder_model.training.drafter.target import cut_of, load_cut, read_marks, write_cut
+from coder_model.training.drafter.sampler import DrafterSampler, DrafterTokens, HoleOptions
+from coder_model.training.drafter.target import cut_of, load_cut, read_tokens, write_cut
 from coder_model.training.shards import Shard, write_split
 
 VOCABULARY = 64
@@ -31,12 +31,12 @@ TARGET = ModelConfig(
 )  # fmt: skip
 
 
-def marks() -> Marks:
+def marks() -> DrafterTokens:
     breaks = np.full((VOCABULARY, 2), -1)
     breaks[LINE_END] = -1, LINE_END
     # token 10 is what token 11 and a line end make together
     breaks[10] = 11, LINE_END
-    return Marks(1, 2, 3, 4, VOCABULARY - 1, breaks)
+    return DrafterTokens(1, 2, 3, 4, VOCABULARY - 1, breaks)
 
 
 def corpus(folder: Path, texts: list[list[int]]) -> Path:
@@ -74,7 +74,7 @@ def drafter(seed: int = 0) -> Drafter:
 def test_a_sequence_is_a_file_cut_at_a_hole(tmp_path_factory: pytest.TempPathFactory, seed: int, lengths: list[int]):
     texts = random_texts(seed, lengths)
     shard = Shard.open(corpus(tmp_path_factory.mktemp("corpus"), texts), "train")
-    batch = Sampler(shard, marks(), OPTIONS, seed).batch(0, 4)
+    batch = DrafterSampler(shard, marks(), OPTIONS, seed).batch(0, 4)
     for row, anchors, in_middle in zip(batch.tokens.tolist(), batch.anchors.tolist(), batch.in_middle, strict=True):
         assert row[:2] == [1, 2]
         at, end = row.index(3), max(i for i, token in enumerate(row) if token == 4)
@@ -90,7 +90,7 @@ def test_a_sequence_is_a_file_cut_at_a_hole(tmp_path_factory: pytest.TempPathFac
 
 def test_batches_are_a_function_of_their_number(tmp_path: Path):
     shard = Shard.open(corpus(tmp_path, random_texts(0, [100, 80])), "train")
-    one, two = (Sampler(shard, marks(), OPTIONS, 5).batch(3, 2) for _ in range(2))
+    one, two = (DrafterSampler(shard, marks(), OPTIONS, 5).batch(3, 2) for _ in range(2))
     assert torch.equal(one.tokens, two.tokens)
     assert torch.equal(one.weights, two.weights)
 
@@ -100,7 +100,7 @@ def test_nothing_counts_behind_the_end_behind_an_unknown_token_or_where_the_answ
     for text in texts:
         text[::7] = [VOCABULARY - 1] * len(text[::7])
     shard = Shard.open(corpus(tmp_path, texts), "train")
-    batch = Sampler(shard, marks(), OPTIONS, 0).batch(0, 8)
+    batch = DrafterSampler(shard, marks(), OPTIONS, 0).batch(0, 8)
     for row, block in np.ndindex(8, OPTIONS.anchors):
         tokens, anchor = batch.tokens[row], int(batch.anchors[row, block])
         end = max(i for i, token in enumerate(tokens.tolist()) if token == 4)
@@ -113,7 +113,7 @@ def test_nothing_counts_behind_the_end_behind_an_unknown_token_or_where_the_answ
 
 def test_a_slot_sees_what_stands_before_its_anchor_and_its_own_block_alone(tmp_path: Path):
     shard = Shard.open(corpus(tmp_path, random_texts(2, [95])), "train")
-    batch = Sampler(shard, marks(), OPTIONS, 0).batch(0, 1)
+    batch = DrafterSampler(shard, marks(), OPTIONS, 0).batch(0, 1)
     model, length, (blocks, width) = drafter(), OPTIONS.length, batch.known.shape[1:]
     states = torch.randn(1, length, 2, 32, requires_grad=True)
     slots = torch.randn(1, blocks * width, 32, requires_grad=True)
@@ -189,7 +189,7 @@ def test_a_run_goes_on_from_a_drafter(tmp_path: Path):
     assert torch.equal(again.drafter.masks, kept.masks)
 
 
-def small_run(folder: Path, steps: int, init: str = "") -> Run:
+def small_run(folder: Path, steps: int, init: str = "") -> DrafterRun:
     """On a tiny model in a GGUF file, cut to the few tokens of a text that comes over and over."""
     work = folder / "work"
     if not work.exists():
@@ -200,14 +200,14 @@ def small_run(folder: Path, steps: int, init: str = "") -> Run:
         new = {int(old): index for index, old in enumerate(cut.ids)}
         breaks = np.full((len(cut.ids), 2), -1)
         breaks[new[LINE_END]] = -1, new[LINE_END]
-        write_cut(folder / "tiny.gguf", cut, Marks(new[1], new[2], new[3], new[4], new[63], breaks), work)
+        write_cut(folder / "tiny.gguf", cut, DrafterTokens(new[1], new[2], new[3], new[4], new[63], breaks), work)
         texts = [cut.renumbered(part, checkpoints.VOCAB).tolist() for part in (text, text[3:])]
         corpus(work, texts)
     options = DrafterOptions(
         str(work), str(folder / "out"), 5.0, OPTIONS, n_layers=1, d_ff=32, taps=1, rows=2, micro_rows=1, steps=steps,
         warm_up=5, validation_rows=4, init=init,
     )  # fmt: skip
-    return Run(options)
+    return DrafterRun(options)
 
 
 def test_a_cut_model_says_of_the_kept_tokens_what_the_whole_one_says(tmp_path: Path):
@@ -220,12 +220,12 @@ def test_a_cut_model_says_of_the_kept_tokens_what_the_whole_one_says(tmp_path: P
     _, expected = target_states(whole, ids[tokens], (1,))
     torch.testing.assert_close(hidden, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(model.lm_head.weight, whole.head[ids[:20]], rtol=1e-4, atol=1e-4)
-    assert len(read_marks(tmp_path / "work").breaks) == len(ids) == 24
+    assert len(read_tokens(tmp_path / "work").breaks) == len(ids) == 24
 
 
 def test_blocks_are_judged_by_what_the_larger_model_says(tmp_path: Path):
     shard = Shard.open(corpus(tmp_path, random_texts(3, [95, 60])), "train")
-    batch = Sampler(shard, marks(), OPTIONS, 0).batch(0, 2)
+    batch = DrafterSampler(shard, marks(), OPTIONS, 0).batch(0, 2)
     model, larger = drafter(), target()
     result = outcome(model, larger, larger.lm_head.weight, batch, 0.0)
     _, final = target_states(larger, batch.tokens, model.config.taps)

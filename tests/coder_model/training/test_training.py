@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch.nn.attention.flex_attention import flex_attention
 
-from coder_model import weights
 from coder_model.errors import CorpusError, ModelFileError
-from coder_model.tokenizer import EOM, MASK, PRE, SNIP, SUF, CodeTokenizer
+from coder_model.model import weights
+from coder_model.prompt.tokenizer import EOM, MASK, PRE, SNIP, SUF, CodeTokenizer
 from coder_model.training import cli
 from coder_model.training.cross_entropy import linear_cross_entropy
 from coder_model.training.loop import TrainOptions, train
@@ -181,7 +181,7 @@ def test_the_marked_targets_are_those_of_the_middle(sampler):
 
 
 def test_a_middle_counts_as_much_as_its_weight(sampler, model):
-    from coder_model.model import Transformer
+    from coder_model.model.transformer import Transformer
 
     fresh = Transformer(replace(model.config, vocab_size=310))
     fresh.initialise_(0)
@@ -314,7 +314,7 @@ def test_a_checkpoint_of_another_run_is_refused(corpus, tmp_path, model):
 
 
 def test_the_loss_of_a_model_that_knows_nothing_is_that_of_chance(sampler, model):
-    from coder_model.model import Transformer
+    from coder_model.model.transformer import Transformer
 
     fresh = Transformer(replace(model.config, vocab_size=310))
     fresh.initialise_(0)

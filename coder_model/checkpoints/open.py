@@ -1,0 +1,117 @@
+"""From what a user calls a model to an engine: the embedded one, a directory, or an installed published one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from coder_kernels import quantise
+from coder_model.checkpoints.gguf_model import SUFFIX
+from coder_model.checkpoints.hf_config import is_published, read_published
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
+from coder_model.checkpoints.memory_plan import free_bytes, plan
+from coder_model.checkpoints.store import Store, as_path
+from coder_model.engine.engine import DEFAULT_MODEL, Engine
+from coder_model.engine.options import EngineOptions, max_concurrent_fills
+from coder_model.engine.speculative_engine import SpeculativeEngine
+from coder_model.errors import ModelFileError
+from coder_model.model import weights
+from coder_model.model.drafter_files import drafter_for
+from coder_model.model.quantized_linear import pack_
+
+
+def locate(model: str) -> tuple[Path, str]:
+    """Returns a model's directory or GGUF file and its family, empty where its files say it.
+
+    Raises:
+        ModelFileError: when `model` is neither of them nor installed, or its files have changed.
+    """
+    if path := as_path(model):
+        if not path.is_dir() and not (path.suffix == SUFFIX and path.is_file()):
+            raise ModelFileError(
+                f"model must be a directory, a {SUFFIX} file, or a name of `unmask models list`, got {model!r}"
+            )
+        return path, ""
+    manifest = Store().check(model)
+    return Path(manifest.directory), manifest.family
+
+
+def open_engine(
+    model: str = "",
+    options: EngineOptions | None = None,
+    quantize: str = "auto",
+    progress: Callable[[float], None] = lambda _: None,
+    verifier: str = "",
+) -> Engine | SpeculativeEngine:
+    """Loads a model, and another one that verifies what it drafts, on the best device there is.
+
+    Args:
+        model: a directory or the name of an installed model; the embedded one when empty.
+        options: how they fill.
+        quantize: precision of the weights; `auto` for the best that fits, and float32 in our own small models.
+        progress: called with the share of the model's weights that is there.
+        verifier: as `model`, an autoregressive one; none when empty.
+
+    Raises:
+        ModelFileError: when one is missing, broken, or does not fit into the memory; one line that says what to do.
+    """
+    drafter = open_single(model, options, quantize, progress)
+    if not verifier:
+        return drafter
+    second = open_single(verifier, options, quantize)
+    if not second.can_verify:
+        raise ModelFileError(f"verifier must be an autoregressive model, such as qwen2.5-coder-0.5b; got {verifier}")
+    return SpeculativeEngine(drafter, second)
+
+
+def open_single(
+    model: str = "",
+    options: EngineOptions | None = None,
+    quantize: str = "auto",
+    progress: Callable[[float], None] = lambda _: None,
+) -> Engine:
+    """Loads one model; see `open_engine`.
+
+    Args:
+        model: a directory or the name of an installed model; the embedded one when empty.
+        options: how it fills.
+        quantize: precision of the weights; `auto` for the best that fits, and float32 in our own small models.
+        progress: called with the share of the weights that is there.
+
+    Raises:
+        ModelFileError: when it is missing, broken, or does not fit into the memory; one line that says what to do.
+    """
+    if quantize not in ("auto", *WEIGHT_PRECISIONS):
+        raise ModelFileError(f"quantize must be one of auto, {', '.join(WEIGHT_PRECISIONS)}, got {quantize!r}")
+    directory, family = locate(model) if model else (DEFAULT_MODEL, "")
+    if not is_published(directory):
+        return _own(directory, options, quantize)
+    options = options or EngineOptions()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    published = read_published(directory, family)
+    documents = options.sessions + max_concurrent_fills(options, device)
+    chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
+    published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
+    loaded = load_weights(published, chosen.precision, device, progress)
+    return Engine(
+        loaded.model,
+        loaded.tokenizer,
+        f"{Path(model).name} ({chosen.precision})",
+        options,
+        loaded.generation,
+        drafter_for(loaded.model),
+    )
+
+
+def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engine:
+    """An engine of the project's own layout."""
+    model, tokenizer = weights.load(directory)
+    packed = next((few for few in quantise.PRECISIONS if few == quantize), None)
+    if packed or quantize == "bfloat16":
+        model.bfloat16()
+    if packed:
+        pack_(model, packed)
+    return Engine(model, tokenizer, directory.name, options)

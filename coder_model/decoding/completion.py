@@ -1,0 +1,61 @@
+"""The text that fills a hole, token by token, and when it is over."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from coder_model.decoding.token_selector import Choice, TokenSelector
+
+MAX_PERIOD, MIN_REPEATED = 24, 12
+"""A run of at most so many tokens that comes three times, and makes up at least so many tokens, is a loop."""
+
+
+@dataclass(slots=True)
+class Completion:
+    """What is decided so far."""
+
+    limit: int
+    """Most tokens it may have."""
+    least_log_probability: float = -math.inf
+    """Of all tokens together, in nats; what is less likely is given up."""
+    tokens: list[int] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    """How `tokens` were decided, and some that were dropped again after them."""
+    steps: int = 0
+    """Denoise and verify passes."""
+    ended: bool = False
+    """True when nothing follows: the hole is full, the limit is reached, it went in circles, or it is unlikely."""
+    healed: int = 0
+    """Tokens that say typed text again: that may hold what it likes."""
+
+    @property
+    def unlikely(self) -> bool:
+        """True when it is less likely than wanted."""
+        return self.log_probability < self.least_log_probability
+
+    @property
+    def log_probability(self) -> float:
+        """Of all tokens together, in nats."""
+        return sum(math.log(max(choice.probability, 1e-9)) for choice in self.choices[: len(self.tokens)])
+
+    def decide_(self, choice: Choice, selector: TokenSelector) -> None:
+        """Appends a token, and sees whether that ends it."""
+        if selector.heal:
+            self.healed = len(self.tokens) + 1
+        selector.advance(choice.token)
+        self.tokens.append(choice.token)
+        self.choices.append(choice)
+        full = selector.finished or len(self.tokens) >= self.limit
+        self.ended = _drop_repetition_(self.tokens, self.healed) or full or self.unlikely
+
+
+def _drop_repetition_(tokens: list[int], start: int) -> bool:
+    """Cuts tokens whose end, from `start` on, is one run over and over, back to the first time; True when they did."""
+    for period in range(1, MAX_PERIOD + 1):
+        repeats = max(3, -(-MIN_REPEATED // period))
+        tail = tokens[max(start, len(tokens) - period * repeats) :]
+        if len(tail) == period * repeats and tail == tail[:period] * repeats:
+            del tokens[len(tokens) - period * (repeats - 1) :]
+            return True
+    return False

@@ -1,0 +1,125 @@
+"""The drafter's fast twin: the same weights in few operations of `coder_kernels`, over a cache of its own.
+
+`drafter.py` says what is computed; the tests hold this to it.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from coder_kernels import ops
+from coder_kernels.quantise import Quantised, quantise
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Selection, Weight
+from coder_model.model.drafter import Drafter
+from coder_model.model.fused_transformer import FusedTransformer, merged_
+from coder_model.model.kv_cache import KVCache
+from coder_model.model.quantized_linear import pack_
+from coder_model.model.rotary import rotary_tables
+from coder_model.model.transformer import Layer
+
+
+class FusedDrafter:
+    """The merged weights of a drafter, and its passes for one document at a time."""
+
+    def __init__(self, drafter: Drafter, network: FusedTransformer, ids: Tensor, capacity: int, is_int8: bool) -> None:
+        """Takes the drafter over.
+
+        Args:
+            drafter: in float32; its weights change their format.
+            network: of the larger model.
+            ids: [N] int64, the larger model's tokens that the drafter may say.
+            capacity: tokens of a sequence.
+            is_int8: whether weights and activations are int8.
+        """
+        self.config, self._network, self._ids = drafter.config, network, ids
+        self._activation_dtype = torch.int8 if is_int8 else None
+        self._dtype = torch.float32 if is_int8 else network.dtype
+        self._taps = [cast(Tensor, norm.weight).data for norm in drafter.tap_norms]
+        self._join_norm, self._norm = drafter.join_norm.weight.data, drafter.norm.weight.data
+        self._masks = drafter.masks.data
+        self._join: Weight = drafter.join.weight.data.to(self._dtype)
+        if is_int8:
+            self._join = quantise(drafter.join.weight.data, "int8")
+            pack_(drafter.layers, "int8")
+        self._layers = [merged_(cast(Layer, layer.to(self._dtype))) for layer in drafter.layers]
+        head = network.head_rows(ids)
+        if is_int8 and isinstance(head, Tensor):
+            head = quantise(head, "int8")
+        self._head = head
+        shape = drafter.config.layers()
+        cos, sin = rotary_tables(shape, torch.arange(capacity)[None])
+        half = shape.head_dim // 2
+        self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
+        self._nothing_forbidden = torch.zeros(len(ids), dtype=torch.bool)
+
+    def new_cache(self, capacity: int) -> KVCache:
+        """Returns room for one document."""
+        return KVCache(self.config.layers(), 1, capacity, self._dtype)
+
+    def read(self, states: list[Tensor], cache: KVCache, start: int) -> None:
+        """Writes the keys and values of a context.
+
+        Args:
+            states: per tap [T, D] float32, the larger model's residual streams.
+            cache: with room for T tokens from `start` on.
+            start: position of the first one.
+        """
+        normal = [ops.add_rms_norm(x[None], None, norm, self.config.norm_eps)[0] for x, norm in self._pairs(states)]
+        x = self._product(torch.cat(cast(list[Tensor], normal), dim=1), self._join)
+        joined, _ = ops.add_rms_norm(
+            x, None, self._join_norm.to(self._dtype), self.config.norm_eps, self._activation_dtype
+        )
+        spans = _spans(start, len(states[0]))
+        for index, layer in enumerate(self._layers):
+            self._rotate(ops.linear(joined, layer.qkv), index, cache, spans)
+
+    def denoise(self, tokens: Tensor, known: Tensor, cache: KVCache, start: int) -> Selection:
+        """One pass over a block of slots behind a context; returns what it says of the token after each slot.
+
+        Args:
+            tokens: [M] int64 of the larger model; those of unknown slots are not looked at.
+            known: [M] bool.
+            cache: holds the context; with room for M slots more.
+            start: tokens of the context.
+
+        Returns:
+            [M] each; tokens by the larger model's numbers.
+        """
+        eps, activation_dtype = self.config.norm_eps, self._activation_dtype
+        embedded = self._network.embedded(tokens).float()
+        normal = torch.nn.functional.rms_norm(embedded, embedded.shape[-1:], None, eps)
+        parts = torch.where(known[:, None], normal, self._masks[: len(tokens)])[None]
+        spans = _spans(start, len(tokens))
+        stream: Tensor | None = None
+        x: Activations
+        for index, layer in enumerate(self._layers):
+            x, stream = ops.add_rms_norm(parts, stream, layer.first_norm, eps, activation_dtype)
+            q = self._rotate(ops.linear(x, layer.qkv), index, cache, spans)
+            x = ops.block_attention(
+                q, cache.keys[index], cache.values[index], spans, 0, activation_dtype=activation_dtype
+            )
+            x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
+            x = ops.swiglu(x, layer.gate_up, self._dtype)
+            parts = ops.linear(ops.quantise_rows(x, activation_dtype) if activation_dtype else x, layer.down)
+        hidden, _ = ops.add_rms_norm(parts, stream, self._norm.to(self._dtype), eps, activation_dtype)
+        found = ops.head_select(hidden, self._head, self._nothing_forbidden)
+        return found._replace(token=self._ids[found.token])
+
+    def _pairs(self, states: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        return [(x, norm.to(self._dtype)) for x, norm in zip(states, self._taps, strict=True)]
+
+    def _product(self, x: Tensor, weight: Weight) -> Tensor:
+        is_eight = self._activation_dtype is not None and isinstance(weight, Quantised)
+        return ops.linear(ops.quantise_rows(x, torch.int8) if is_eight else x, weight)
+
+    def _rotate(self, parts: Tensor, index: int, cache: KVCache, spans: AttentionMetadata) -> Tensor:
+        layer, eps = self._layers[index], self.config.norm_eps
+        keys, values = cache.keys[index], cache.values[index]
+        return ops.rotate_and_write_(parts, None, layer.qk_norms, eps, self._tables, keys, values, spans)
+
+
+def _spans(start: int, count: int) -> AttentionMetadata:
+    return AttentionMetadata(*torch.tensor([[0], [start], [count]], dtype=torch.int32))

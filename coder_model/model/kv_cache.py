@@ -1,0 +1,57 @@
+"""Keys and values of one or many documents in one tensor, so that one pass can be over several, and be repeated.
+
+What stands before a row's length is exact, and whoever has the row knows its length. Behind it passes
+write what nobody reads: the slots of a block that is being denoised, and padding.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import torch
+import torch.nn.functional as F  # noqa: N812  the name everyone uses
+
+from coder_model.model.config import ModelConfig
+
+
+class KVCache:
+    """R rows of C tokens, lent to documents."""
+
+    def __init__(
+        self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str = "cpu"
+    ) -> None:
+        """Takes the rows to lend and the tokens of each."""
+        shape = (config.n_layers, rows, config.n_kv_heads, capacity, config.head_dim)
+        # zeros, not empty: what is behind a mask is multiplied by 0, and NaN * 0 is NaN
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self._rows = rows
+        self._free = list(range(rows))
+        self._changed = threading.Lock()
+
+    @property
+    def capacity(self) -> int:
+        """Tokens of a row."""
+        return self.keys.shape[3]
+
+    def grow_(self, tokens: int) -> None:
+        """Makes room for so many tokens per row, by doubling; whatever was captured reads the old tensors."""
+        if tokens > self.capacity:
+            more = max(tokens, 2 * self.capacity) - self.capacity
+            self.keys, self.values = (F.pad(part, (0, 0, 0, more)) for part in (self.keys, self.values))
+
+    def allocate(self) -> int:
+        """Returns a row that nobody has.
+
+        Raises:
+            MemoryError: when there is none.
+        """
+        with self._changed:
+            if not self._free:
+                raise MemoryError(f"the cache has {self._rows} rows, and all are lent")
+            return self._free.pop()
+
+    def release(self, row: int) -> None:
+        """Takes a row back."""
+        with self._changed:
+            self._free.append(row)

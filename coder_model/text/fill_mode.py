@@ -1,0 +1,105 @@
+"""Where a hole is and how much it may hold: one line, or a block where the block is still empty.
+
+Torch-free; the language server calls it on the text around the cursor.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tree_sitter import Node
+
+from coder_model.text.syntax import parse
+from coder_model.types import HoleMode, Reach
+
+WINDOW_BEFORE, WINDOW_AFTER = 16_000, 4_000
+"""Code points that are parsed on either side of the cursor."""
+
+_NAME = "unmask_hole"
+_STATEMENT = {"lua": f"{_NAME}()"}
+"""The placeholder as a statement, where a name alone is none."""
+_BLOCKS = {
+    "python": {"block"},
+    "javascript": {"statement_block", "class_body"},
+    "javascriptreact": {"statement_block", "class_body"},
+    "typescript": {"statement_block", "class_body", "interface_body"},
+    "typescriptreact": {"statement_block", "class_body", "interface_body"},
+    "go": {"block", "statement_list"},
+    "rust": {"block", "declaration_list"},
+    "lua": {"block"},
+}
+_WORD = re.compile(r"\w")
+
+
+def hole_at(prefix: str, suffix: str, language: str, reach: Reach = "auto") -> HoleMode | None:
+    """Returns how much to fill at the cursor, or None where nothing should be offered.
+
+    None inside a word. `block` where the cursor stands in a block that holds nothing yet but comments and a docstring,
+    or on a blank line between a bracket and the one that closes it; `line` everywhere else.
+
+    Args:
+        prefix: text before the cursor; the last `WINDOW_BEFORE` code points count.
+        suffix: text after the cursor; the first `WINDOW_AFTER` code points count.
+        language: LSP language id.
+        reach: `single` allows no block; `multi` allows one wherever only closing brackets follow on the line.
+    """
+    if _WORD.match(suffix):
+        return None
+    if reach == "single":
+        return "line"
+    before = prefix[-WINDOW_BEFORE:]
+    if _between_brackets(before, suffix[:WINDOW_AFTER]):
+        return "block"
+    if suffix.split("\n", 1)[0].strip(" \t\r})"):
+        return "line"
+    if reach == "multi":
+        return "block"
+    if language not in _BLOCKS:
+        return "line"
+    line = before.rsplit("\n", 1)[-1]
+    statement = _STATEMENT.get(language, _NAME)
+    if not line.strip():
+        return "block" if _fills_empty_block(before, statement, suffix, language) else "line"
+    if line.rstrip().endswith((":", "{", ")", "do", "then")):
+        indent = line[: len(line) - len(line.lstrip())]
+        body = f"\n{indent}{_indent_unit(before)}{statement}\n{indent}"
+        return "block" if _fills_empty_block(before, body, suffix, language) else "line"
+    return "line"
+
+
+def _between_brackets(before: str, after: str) -> bool:
+    """True on a blank line whose neighbours end with a bracket and begin with its partner."""
+    *_, line = before.split("\n")
+    opening, closing = before.rstrip()[-1:], after.lstrip()[:1]
+    blank = not line.strip() and not after.split("\n", 1)[0].strip()
+    return blank and bool(opening) and (opening + closing) in ("()", "[]", "{}")
+
+
+def _fills_empty_block(before: str, body: str, suffix: str, language: str) -> bool:
+    """True when `body`, put at the cursor, becomes all that a block holds."""
+    tree = parse(before + body + suffix[:WINDOW_AFTER], language)
+    if tree is None:
+        return False
+    at = len((before + body[: body.index(_NAME)]).encode("utf-8", "replace"))
+    node = tree.root_node.descendant_for_byte_range(at, at + len(_NAME))
+    while node and node.parent and node.type not in _BLOCKS[language]:
+        node = node.parent
+    return node is not None and node.type in _BLOCKS[language] and _holds_only_one_thing(node)
+
+
+def _holds_only_one_thing(block: Node) -> bool:
+    """True when a block has one statement besides comments and strings, whose text is the placeholder."""
+    statements = [
+        child
+        for child in block.named_children
+        if "comment" not in child.type and not (child.text or b"").lstrip(b"rbuRBU").startswith((b'"', b"'", b"`"))
+    ]
+    while len(statements) == 1 and statements[0].type in {"statement_list", "block"}:
+        statements = list(statements[0].named_children)
+    return len(statements) == 1 and (statements[0].text or b"").strip(b"; ()") == _NAME.encode()
+
+
+def _indent_unit(text: str) -> str:
+    """The first indentation that occurs in text; four spaces without any."""
+    found = re.search(r"^([ ]{2,8}|\t)(?=\S)", text, re.MULTILINE)
+    return found.group(1) if found else "    "

@@ -1,0 +1,130 @@
+"""Pure functions on the text of a middle: where it ends, whatever the model goes on to say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from coder_model.text.brackets import Frame, Scan, may_close, scan
+from coder_model.text.lexis import lexis_of
+from coder_model.text.syntax import comment_starts
+from coder_model.types import HoleMode
+
+_LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
+_WORD = re.compile(r"\w{2}")
+_OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
+_TAB = 4
+"""Columns that a tab counts for where the indentations of two lines are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRules:
+    """What a middle may hold, as the text around it says."""
+
+    hole: HoleMode
+    indent: int
+    """Columns at the start of a line that still belongs to the block."""
+    before: str
+    """The last characters before the hole: they tell a quote from an apostrophe."""
+    language: str
+    open: tuple[Frame, ...]
+    """Brackets and quotes that are open at the hole, the innermost last."""
+    closings: int | None
+    """How many of those the middle may close: what follows closes the others. None where nobody counts: in prose and
+    shells, when the rest of the line closes nothing."""
+    rest: str
+    """What follows on the cursor's line, up to the first closing bracket or quote."""
+    next_line: str
+    """The first line after the cursor's that is not blank, with its indentation; empty when it holds no word."""
+    comments: tuple[str, ...] = ()
+    """What the hole's only line should rather not begin with; empty where it has begun, or where the hole has more."""
+
+    @classmethod
+    def of(cls, prefix: str, suffix: str, hole: HoleMode, language: str = "") -> StopRules:
+        """Reads the bounds off the text before and after the cursor."""
+        head, _, line = prefix.rpartition("\n")
+        rest, _, after = suffix.partition("\n")
+        cursor, closings, found = may_close(prefix, suffix, language)
+        here = [at for at, _ in found.closings if at < len(rest)] + [at for at in found.surplus if at < len(rest)]
+        loose = lexis_of(language).loose and not here
+        following = next((text for text in after.split("\n") if text.strip()), "").rstrip()
+        return cls(
+            hole,
+            indent=_block_indent(head, line, hole),
+            before=prefix[-3:],
+            language=language,
+            open=tuple(cursor.frames),
+            closings=None if loose else closings,
+            rest=_rest(rest, here),
+            next_line=following if _WORD.search(following) else "",
+            comments=comment_starts(language) if hole == "line" and not line.strip() else (),
+        )
+
+    def end(self, text: str) -> int | None:
+        """Returns the offset in text where the hole is full, or None while it is not. More text never moves it.
+
+        A line ends before its line end. A block ends before the first line that is indented less than the block, and
+        before the line that follows it in the document. Both end before they close what the rest of the cursor's line
+        closes.
+        """
+        found = [end for end in (self._line_end(text), self._bracket_end(text)) if end is not None]
+        return min(found, default=None)
+
+    def trim(self, text: str) -> str:
+        """Returns text up to the end of its hole, without what the rest of the cursor's line says again."""
+        # a line end completes the last line
+        text = text[: self.end(text + "\n")]
+        text = text.removesuffix(self.rest)
+        return text.rstrip() if self.hole == "block" else text
+
+    def _line_end(self, text: str) -> int | None:
+        if self.hole == "line":
+            at = text.find("\n")
+            return at if at >= 0 else None
+        for line in _LINE.finditer(text):
+            blanks, words, ended = line.groups()
+            if (_columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
+                ended and (blanks + words).rstrip() == self.next_line
+            ):
+                return line.start()
+        return None
+
+    def _bracket_end(self, text: str) -> int | None:
+        if self.closings is None:
+            return None
+        found = self._scan(text)
+        closings = [at for at, _ in found.closings]
+        # the wrong bracket ends a middle too, and so does one that nothing has opened
+        ends = [*closings[self.closings :][:1], *found.surplus[:1]]
+        return min(ends) - len(self.before) if ends else None
+
+    def _opens(self, text: str) -> bool:
+        """True when the text has opened a bracket that it still has to close: that line may stand further left."""
+        found = self._scan(text)
+        return any(not frame.text for frame in found.frames[found.kept :])
+
+    def _scan(self, text: str) -> Scan:
+        return scan(self.before + text, self.language, list(self.open), len(self.before))
+
+
+def _block_indent(head: str, line: str, hole: HoleMode) -> int:
+    """Columns of a block's lines at least: more than those of the line that opens it."""
+    columns = _columns(line[: len(line) - len(line.lstrip(" \t"))])
+    if line.strip():
+        # the cursor still stands on the line that opens the block
+        return columns + 1
+    opener = next((text for text in reversed(head[-2_000:].split("\n")) if text.strip()), "")
+    if hole == "block" and _OPENS_BLOCK.search(opener):
+        return max(columns, _columns(opener[: len(opener) - len(opener.lstrip(" \t"))]) + 1)
+    return columns
+
+
+def _columns(blanks: str) -> int:
+    return len(blanks.expandtabs(_TAB))
+
+
+def _rest(rest: str, closings: list[int]) -> str:
+    """The rest of a line up to where it closes something."""
+    if not closings:
+        return rest.rstrip()
+    return rest[: min(closings)].rstrip()

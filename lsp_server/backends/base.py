@@ -1,0 +1,92 @@
+"""Where completions come from: anything that turns a fill request into drafts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Literal, Protocol
+
+from coder_model.types import Draft, FillRequest
+
+State = Literal["starting", "ready", "resting", "down"]
+"""`resting`: it has freed its memory, and starts when somebody asks."""
+
+
+class BackendUnavailable(Exception):
+    """There is no model to answer now: it loads, it restarts, or it is down."""
+
+
+class Backend(Protocol):
+    """A local worker, or a server elsewhere."""
+
+    reason: str
+    """Why the state is `down`."""
+    share_loaded: float
+    """Of the model, in [0, 1], as far as it is known."""
+    receiver: str
+    """The host that code goes to; empty when it stays on this machine."""
+    remark: str
+    """What is wrong with the user's settings although there is a model; empty when nothing is."""
+    on_change: Callable[[], None]
+    """Called after the state has changed."""
+
+    @property
+    def description(self) -> str:
+        """Which model this is, for people."""
+
+    @property
+    def state(self) -> State:
+        """Whether a fill would be answered now."""
+
+    async def start(self) -> None:
+        """Begins to make the model available; returns at once."""
+
+    def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:
+        """Yields drafts, the last one final; a newer request of the same session ends it.
+
+        Raises:
+            Cancelled: when superseded.
+            BackendUnavailable: when there is no model, or it goes away.
+        """
+
+    async def wait_ready(self) -> None:
+        """Returns once a fill would be answered.
+
+        Raises:
+            BackendUnavailable: when none will be.
+        """
+
+    async def close(self) -> None:
+        """Lets go of the model."""
+
+
+class AbsentBackend:
+    """Stands in for one that cannot be made: the reason is told as a status, and nothing is offered."""
+
+    description = "none"
+    share_loaded = 0.0
+    receiver = ""
+    remark = ""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.on_change: Callable[[], None] = lambda: None
+
+    @property
+    def state(self) -> State:
+        """`down`."""
+        return "down"
+
+    async def start(self) -> None:
+        """Does nothing."""
+
+    async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:  # noqa: ARG002
+        """Raises BackendUnavailable."""
+        await self.wait_ready()
+        yield Draft("", True, 1.0, 0, 0, 0.0)
+
+    async def wait_ready(self) -> None:
+        """Raises BackendUnavailable."""
+        raise BackendUnavailable(self.reason)
+
+    async def close(self) -> None:
+        """Does nothing."""

@@ -1,0 +1,127 @@
+"""What remote services are asked, and where their answers have the text: one function pair per protocol, no network.
+
+Sources: Inception's API reference for `/v1/fim/completions` and `/v1/edit/completions`, OpenAI's for `/v1/completions`,
+llama.cpp's `tools/server/README.md` for `/infill`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from coder_model.text.normalize import file_name
+from coder_model.text.redaction import redacted
+from coder_model.types import FillRequest
+
+Kind = Literal["mercury", "mercury-edit", "openai", "llama.cpp"]
+MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS = 24_000, 8_000
+"""Code points that leave the machine on either side of the cursor."""
+LINES_TO_EDIT = 4
+"""Lines on each side of the cursor that `/v1/edit/completions` may rewrite."""
+_FENCE = "```"
+_MARK = re.compile(r"<(?=/?\|[^|<>\n]{1,40}\|>|fim_\w{1,16}>|/?s>|(?:mask|pad|unk|PRE|SUF|MID|EOT)>)")
+_JOINER = "\u2060"
+"""Invisible; keeps a mark in somebody's text from being one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A protocol."""
+
+    path: str
+    url: str
+    """The service's own address; empty when the user must name one."""
+    model: str
+    body: Callable[[FillRequest, str, int], dict[str, Any]]
+    """(request, model, most tokens) -> the JSON to send."""
+    text: Callable[[Any, FillRequest], str]
+    """(the JSON that came, request) -> the middle; raises LookupError, TypeError or ValueError for another shape."""
+    needs_key: bool = True
+
+
+def without_secrets(request: FillRequest) -> tuple[str, str]:
+    """Returns what may leave the machine of the text before and after the cursor."""
+    return redacted(request.prefix[-MAX_PREFIX_CHARS:]), redacted(request.suffix[:MAX_SUFFIX_CHARS])
+
+
+def as_text(text: str) -> str:
+    """Returns text in which nothing is a mark of a prompt: many servers read marks in what a user has written."""
+    return _MARK.sub("<" + _JOINER, text)
+
+
+def _fim_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:
+    prefix, suffix = map(as_text, without_secrets(request))
+    body = {"model": model, "prompt": prefix, "suffix": suffix, "max_tokens": max_tokens, "temperature": 0.0}
+    return body | ({"stop": ["\n"]} if request.hole == "line" else {})
+
+
+def _fim_text(answer: Any, _: FillRequest) -> str:
+    choice = answer["choices"][0]
+    text = choice["text"] if "text" in choice else choice["message"]["content"]
+    return _string(text).replace(_JOINER, "")
+
+
+def _infill_body(request: FillRequest, _: str, max_tokens: int) -> dict[str, Any]:
+    prefix, suffix = without_secrets(request)
+    extra = [{"filename": file_name(s.path), "text": redacted(s.text)} for s in request.snippets]
+    body = {"input_prefix": prefix, "input_suffix": suffix, "input_extra": extra, "n_predict": max_tokens}
+    return body | {"temperature": 0.0, "stream": False} | ({"stop": ["\n"]} if request.hole == "line" else {})
+
+
+def _infill_text(answer: Any, _: FillRequest) -> str:
+    return _string(answer["content"])
+
+
+def _region(request: FillRequest) -> tuple[str, str, str, str]:
+    """The text before the lines around the cursor, those up to it, those from it on, and the text behind them."""
+    prefix, suffix = map(as_text, without_secrets(request))
+    before, after = prefix.split("\n"), suffix.split("\n")
+    head, upto = "\n".join(before[: -LINES_TO_EDIT - 1]), "\n".join(before[-LINES_TO_EDIT - 1 :])
+    since, tail = "\n".join(after[: LINES_TO_EDIT + 1]), "\n".join(after[LINES_TO_EDIT + 1 :])
+    return head, upto, since, tail
+
+
+def _edit_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:
+    head, upto, since, tail = _region(request)
+    viewed = "\n".join(
+        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n{as_text(redacted(s.text))}\n"
+        "<|/recently_viewed_code_snippet|>"
+        for s in request.snippets
+    )
+    content = (
+        f"<|recently_viewed_code_snippets|>\n{viewed}\n<|/recently_viewed_code_snippets|>\n\n"
+        f"<|current_file_content|>\ncurrent_file_path: {file_name(request.path)}\n{head}\n"
+        f"<|code_to_edit|>\n{upto}<|cursor|>{since}\n<|/code_to_edit|>\n{tail}\n<|/current_file_content|>\n\n"
+        "<|edit_diff_history|>\n\n<|/edit_diff_history|>\n"
+    )
+    return {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": max_tokens}
+
+
+def _edit_text(answer: Any, request: FillRequest) -> str:
+    """What stands between the text before and after the cursor; nothing when other places were rewritten too."""
+    content = _string(answer["choices"][0]["message"]["content"]).strip("\n")
+    if content.strip() == "None":
+        return ""
+    if content.startswith(_FENCE):
+        content = content.partition("\n")[2].rpartition(_FENCE)[0].removesuffix("\n")
+    _, upto, since, _ = _region(request)
+    if content.startswith(upto) and content.endswith(since) and len(content) > len(upto) + len(since):
+        return content[len(upto) : len(content) - len(since)].replace(_JOINER, "")
+    return ""
+
+
+def _string(text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"the text must be a string, found {type(text).__name__}")
+    return text
+
+
+_INCEPTION = "https://api.inceptionlabs.ai"
+SHAPES: dict[Kind, Shape] = {
+    "mercury": Shape("/v1/fim/completions", _INCEPTION, "mercury-coder", _fim_body, _fim_text),
+    "mercury-edit": Shape("/v1/edit/completions", _INCEPTION, "mercury-edit-2", _edit_body, _edit_text),
+    "openai": Shape("/v1/completions", "", "", _fim_body, _fim_text, needs_key=False),
+    "llama.cpp": Shape("/infill", "", "", _infill_body, _infill_text, needs_key=False),
+}

@@ -1,0 +1,116 @@
+"""Where the editor windows of a user meet their worker: a Unix-domain socket in a folder that nobody else can enter.
+
+Whoever comes first binds the socket and starts the worker with it, so that a connection is never too early. A lock
+beside the socket makes sure that only one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from coder_model.worker.connections import LOCK_SUFFIX
+from lsp_server import release
+from lsp_server.backends.base import BackendUnavailable
+
+WINDOWS = 64
+"""Connections that may wait to be accepted."""
+CONNECT_S = 2.0
+LOCK_LOOK_S = 0.02
+
+
+def folder() -> Path:
+    """Returns the folder of the user's sockets, created when missing.
+
+    Raises:
+        BackendUnavailable: when somebody else could enter it.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    path = Path(runtime) / "unmask" if runtime else user_state_path("unmask") / "run"
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        facts = path.lstat()
+    except OSError as error:
+        raise BackendUnavailable(f"{path} must be a folder of the user: {error.strerror}") from error
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        raise BackendUnavailable(f"{path} must be a folder that only its owner can enter (mode 700)")
+    return path
+
+
+def socket_path(command: Sequence[str]) -> Path:
+    """Returns the socket of the workers that a command starts: another model or option is another worker."""
+    return folder() / hashlib.sha256(json.dumps([release(), *command]).encode()).hexdigest()[:16]
+
+
+async def meet(command: Sequence[str]) -> socket.socket:
+    """Returns a connection to the worker that a command starts; starts it when there is none.
+
+    Raises:
+        BackendUnavailable: when it cannot be started; says why.
+    """
+    path = socket_path(command)
+    async with _locked(path.with_suffix(LOCK_SUFFIX)):
+        try:
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                return _connected(path)
+            # nobody is there; a dead worker may have left its name behind
+            path.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                listener.listen(WINDOWS)
+                _start(command, listener)
+            return _connected(path)
+        except OSError as error:
+            raise BackendUnavailable(f"the worker cannot be started: {error}") from error
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(CONNECT_S)
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    connection.setblocking(False)
+    return connection
+
+
+def _start(command: Sequence[str], listener: socket.socket) -> None:
+    """Starts a worker in a session of its own: it outlives this window as long as another one uses it."""
+    process = subprocess.Popen(
+        [*command, "--listener", str(listener.fileno())],
+        pass_fds=[listener.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # an editor waits until its pipe is closed everywhere
+        cwd=Path(sys.executable).parent,
+        start_new_session=True,
+    )
+    # somebody must take note of its end
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+@contextlib.asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[None]:
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(LOCK_LOOK_S)
+        yield

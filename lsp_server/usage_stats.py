@@ -1,0 +1,114 @@
+"""Local counts of what was shown and what became of it: numbers only, in files of the user, sent nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_state_path
+
+KEPT_AFTER_S = 30.0
+"""An accepted suggestion that still stands in the document after so long was worth accepting."""
+KEEP_DAYS = 90
+STEPS_PER_DOUBLING = 4
+"""Of the latency histogram: a bucket is 19 % wide."""
+
+
+class Record(msgspec.Struct):
+    """What one server saw; records add up."""
+
+    counts: dict[str, int] = {}
+    """`requests`, `shown`, `fills` (by the model), `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`,
+    `desynchronised`, and `filter:NAME`."""
+    milliseconds: dict[int, int] = {}
+    """Requests by bucket: bucket b holds those below 2 ** (b / STEPS_PER_DOUBLING) ms."""
+
+    def percentile(self, percent: float) -> float:
+        """Returns the upper edge of the bucket that holds a percentile of the latencies, in ms; nan without any."""
+        wanted = sum(self.milliseconds.values()) * percent / 100
+        for bucket in sorted(self.milliseconds):
+            wanted -= self.milliseconds[bucket]
+            if wanted <= 0:
+                return float(2 ** (bucket / STEPS_PER_DOUBLING))
+        return math.nan
+
+
+class UsageStats:
+    """Counts for one server, and writes them down."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self._milliseconds: Counter[int] = Counter()
+        self._folder = folder or default_folder()
+        self._file = self._folder / f"{datetime.now(UTC):%Y-%m-%d}-{os.getpid()}.json"
+
+    def took(self, milliseconds: float) -> None:
+        """Takes note of the time from request to reply."""
+        self._milliseconds[max(0, math.ceil(STEPS_PER_DOUBLING * math.log2(max(milliseconds, 1e-3))))] += 1
+
+    def save(self) -> None:
+        """Writes the counts, if there are any; a disk that is full or read-only costs the counts and nothing else."""
+        if not self.counts and not self._milliseconds:
+            return
+        record = Record(dict(self.counts), dict(self._milliseconds))
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            part = self._file.with_suffix(".part")
+            part.write_bytes(msgspec.json.encode(record))
+            part.replace(self._file)
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        oldest = f"{datetime.now(UTC) - timedelta(days=KEEP_DAYS):%Y-%m-%d}"
+        for file in self._folder.glob("*.json"):
+            if file.name < oldest:
+                file.unlink(missing_ok=True)
+
+
+def default_folder() -> Path:
+    """Returns where the user's records are."""
+    return user_state_path("unmask") / "statistics"
+
+
+def read_records(folder: Path) -> Iterable[Record]:
+    """Yields the records of a folder; a file that is none is passed over."""
+    for file in sorted(folder.glob("*.json")):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            yield msgspec.json.decode(file.read_bytes(), type=Record)
+
+
+def total(records: Iterable[Record]) -> Record:
+    """Returns the sum of records."""
+    counts: Counter[str] = Counter()
+    milliseconds: Counter[int] = Counter()
+    for record in records:
+        counts.update(record.counts)
+        milliseconds.update(record.milliseconds)
+    return Record(dict(counts), dict(milliseconds))
+
+
+def report(record: Record) -> list[str]:
+    """Returns the lines that `unmask stats` prints."""
+    counts = Counter(record.counts)
+    if not counts["requests"]:
+        return ["nothing was asked yet"]
+
+    def line(name: str, count: int, of: str) -> str:
+        share = f"{100 * count / counts[of]:5.1f} % of {of}" if counts[of] else ""
+        return f"{name:<18}{count:>8}  {share}".rstrip()
+
+    lines = [f"{'requests':<18}{counts['requests']:>8}"]
+    lines += [line(name, counts[name], "requests") for name in ("shown", "fills", "remembered", "unlikely")]
+    lines += [line(name.replace("_", " "), counts[name], "shown") for name in ("accepted", "partly_accepted")]
+    lines.append(line(f"kept after {KEPT_AFTER_S:.0f} s", counts["kept"], "accepted"))
+    lines.append("request to reply  " + ", ".join(f"p{q} {record.percentile(q):.0f} ms" for q in (50, 95, 99)))
+    if counts["desynchronised"]:
+        lines.append(f"{'texts that differed from the editor at save':<44}{counts['desynchronised']:>8}")
+    lines += [f"{name:<26}{count:>8}" for name, count in sorted(counts.items()) if name.startswith("filter:")]
+    return lines

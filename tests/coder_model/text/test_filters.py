@@ -1,0 +1,55 @@
+"""Each filter on its golden file, and what holds for all of them."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coder_model.text.filters import FILTERS, FilterContext, filtered
+
+GOLDEN = Path(__file__).parent / "filters"
+CASES = [
+    pytest.param(file.stem, case, id=f"{file.stem}: {case['why']}")
+    for file in sorted(GOLDEN.glob("*.toml"))
+    for case in tomllib.loads(file.read_text("utf-8"))["case"]
+]
+texts = st.text(alphabet="ab(){}[]\n\t  <|>;é", max_size=40)
+
+
+def around(case):
+    return FilterContext(case["prefix"], case["suffix"], case.get("hole", "line"), case.get("language", ""))
+
+
+def test_every_filter_has_a_golden_file():
+    assert {file.stem for file in GOLDEN.glob("*.toml")} == set(FILTERS)
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_a_filter_does_what_its_golden_file_says(name, case):
+    assert FILTERS[name](case["text"], around(case)) == case["expect"]
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_a_filter_is_counted_when_it_changes_something_and_can_be_off(name, case):
+    off = set(FILTERS) - {name}
+    text, changed = filtered(case["text"], around(case), off)
+    assert text == case["expect"]
+    assert changed == ((name,) if text != case["text"] else ())
+    assert filtered(case["text"], around(case), FILTERS) == (case["text"], ())
+
+
+@given(prefix=texts, suffix=texts, text=texts)
+def test_filters_only_cut_or_change_blanks(prefix, suffix, text):
+    found, _ = filtered(text, FilterContext(prefix, suffix, "block"))
+    kept = "".join(text.split())
+    assert "".join(found.split()) in kept
+
+
+@given(prefix=texts, suffix=texts, text=texts)
+def test_what_was_filtered_is_left_alone_the_next_time(prefix, suffix, text):
+    surroundings = FilterContext(prefix, suffix, "block")
+    once, _ = filtered(text, surroundings)
+    twice, _ = filtered(once, surroundings)
+    assert len(twice) <= len(once)

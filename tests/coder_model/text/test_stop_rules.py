@@ -1,0 +1,112 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coder_model.text.stop_rules import StopRules
+
+
+def trim(prefix, suffix, hole, text):
+    return StopRules.of(prefix, suffix, hole).trim(text)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "expect"),
+    [
+        ("def f():\n    ", "x = 1\n    return x\n\n\ndef g():\n", "x = 1\n    return x"),
+        ("def f():", "\n    return 1\n\nx = 2", "\n    return 1"),
+        ("    if x:\n        ", "y()\n    else:\n        z()", "y()"),
+        ("def f():\n    ", "if x:\n        y()\n    z()", "if x:\n        y()\n    z()"),
+        ("def f():\n    ", "a = [\n    1,\n    ]", "a = [\n    1,\n    ]"),
+        ("func f() {\n\t", "return 1\n}\n\nfunc g() {", "return 1"),
+        ("        if x:\n            ", "a()\n            b()\n        }", "a()\n            b()"),
+        ("", "a\nb\n", "a\nb"),
+    ],
+)
+def test_a_block_ends_where_its_indentation_does(prefix, text, expect):
+    assert trim(prefix, "", "block", text) == expect
+
+
+def test_a_block_ends_before_the_line_that_follows_it():
+    head, following = "a = f(x)\n    b = g(a)", "\n    return a + b"
+    assert trim("def f(x):\n    ", "\n" + following + "\n", "block", head + following + "\n    c()") == head
+    assert trim("def f(x):\n    ", following, "block", head + following) == head
+
+
+@pytest.mark.parametrize(
+    ("following", "text"),
+    [
+        ("\n    )", "a(\n    )\n    b"),  # a line without a word says too little
+        ("\nreturn 1", "if y:\n        return 1\n    z"),  # indented otherwise
+        ("\n    return 1", "return 1 + 1\n    z"),
+    ],
+)
+def test_a_block_does_not_end_at_another_line(following, text):
+    assert trim("if x:\n    ", following, "block", text) == text
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "text", "expect"),
+    [
+        ("x = f(a, ", ")\n", "b=g(1))", "b=g(1)"),
+        ("x = f(a, ", "\n", "b=g(1))", "b=g(1))"),
+        ("x = f(g(", ")\n", "1))", "1)"),  # two are open, one is closed: one is the middle's
+        ("x = f(g(", "))\n", "1))", "1"),
+        ("    ", ")\n", "a(b))", "a(b)"),  # opened on an earlier line
+        ("def f(", "):\n", "self):", "self"),
+        ("    x: [a, b(", ")],\n", 'uid=")")],', 'uid=")"'),
+        ('print("hello ', '")\n', 'world (")', "world ("),
+        ('print("', '")', 'a\\"b")', 'a\\"b'),
+        ("with open(p, ", ") as file:\n", '"w") as file:', '"w"'),
+        ("import a", ", b\n", "x, b", "x"),
+        ("x = ", " + g(1)\n", "y + g(1)", "y"),
+        ("f(", ", b)\n", "a, b)", "a"),
+        ("x = a", ";\n", " + 1;", " + 1"),
+        ("var(", ");", "--a);", "--a"),
+        ("f(", ")", "a, b", "a, b"),
+        ("it's (", ")", "a)", "a"),  # an apostrophe in a word is no quote
+    ],
+)
+def test_a_middle_does_not_close_what_the_rest_of_its_line_closes(prefix, suffix, text, expect):
+    assert trim(prefix, suffix, "line", text) == expect
+
+
+def test_a_line_ends_with_its_line():
+    assert trim("", "", "line", "a\nb") == "a"
+    assert StopRules.of("", "", "line").end("a") is None
+
+
+TEXT = st.text("ab \t\n()\"'", max_size=40)
+
+
+@given(TEXT, TEXT, TEXT, st.sampled_from(["line", "block"]))
+def test_more_text_never_moves_the_end(prefix, suffix, text, hole):
+    """What is shown at one step is shown at the next one, too."""
+    stop_rules = StopRules.of(prefix, suffix, hole)
+    ends = [stop_rules.end(text[:n]) for n in range(len(text) + 1)]
+    found = [end for end in ends if end is not None]
+    assert len(set(found)) <= 1
+    assert ends[len(ends) - len(found) :] == found
+
+
+def removed_pairs(text):
+    """What is left of a text of round brackets once every pair is gone."""
+    while "()" in text:
+        text = text.replace("()", "")
+    return text
+
+
+@given(st.text("()", max_size=8), st.text(")", max_size=4), st.text("()", max_size=12))
+def test_brackets_closed_in_the_middle_and_after_it_equal_brute_force(prefix, suffix, text):
+    opened, closed = removed_pairs(prefix).count("("), len(suffix)
+    kept = trim(prefix, suffix, "line", text)
+    if not closed:
+        assert kept == text
+        return
+    spare = max(0, opened - closed)
+    expect = next((text[:n] for n in range(len(text)) if removed_pairs(text[: n + 1]).count(")") > spare), text)
+    assert kept == expect
+
+
+@given(TEXT, TEXT, TEXT, st.sampled_from(["line", "block"]))
+def test_trimmed_text_is_the_beginning_of_the_text(prefix, suffix, text, hole):
+    assert text.startswith(trim(prefix, suffix, hole, text))

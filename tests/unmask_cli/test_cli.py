@@ -1,0 +1,170 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coder_model.engine.engine import DEFAULT_MODEL
+from coder_model.types import Draft, InvalidInput, Slot
+from unmask_cli.fill import canvas, in_place, read_source, split_at, summary
+
+UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()"]
+
+
+def unmask(*arguments, cwd=None):
+    return subprocess.run(
+        [*UNMASK, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = tmp_path / "a.py"
+    made.write_text("def add(a, b):\n    return \n\n\nprint(add(1, 2))\n")
+    return made
+
+
+def fill(model_directory, *arguments):
+    return unmask("fill", *arguments, "--model", model_directory)
+
+
+def test_fill_prints_the_suggestion_in_place(model_directory, file):
+    found = fill(model_directory, file, "--at", "2:12")
+    assert found.returncode == 0, found.stderr
+    assert "def add(a, b):" in found.stdout
+    assert "print(add(1, 2))" in found.stdout
+    assert "steps" in found.stdout
+
+
+def test_fill_as_json_is_one_object(model_directory, file):
+    found = fill(model_directory, file, "--at", "2:12", "--json", "--policy", "top_k", "--steps", "2")
+    record = json.loads(found.stdout)
+    assert record["hole"] == "line"
+    assert record["steps"] >= 1
+    assert isinstance(record["text"], str)
+
+
+def test_watch_shows_masks_turning_into_tokens(model_directory, file):
+    found = fill(model_directory, file, "--at", "2:12", "--watch", "--no-copy")
+    assert "░" in found.stdout
+    assert "step   1" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "at", "message"),
+    [
+        ("gone.py", None, "1:1", "must be a readable file: No such file"),
+        (".", None, "1:1", "must be a readable file: Is a directory"),
+        ("b.py", b"\x00\x01", "1:1", "must be text, found a NUL byte"),
+        ("b.py", b"caf\xe9", "1:1", "must be UTF-8 text, byte 3 is not"),
+        ("b.py", b"\xed\xa0\xbd", "1:1", "must be UTF-8 text, byte 0 is not"),
+        ("b.py", b"x = 1\n", "9:1", "has lines 1 to 2"),
+        ("b.py", b"x = 1\n", "1:7", "line 1 of .* has columns 1 to 6"),
+        ("b.py", b"x = 1\n", "0:1", "has lines 1 to 2"),
+        ("b.py", b"x = 1\n", "end", "--at must be LINE:COL"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it_and_exit_code_two(tmp_path, name, content, at, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    found = unmask("fill", path, "--at", at)
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert str(path) in found.stderr or "--at" in found.stderr
+    with pytest.raises(InvalidInput, match=message):
+        split_at(read_source(path), at, path)
+
+
+@pytest.mark.parametrize("content", ["", "x = 1\n" * 50_000, "x" * 1_000_000])
+def test_empty_tall_and_wide_files_are_filled(model_directory, tmp_path, content):
+    path = tmp_path / "a.py"
+    path.write_text(content)
+    found = fill(model_directory, path, "--at", "1:1", "--json")
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [("model.safetensors", "must be a whole safetensors file"), ("tokenizer.json", "must be a tokenizer")],
+)
+def test_a_broken_model_is_one_line_and_exit_code_two(model_directory, tmp_path, file, broken, message):
+    for part in model_directory.iterdir():
+        data = part.read_bytes()
+        (tmp_path / part.name).write_bytes(data[: len(data) // 2] if part.name == broken else data)
+    found = fill(tmp_path, file, "--at", "1:1")
+    assert found.returncode == 2
+    assert found.stderr.startswith("unmask fill:")
+    assert found.stderr.count("\n") == 1
+    assert broken in found.stderr
+    assert message in found.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--policy", "best"], ["--steps", "-1"], ["--quantize", "int3"], ["--hole", "round"], ["--deadline-ms", "-1"]],
+)
+def test_a_wrong_option_is_named(model_directory, file, arguments):
+    found = fill(model_directory, file, "--at", "1:1", *arguments)
+    assert found.returncode == 2
+    assert arguments[1].lstrip("-") in found.stderr
+
+
+def test_paths_count_from_the_working_directory(model_directory, file):
+    arguments = ("--at", "2:12", "--json", "--model", f"./{model_directory.name}")
+    assert unmask("fill", file, *arguments, cwd=model_directory.parent).returncode == 0
+
+
+def test_doctor_says_what_is_wrong(tmp_path, model_directory):
+    good = unmask("doctor", "--model", model_directory)
+    assert good.returncode == 0, good.stdout
+    assert "parameters" in good.stdout
+    bad = unmask("doctor", "--model", tmp_path)
+    assert bad.returncode == 1
+    assert "wrong" in bad.stdout
+
+
+def test_doctor_names_a_folder_that_others_can_enter(tmp_path, model_directory, monkeypatch):
+    (tmp_path / "unmask").mkdir()
+    (tmp_path / "unmask").chmod(0o777)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+    found = unmask("doctor", "--model", model_directory)
+    assert found.returncode == 1
+    assert "must be a folder that only its owner can enter (mode 700)" in found.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--stdio"]], ids=["plain", "as many clients start it"])
+def test_the_language_server_starts_and_ends_with_its_input(arguments):
+    done = unmask("lsp", *arguments)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_train_and_eval_have_their_own_help():
+    assert "prepare" in unmask("train", "--help").stdout
+    assert "--data" in unmask("eval", "--help").stdout
+
+
+@pytest.mark.skipif(
+    not (DEFAULT_MODEL / "model.safetensors").exists(), reason="the embedded weights are not in this checkout"
+)
+def test_the_embedded_model_fills(file):
+    found = unmask("fill", file, "--at", "2:12", "--json")
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["text"].strip()
+
+
+def test_a_place_splits_the_text_by_the_protocols_lines():
+    assert split_at("a\x0cb\r\nc😀d", "2:3", Path("x")) == ("a\x0cb\r\nc😀", "d")
+
+
+def test_drawing_shows_text_masks_and_figures():
+    draft = Draft("ab", final=False, confidence=0.5, steps=2, tokens=3, elapsed_ms=4.2, finished=False, kind="denoise")
+    watched = Draft(
+        **{name: getattr(draft, name) for name in draft.__slots__ if name != "slots"},
+        slots=(Slot("a", 0.9, False), Slot("", 0.1, True)),
+    )
+    assert "a░" in canvas(watched).renderables[0].plain
+    assert summary(draft).plain == "3 tokens in 2 steps (1.5 per step), 4 ms, confidence 0.50, cut by the deadline"
+    assert in_place("x\ny = ", "1", "\nz").plain == "x\ny = 1\nz"

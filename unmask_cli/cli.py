@@ -1,0 +1,156 @@
+"""The command line: `unmask lsp | fill | models | key | doctor | stats | train | eval`.
+
+Nothing imports torch before it must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import msgspec
+import typer
+
+from coder_model.types import InvalidInput
+from lsp_server.backends.remote_apis import SHAPES
+from lsp_server.settings import engine_options
+from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
+from unmask_cli import models
+from unmask_cli.terminal import fail
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+_Model = Annotated[
+    str, typer.Option(help="name of an installed model, ./directory or ./file.gguf; else the user's settings decide")
+]
+_Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
+_Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+@app.callback()
+def unmask() -> None:
+    """Completes code with a masked-diffusion model, on this machine."""
+
+
+@app.command()
+def lsp(
+    model: _Model = "",
+    verifier: _Verifier = "",
+    quantize: _Quantize = "",
+    _: Annotated[bool, typer.Option("--stdio", hidden=True, help="what many clients add, and the only way")] = True,
+) -> None:
+    """Start the language server on stdin and stdout; editors call this."""
+    from lsp_server.backends.base import Backend
+    from lsp_server.backends.factory import backend_in_any_case
+    from lsp_server.server import run
+    from lsp_server.settings import Settings
+
+    # read when the client has said hello: what is wrong with them is told as a status
+    def chosen(settings: Settings) -> Backend:
+        user, complaint = read_what_is_right()
+        user = _with_options(user, model, verifier, quantize)
+        return backend_in_any_case(user, engine_options(settings), complaint)
+
+    run(chosen)
+
+
+@app.command(name="fill")
+def fill_at(
+    file: Path,
+    at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="cursor, both from 1, COL in characters")],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="show the denoising step by step, also where it does not pay")
+    ] = False,
+    policy: Annotated[str, typer.Option(help="threshold, entropy_bound, top_k, cosine or one_token")] = "threshold",
+    steps: Annotated[int, typer.Option(help="denoise steps per block; 0: what suits the model")] = 0,
+    deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
+    hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
+    verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
+    copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
+    model: _Model = "",
+    verifier: _Verifier = "",
+    quantize: _Quantize = "",
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Print the suggestion at a place of a file."""
+    from lsp_server.backends.base import BackendUnavailable
+    from unmask_cli.fill import fill_file
+
+    options: dict[str, object] = {"policy": policy, "max_steps": steps, "verify": verify, "copy": copy}
+    if watch:
+        options["min_accepted"] = 0
+    try:
+        user = _user(model, verifier, quantize)
+        asyncio.run(fill_file(file, at, hole, options, user, deadline_ms, watch=watch, as_json=json))
+    except (InvalidInput, BackendUnavailable) as error:
+        fail("fill", error)
+
+
+@app.command()
+def doctor(
+    model: _Model = "",
+    verifier: _Verifier = "",
+    quantize: _Quantize = "",
+) -> None:
+    """Check this installation, and say what is wrong with it."""
+    from unmask_cli.doctor import examine
+
+    sys.exit(0 if asyncio.run(examine(lambda: _user(model, verifier, quantize))) else 1)
+
+
+@app.command()
+def key(
+    kind: Annotated[str, typer.Argument(help=f"which service: {', '.join(SHAPES)}")],
+) -> None:
+    """Keep the key of a remote service in the system's keyring; an empty one removes it."""
+    from lsp_server.backends.remote import keep_key
+
+    try:
+        keep_key(kind, typer.prompt(f"key of {kind}", hide_input=True, default="", show_default=False))
+    except InvalidInput as error:
+        fail("key", error)
+
+
+@app.command()
+def stats() -> None:
+    """Print what was shown, accepted and kept in the last 90 days; the figures never leave this machine."""
+    from lsp_server.usage_stats import default_folder, read_records, report, total
+
+    print("\n".join(report(total(read_records(default_folder())))))
+
+
+@app.command(context_settings=_PASS_ON)
+def train(context: typer.Context) -> None:
+    """Prepare a corpus and train on it: `unmask train prepare --help`, `unmask train run --help`."""
+    from coder_model.training.cli import main as train_main
+
+    sys.exit(train_main(context.args))
+
+
+@app.command(name="eval", context_settings=_PASS_ON)
+def evaluate(context: typer.Context) -> None:
+    """Score the model on infill cases: `unmask eval --help`."""
+    from coder_model.evaluation.cli import main as eval_main
+
+    sys.exit(eval_main(context.args))
+
+
+def _user(model: str, verifier: str, quantize: str) -> UserSettings:
+    """The user's settings, with what the command line says instead."""
+    return _with_options(read_user_settings(), model, verifier, quantize)
+
+
+def _with_options(user: UserSettings, model: str, verifier: str, quantize: str) -> UserSettings:
+    if model:
+        # who names a model here wants that one, and no server
+        user = msgspec.structs.replace(user, model=model, remote=None)
+    return msgspec.structs.replace(user, verifier=verifier or user.verifier, quantize=quantize or user.quantize)

@@ -1,0 +1,81 @@
+"""`unmask doctor`: is everything there that a completion needs?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from coder_model.types import Cancelled, FillRequest, InvalidInput
+from lsp_server.backends import worker_socket
+from lsp_server.backends.base import BackendUnavailable
+from lsp_server.backends.factory import chosen_backend
+from lsp_server.usage_stats import default_folder
+from lsp_server.user_settings import UserSettings
+
+PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizers", "safetensors")
+MIN_PYTHON = (3, 11)
+
+
+async def examine(read_user: Callable[[], UserSettings]) -> bool:
+    """Prints a table of checks; returns True when all of them passed."""
+    checks = [*_installed(), *_folders(), await _answers(read_user)]
+    table = Table("check", "result", "")
+    for name, found, good in checks:
+        table.add_row(name, found, "[green]ok" if good else "[red]wrong")
+    Console().print(table)
+    return all(good for _, _, good in checks)
+
+
+def _installed() -> Iterator[tuple[str, str, bool]]:
+    found = sys.version.split()[0]
+    yield "Python", f"{found} (at least {'.'.join(map(str, MIN_PYTHON))})", sys.version_info >= MIN_PYTHON
+    for package in PACKAGES:
+        try:
+            yield package, version(package), True
+        except PackageNotFoundError:
+            yield package, "not installed: pip install 'unmask[model]'", False
+    program = (
+        shutil.which("unmask") or f"{Path(sys.executable).with_name('unmask')}: not on the PATH, editors need all this"
+    )
+    yield "program", program, True
+
+
+def _folders() -> Iterator[tuple[str, str, bool]]:
+    """Where the windows meet their worker, and where the statistics are."""
+    try:
+        yield "socket", f"{worker_socket.folder()}", True
+    except BackendUnavailable as error:
+        yield "socket", str(error), False
+    state = default_folder()
+    there = next(folder for folder in (state, *state.parents) if folder.exists())
+    writable = os.access(there, os.W_OK)
+    yield "statistics", f"{state}" if writable else f"{there} cannot be written: nothing is counted", writable
+
+
+async def _answers(read_user: Callable[[], UserSettings]) -> tuple[str, str, bool]:
+    """Asks the model that the user has chosen for one completion."""
+    try:
+        backend = chosen_backend(read_user(), {})
+    except InvalidInput as error:
+        return "model", str(error), False
+    await backend.start()
+    began = time.perf_counter()
+    try:
+        await backend.wait_ready()
+        ready_s = time.perf_counter() - began
+        request = FillRequest("doctor", "def add(a, b):\n    return ", "\n", path="add.py")
+        async for draft in backend.fill(request):
+            last = draft
+    except (BackendUnavailable, Cancelled) as error:
+        return "model", str(error), False
+    finally:
+        await backend.close()
+    return "model", f"{backend.description}, ready in {ready_s:.1f} s, answered in {last.elapsed_ms:.0f} ms", True

