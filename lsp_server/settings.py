@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
+from coder_model.engine.options import EngineOptions, PolicyName
 from coder_model.text.filters import FilterName
 from coder_model.types import Reach
 from lsp_server.trigger_policy import PresetName
 
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=600_000)]
-PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
 
 
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -39,9 +39,9 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Keep a document's KV cache between requests; off only to measure what it saves."""
 
 
-def engine_options(settings: Settings) -> dict[str, object]:
-    """Returns what of the settings is the engine's, as `EngineOptions` names it."""
-    return {"policy": settings.policy, "reuse": settings.reuse, "filters_off": settings.filters_off}
+def engine_options(settings: Settings) -> EngineOptions:
+    """Returns what of the settings is the engine's."""
+    return EngineOptions(policy=settings.policy, reuse=settings.reuse, filters_off=settings.filters_off)
 
 
 def read_settings(value: Any, base: Settings) -> tuple[Settings, list[str]]:

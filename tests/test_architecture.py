@@ -21,7 +21,7 @@ BELOW = {
     "coder_model": {"coder_kernels"},
     "coder_kernels": set(),
 }
-TORCH_FREE = {"errors.py", "types.py", "text", "worker"}
+TORCH_FREE = {"errors.py", "types.py", "text", "worker", "engine/options.py"}
 TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("catalogue", "hub", "local_caches", "package_index")}
 TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("single_file", "store", "transfer")}
 TORCH_FREE = {

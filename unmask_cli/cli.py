@@ -13,6 +13,7 @@ from typing import Annotated, Optional
 import msgspec
 import typer
 
+from coder_model.engine.options import EngineOptions, PolicyName
 from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.settings import engine_options
@@ -70,7 +71,7 @@ def fill_at(
     watch: Annotated[
         bool, typer.Option("--watch", help="show the denoising step by step, also where it does not pay")
     ] = False,
-    policy: Annotated[str, typer.Option(help="threshold, entropy_bound, top_k, cosine or one_token")] = "threshold",
+    policy: Annotated[PolicyName, typer.Option(help="which slots a denoise step reveals")] = "threshold",
     steps: Annotated[int, typer.Option(help="denoise steps per block; 0: what suits the model")] = 0,
     deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
@@ -85,10 +86,10 @@ def fill_at(
     from lsp_server.backends.base import BackendUnavailable
     from unmask_cli.fill import fill_file
 
-    options: dict[str, object] = {"policy": policy, "max_steps": steps, "verify": verify, "copy": copy}
-    if watch:
-        options["min_accepted"] = 0
     try:
+        options = EngineOptions(policy=policy, max_steps=steps, verify=verify, copy=copy)
+        if watch:
+            options = msgspec.structs.replace(options, min_accepted=0.0)
         user = _user(model, verifier, quantize)
         asyncio.run(fill_file(file, at, hole, options, user, deadline_ms, watch=watch, as_json=json))
     except (InvalidInput, BackendUnavailable) as error:

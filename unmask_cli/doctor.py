@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from coder_model.engine.options import EngineOptions
 from coder_model.types import Cancelled, FillRequest, InvalidInput
 from lsp_server.backends import worker_socket
 from lsp_server.backends.base import BackendUnavailable
@@ -63,7 +64,7 @@ def _folders() -> Iterator[tuple[str, str, bool]]:
 async def _answers(read_user: Callable[[], UserSettings]) -> tuple[str, str, bool]:
     """Asks the model that the user has chosen for one completion."""
     try:
-        backend = chosen_backend(read_user(), {})
+        backend = chosen_backend(read_user(), EngineOptions())
     except InvalidInput as error:
         return "model", str(error), False
     await backend.start()

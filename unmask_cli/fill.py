@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from coder_model.engine.options import EngineOptions
 from coder_model.text.fill_mode import hole_at
 from coder_model.text.syntax import language_of
 from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
@@ -30,7 +31,7 @@ async def fill_file(
     file: Path,
     at: str,
     hole: str,
-    options: dict[str, object],
+    options: EngineOptions,
     user: UserSettings,
     deadline_ms: float | None,
     *,
@@ -43,7 +44,7 @@ async def fill_file(
         file: a text file in UTF-8.
         at: `LINE:COL`, both from 1, the column in characters.
         hole: `line`, `block` or `auto`.
-        options: of the engine, see `EngineOptions`.
+        options: of the engine.
         user: which model, on this machine or elsewhere.
         deadline_ms: milliseconds, or None for no deadline.
         watch: show every step.

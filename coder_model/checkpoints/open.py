@@ -15,7 +15,7 @@ from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
 from coder_model.checkpoints.memory_plan import free_bytes, plan
 from coder_model.checkpoints.store import Store, as_path
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
-from coder_model.engine.options import EngineOptions, max_concurrent_fills
+from coder_model.engine.options import EngineOptions
 from coder_model.engine.speculative_engine import SpeculativeEngine
 from coder_model.errors import ModelFileError
 from coder_model.model import weights
@@ -92,7 +92,7 @@ def open_single(
     options = options or EngineOptions()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     published = read_published(directory, family)
-    documents = options.sessions + max_concurrent_fills(options, device)
+    documents = options.sessions + options.concurrent_on(device.type)
     chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     loaded = load_weights(published, chosen.precision, device, progress)

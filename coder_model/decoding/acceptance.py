@@ -5,29 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from coder_model.runtime.drafted_sequence import PassCosts
+
 AVERAGED, RETRY_AFTER = 4, 64
 """Drafts that the gauge averages over, and drafts that it skips between two tries."""
 LEAST_CREDIT = 1.0
 """Accepted tokens that good times are remembered by, where drafts are so cheap that hardly any must be accepted."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassCosts:
-    """What passes take on this machine, in milliseconds."""
-
-    one: float
-    """A commit pass over one token."""
-    more: float
-    """Each token more in it."""
-    draft: float
-    """All denoise passes of a draft."""
-
-    @property
-    def min_accepted(self) -> float:
-        """Tokens that verify must accept of a draft for it to be no slower than one token at a time."""
-        gain = self.one - self.more
-        # two tokens more than those accepted, or so, are verified in vain
-        return (self.draft + 2 * self.more) / gain if gain > 0 else math.inf
 
 
 @dataclass(slots=True)

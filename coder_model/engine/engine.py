@@ -20,7 +20,8 @@ from coder_model.decoding.draft_and_verify import DeadlineReached, DecodingStep,
 from coder_model.decoding.prompt_lookup import PromptLookup
 from coder_model.decoding.strategies import DecodingStrategy, EngineContext, GenerationConfig, strategy_of
 from coder_model.decoding.token_selector import TokenSelector
-from coder_model.engine.options import CPU_PRECISIONS, EngineOptions, fill_options
+from coder_model.engine.fill_options import CPU_PRECISIONS, fill_options
+from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
 from coder_model.engine.syntax_repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
 from coder_model.model import weights
@@ -83,7 +84,8 @@ class Engine:
         if model.config.attention != "bidirectional":
             network = fuse(model, model.config.context_tokens + SLACK, precision)
         if network and self.can_verify:
-            batcher = shared_batcher(network, vocabulary, self.options)
+            widest = self.options.concurrent_on(network.device.type)
+            batcher = shared_batcher(network, vocabulary, self.options.sessions, widest)
         drafts = None
         if network and drafter and not batcher and self.options.drafter:
             drafts = FusedDrafter(drafter.drafter, network, drafter.ids, network.capacity, fastest() == "int8")

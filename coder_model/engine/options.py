@@ -1,44 +1,32 @@
-"""How the engine fills, as a user or a benchmark may set it, and what a model makes of that."""
+"""How the engine fills, as a user or a benchmark may set it. Travels to the worker; imports nothing slow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Literal, get_args
 
-import torch
+import msgspec
 
-from coder_kernels.cpu_dtype import Arithmetic, fastest
-from coder_kernels.policies import POLICIES, PolicyOptions, top_k
-from coder_model.decoding.draft_and_verify import FillOptions
-from coder_model.model.config import ModelConfig
-from coder_model.text.filters import FILTERS
+from coder_model.text.filters import FILTERS, FilterName
 from coder_model.types import InvalidInput
 
-ONE_TOKEN = "one_token"
+PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
+CpuPrecision = Literal["auto", "float32", "bfloat16", "int8"]
+POLICY_NAMES: tuple[str, ...] = get_args(PolicyName)
+CPU_PRECISION_NAMES: tuple[str, ...] = get_args(CpuPrecision)
+ONE_TOKEN: PolicyName = "one_token"
 MOST_CONCURRENT = 32
 """Fills that share a GPU."""
-DRAFTER_STEPS = 1
-"""Denoise steps of a drafter's block."""
-VERIFIED_STEPS = 2
-"""Denoise steps of a draft that is verified afterwards."""
-CPU_PRECISIONS: dict[str, Callable[[], Arithmetic]] = {
-    "auto": fastest,
-    "float32": lambda: "float32",
-    "bfloat16": lambda: "bfloat16",
-    "int8": lambda: "int8",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
+class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the engine fills.
 
     Raises:
         InvalidInput: names the option, what was expected and what was found.
     """
 
-    policy: str = "threshold"
-    """A name of `policies.POLICIES`, or `one_token`: no drafts, the reference of all speed."""
+    policy: PolicyName = "threshold"
+    """Which slots a denoise step reveals; or `one_token`: no drafts, the reference of all speed."""
     threshold: float = 0.9
     factor: float = 1.0
     entropy_bound: float = 0.1
@@ -60,9 +48,9 @@ class EngineOptions:
     remask_below: float = 0.3
     alternatives: int = 3
     """Middles tried instead of one that leaves syntax errors."""
-    filters_off: tuple[str, ...] = ()
+    filters_off: tuple[FilterName, ...] = ()
     """Names of `filters.FILTERS` that are left out."""
-    precision: str = "auto"
+    precision: CpuPrecision = "auto"
     """How a CPU multiplies where the weights are float32: `float32`; `bfloat16` in passes that read a long context;
     `int8`, weights and activations, in all; or `auto`, the fastest on this processor."""
     refresh_every: int = 4
@@ -77,12 +65,12 @@ class EngineOptions:
     """Denoise steps until the host looks at a block, where passes are shared."""
 
     def __post_init__(self) -> None:
-        if self.policy not in (*POLICIES, ONE_TOKEN):
-            raise InvalidInput(f"policy must be one of {', '.join((*POLICIES, ONE_TOKEN))}, got {self.policy!r}")
+        if self.policy not in POLICY_NAMES:
+            raise InvalidInput(f"policy must be one of {', '.join(POLICY_NAMES)}, got {self.policy!r}")
         if unknown := set(self.filters_off) - FILTERS.keys():
             raise InvalidInput(f"filters_off must be among {', '.join(FILTERS)}, got {', '.join(sorted(unknown))}")
-        if self.precision not in CPU_PRECISIONS:
-            raise InvalidInput(f"precision must be one of {', '.join(CPU_PRECISIONS)}, got {self.precision!r}")
+        if self.precision not in CPU_PRECISION_NAMES:
+            raise InvalidInput(f"precision must be one of {', '.join(CPU_PRECISION_NAMES)}, got {self.precision!r}")
         if self.block_length and self.block_length < 2:
             raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
         for name, least in (
@@ -96,46 +84,22 @@ class EngineOptions:
             if getattr(self, name) < least:
                 raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
 
+    def concurrent_on(self, device_type: str) -> int:
+        """Returns how many fills may share the passes of a device, `cuda` or `cpu`."""
+        return self.max_concurrent or (MOST_CONCURRENT if device_type == "cuda" else 1)
 
-def max_concurrent_fills(options: EngineOptions, device: torch.device) -> int:
-    """Returns how many fills may share the passes of a device."""
-    return options.max_concurrent or (MOST_CONCURRENT if device.type == "cuda" else 1)
+    @classmethod
+    def from_json(cls, text: str | bytes) -> EngineOptions:
+        """Reads what `to_json` has written, or a user.
 
+        Raises:
+            InvalidInput: names the option, what was expected and what was found.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.DecodeError as error:
+            raise InvalidInput(f"options must be those of the engine: {error}") from error
 
-def fill_options(
-    options: EngineOptions, config: ModelConfig, operations: tuple[int, int] | None, drafted_slots: int = 0
-) -> FillOptions:
-    """Returns the options of the loop, as far as a model of this shape allows.
-
-    Args:
-        options: what a user set.
-        config: of the model.
-        operations: tokens that make a slot two, and none; for models that know them.
-        drafted_slots: of a block that a drafter denoises, the known first one counted in; 0: there is none.
-    """
-    one_by_one = options.policy == ONE_TOKEN
-    can_verify = config.attention in ("causal", "causal_context")
-    denoises = config.attention != "causal" or drafted_slots > 0
-    if can_verify:
-        policy = POLICIES[options.policy] if denoises and not one_by_one else None
-    else:
-        policy = top_k if one_by_one else POLICIES[options.policy]
-    verify = can_verify and (options.verify or policy is None)
-    # blocks that are cut from the start of the sequence have the length of the training
-    is_aligned = config.attention == "block_causal"
-    block_length = config.block_length if is_aligned else options.block_length or config.block_length
-    return FillOptions(
-        policy=policy,
-        policy_options=PolicyOptions(
-            options.threshold, options.factor, options.entropy_bound, 1 if one_by_one else options.k
-        ),
-        block_length=block_length,
-        denoised_slots=drafted_slots or block_length,
-        max_steps=options.max_steps
-        or (DRAFTER_STEPS if drafted_slots else VERIFIED_STEPS if verify else block_length if can_verify else 0),
-        verify=verify,
-        copies=not one_by_one,
-        min_copy=options.min_copy,
-        remask_below=options.remask_below,
-        operations=operations,
-    )
+    def to_json(self) -> str:
+        """Returns the options that are not the usual ones as a JSON object."""
+        return msgspec.json.encode(self).decode()

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from coder_kernels.policies import Schedule
-from coder_model.engine.options import EngineOptions, max_concurrent_fills
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
 from coder_model.prompt.vocabulary import Vocabulary
@@ -45,13 +44,19 @@ SIZES = (1, 2, 4, 8, 16, 32)
 """Sequences of a batch."""
 
 
-def shared_batcher(network: FusedTransformer, vocabulary: Vocabulary, options: EngineOptions) -> Batcher | None:
-    """Returns who runs the passes of all documents of a model; None where each one runs its own, as on a CPU."""
-    widest = max_concurrent_fills(options, network.device)
+def shared_batcher(network: FusedTransformer, vocabulary: Vocabulary, sessions: int, widest: int) -> Batcher | None:
+    """Returns who runs the passes of all documents of a model; None where each one runs its own, as on a CPU.
+
+    Args:
+        network: the weights.
+        vocabulary: which tokens end a block, and which no middle may hold.
+        sessions: documents whose cache is kept.
+        widest: fills that share a pass at most.
+    """
     if widest == 1 and network.device.type != "cuda":
         return None
     # beside the documents that are kept, one for each fill under way, and the padding
-    rows, capacity = options.sessions + widest + 1, network.config.context_tokens + SLACK
+    rows, capacity = sessions + widest + 1, network.config.context_tokens + SLACK
     cache = KVCache(network.config, rows, capacity, network.dtype, network.device)
     return Batcher(network, cache, vocabulary.forbidden, vocabulary.ends, widest)
 

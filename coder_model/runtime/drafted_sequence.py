@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from coder_kernels.policies import PolicyOptions, Schedule, Step, top_k
-from coder_model.decoding.acceptance import PassCosts
 from coder_model.model.fused_drafter import FusedDrafter
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.runtime.canvas import Canvas
@@ -55,6 +56,25 @@ class DraftedSequence(LoneSequence):
         self._drafter_cache.grow_(start + len(tokens))
         self._drafter.read(states, self._drafter_cache, start)
         return hidden
+
+
+@dataclass(frozen=True, slots=True)
+class PassCosts:
+    """What passes take on this machine, in milliseconds."""
+
+    one: float
+    """A commit pass over one token."""
+    more: float
+    """Each token more in it."""
+    draft: float
+    """All denoise passes of a draft."""
+
+    @property
+    def min_accepted(self) -> float:
+        """Tokens that verify must accept of a draft for it to be no slower than one token at a time."""
+        gain = self.one - self.more
+        # two tokens more than those accepted, or so, are verified in vain
+        return (self.draft + 2 * self.more) / gain if gain > 0 else math.inf
 
 
 def pass_costs(

@@ -7,7 +7,6 @@ older ones: those that wait are dropped at once, the running one stops before it
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import socket
 import time
@@ -178,13 +177,13 @@ def _place(error: Exception) -> str:
 
 
 def _make_engine(
-    model: str, verifier: str, quantize: str, options: dict[str, object], progress: Callable[[float], None]
+    model: str, verifier: str, quantize: str, options: str, progress: Callable[[float], None]
 ) -> FillEngine:
     limit_threads()
     from coder_model.checkpoints.open import open_engine
     from coder_model.engine.options import EngineOptions
 
-    return open_engine(model, EngineOptions(**options), quantize, progress, verifier)  # type: ignore[arg-type]
+    return open_engine(model, EngineOptions.from_json(options), quantize, progress, verifier)
 
 
 def listener_at(descriptor: int) -> socket.socket:
@@ -198,7 +197,7 @@ def main() -> int:
     parser.add_argument("--model", default="", help="directory, GGUF file, or name of an installed model")
     parser.add_argument("--verifier", default="", help="an autoregressive model that verifies the drafts of the first")
     parser.add_argument("--quantize", default="auto", help="precision of a published model's weights")
-    parser.add_argument("--options", type=json.loads, default={})
+    parser.add_argument("--options", default="{}", help="JSON of `EngineOptions`")
     parser.add_argument("--idle-seconds", type=float, default=IDLE_S)
     parser.add_argument("--listener", type=int, required=True, help="file descriptor of a listening socket")
     arguments = parser.parse_args()

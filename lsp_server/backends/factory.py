@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from coder_model.engine.options import EngineOptions
 from coder_model.types import InvalidInput
 from lsp_server.backends.base import Backend
 from lsp_server.backends.local import WorkerBackend, worker_command
 from lsp_server.user_settings import UserSettings
 
 
-def chosen_backend(user: UserSettings, options: dict[str, object]) -> Backend:
+def chosen_backend(user: UserSettings, options: EngineOptions) -> Backend:
     """Returns the remote server that the user names, else a worker on this machine.
 
     Args:
         user: what only the user decides.
-        options: `EngineOptions` of a model on this machine; of a remote one `filters_off` alone counts.
+        options: of a model on this machine; of a remote one `filters_off` alone counts.
 
     Raises:
         InvalidInput: when the remote server's settings lack something.
@@ -23,13 +24,13 @@ def chosen_backend(user: UserSettings, options: dict[str, object]) -> Backend:
     if user.remote:
         from lsp_server.backends.remote import RemoteBackend
 
-        return RemoteBackend(user.remote, tuple(options.get("filters_off", ())))  # type: ignore[arg-type]
+        return RemoteBackend(user.remote, options.filters_off)
     if user.exact:
-        options = {**options, "refresh_every": 1}
+        options = msgspec.structs.replace(options, refresh_every=1)
     return WorkerBackend(worker_command(options, user.model, user.verifier, user.quantize))
 
 
-def backend_in_any_case(user: UserSettings, options: dict[str, object], complaint: str = "") -> Backend:
+def backend_in_any_case(user: UserSettings, options: EngineOptions, complaint: str = "") -> Backend:
     """Returns the chosen backend; where its settings lack something, a worker here, with a remark that says so.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from coder_model.checkpoints.store import as_path
+from coder_model.engine.options import EngineOptions
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.worker import protocol
 from coder_model.worker.protocol import (
@@ -44,15 +44,13 @@ _Answer = FillProgress | Dropped | None
 """None: the worker is gone."""
 
 
-def worker_command(
-    options: dict[str, object], model: str = "", verifier: str = "", quantize: str = "auto"
-) -> list[str]:
-    """Returns the command line of a worker with these `EngineOptions`.
+def worker_command(options: EngineOptions, model: str = "", verifier: str = "", quantize: str = "auto") -> list[str]:
+    """Returns the command line of a worker with these options.
 
     `-P` keeps the working directory off the import path: it may be a workspace that holds an `argparse.py`. The worker
     runs elsewhere, so the path of a model's directory becomes absolute.
     """
-    command = [sys.executable, "-P", "-m", "coder_model.worker.main", "--options", json.dumps(options)]
+    command = [sys.executable, "-P", "-m", "coder_model.worker.main", "--options", options.to_json()]
     for flag, name in (("--model", model), ("--verifier", verifier)):
         if name:
             command += [flag, str(as_path(name) or name)]

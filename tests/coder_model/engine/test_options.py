@@ -1,0 +1,30 @@
+import pytest
+
+from coder_kernels.policies import POLICIES
+from coder_model.engine.fill_options import CPU_PRECISIONS
+from coder_model.engine.options import CPU_PRECISION_NAMES, ONE_TOKEN, POLICY_NAMES, EngineOptions
+from coder_model.types import InvalidInput
+
+
+def test_the_names_are_those_of_what_they_choose():
+    assert set(POLICY_NAMES) == {*POLICIES, ONE_TOKEN}
+    assert set(CPU_PRECISION_NAMES) == CPU_PRECISIONS.keys()
+
+
+def test_options_come_back_from_the_worker_border_as_they_went():
+    options = EngineOptions(policy="top_k", k=3, filters_off=("repetition",), min_accepted=0.0)
+    assert EngineOptions.from_json(options.to_json()) == options
+    assert EngineOptions().to_json() == "{}"
+
+
+@pytest.mark.parametrize("text", ['{"polcy": "top_k"}', '{"k": "two"}', '{"k": 0}', '{"policy": "best"}', "[", ""])
+def test_what_is_no_options_is_refused_with_one_line(text):
+    with pytest.raises(InvalidInput, match="options must be") as refused:
+        EngineOptions.from_json(text)
+    assert "\n" not in str(refused.value)
+
+
+def test_fills_share_passes_only_where_a_device_is_shared():
+    assert EngineOptions().concurrent_on("cpu") == 1
+    assert EngineOptions().concurrent_on("cuda") > 1
+    assert EngineOptions(max_concurrent=3).concurrent_on("cpu") == 3
