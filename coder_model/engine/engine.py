@@ -8,22 +8,18 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from coder_kernels.cpu_dtype import fastest
 from coder_model.decoding.acceptance import DraftAcceptance
-from coder_model.decoding.completion import Completion
-from coder_model.decoding.draft_and_verify import DeadlineReached, DecodingStep, schedules_of
-from coder_model.decoding.prompt_lookup import PromptLookup
-from coder_model.decoding.strategies import DecodingStrategy, EngineContext, GenerationConfig, strategy_of
-from coder_model.decoding.token_selector import TokenSelector
+from coder_model.decoding.draft_and_verify import schedules_of
+from coder_model.decoding.strategies import EngineContext, GenerationConfig, strategy_of
 from coder_model.engine.fill_options import CPU_PRECISIONS, fill_options
+from coder_model.engine.fill_state import FillState, Session
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
-from coder_model.engine.syntax_repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
@@ -35,17 +31,12 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.batcher import SLACK, shared_batcher
 from coder_model.runtime.drafted_sequence import pass_costs
-from coder_model.runtime.sequence import Check
 from coder_model.text.fill_region import FillRegion
-from coder_model.text.normalize import newlines
-from coder_model.types import Cancelled, Draft, FillRequest
+from coder_model.types import Draft, FillRequest
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
 DEFAULT_MODEL = Path(__file__).parents[1] / "default"
-
-Decode = Callable[[Completion, list[int], int], Iterator[DecodingStep]]
-"""Fills a middle; takes tokens that are proposed, and how many of them are forced."""
 
 
 def never() -> bool:
@@ -73,7 +64,7 @@ class Engine:
         """Whether it can verify what another model drafts."""
         self._generation = generation or GenerationConfig(fim_prompt.suffix_first(tokenizer.special_tokens))
         self._budget = fim_prompt.Budget.of(model.config.context_tokens)
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._known_answer = math.nan
         self._in_use = threading.Lock()
         precision = CPU_PRECISIONS[self.options.precision]()
@@ -163,99 +154,24 @@ class Engine:
             Cancelled: within one pass after `cancelled` says so.
         """
         began = time.perf_counter()
-        deadline = began + request.deadline_ms / 1000 if request.deadline_ms else math.inf
-
-        def check() -> None:
-            if cancelled():
-                raise Cancelled
-            if time.perf_counter() >= deadline:
-                raise DeadlineReached
-
         region = FillRegion.of(request)
         shown = region.request if self._generation.shows_empty_line else request
-        built = fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
-        output = Output(self._tokenizer, built.heal, region, self.options.filters_off, began, watch)
+        prompt = fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
         with self._session(request.session) as session:
-            yield from self._filled(request, region, built, output, session, check)
-
-    def _filled(
-        self,
-        request: FillRequest,
-        region: FillRegion,
-        built: fim_prompt.Prompt,
-        output: Output,
-        session: _Session,
-        check: Check,
-    ) -> Iterator[Draft]:
-        """The drafts of a fill whose document's session nobody else has."""
-        may_copy = self.options.copy and session.strategy.proposes
-        expected = session.expected(request.prefix)
-        recalled = self._tokenizer.encode(built.heal.decode() + newlines(expected)) if expected else []
-
-        def decode(middle: Completion, start: list[int], forced: int) -> Iterator[DecodingStep]:
-            counts = self._generation.copies_count
-            copies = PromptLookup(built.document, built.after, built.others, counts) if may_copy else None
-            selector = TokenSelector(self._context.vocabulary, built.heal, region.stop_rules, copies, start, forced)
-            return session.strategy.fill(built, selector, middle, check)
-
-        least = math.log(request.least_probability) if request.least_probability else -math.inf
-        middles = [middle := Completion(self._budget.middle, least)]
-        finished = True
-        try:
-            for progress in decode(middle, recalled, 0):
-                yield output.draft(middle, progress)
-        except DeadlineReached:
-            finished = False
-        syntax = SyntaxCheck.of(request)
-        unlikely = middle.unlikely
-        if unlikely or not finished:
-            middle.tokens = parsing_run(middle.tokens, output.text, syntax, whole_lines=unlikely)
-        elif request.count > 1:
-            middles = self._ranked(middle, request.count, syntax, output, decode)
-        elif self.options.alternatives:
-            middles = [self._repaired(middle, syntax, output, decode)]
-        final = output.final(middles, finished=finished, unlikely=unlikely)
-        session.suggested = request.prefix + final.text
-        yield final
-
-    def _repaired(self, middle: Completion, syntax: SyntaxCheck, output: Output, decode: Decode) -> Completion:
-        """The middle, or if it is wrong the first of the likeliest others that is less so."""
-
-        def faults(found: Completion) -> tuple[bool, int]:
-            """Whether it is nothing new, and how many syntax errors it leaves."""
-            text = output.text(found.tokens)
-            return bool(text.strip()) and not output.shown(found)[0].strip(), syntax.errors(text)
-
-        best, least = middle, faults(middle)
-        nearly = 0.0 if least[1] else NEARLY_CHOSEN
-        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives, nearly)
-        with contextlib.suppress(DeadlineReached):
-            for start in starts:
-                if least == (False, 0):
-                    break
-                other = Completion(self._budget.middle, middle.least_log_probability, steps=best.steps)
-                # what followed the token that another one stands for may follow that one too
-                for _ in decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
-                    pass
-                found = faults(other)
-                best.steps = other.steps
-                if found < least and not other.unlikely:
-                    best, least = other, found
-        return best
-
-    def _ranked(
-        self, middle: Completion, count: int, syntax: SyntaxCheck, output: Output, decode: Decode
-    ) -> list[Completion]:
-        """The best `count` of a middle and the likeliest others, of different texts: few syntax errors, then likely."""
-        found = {output.shown(middle)[0]: middle}
-        with contextlib.suppress(DeadlineReached):
-            for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
-                other = Completion(self._budget.middle)
-                for _ in decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
-                    pass
-                found.setdefault(output.shown(other)[0], other)
-        order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
-        return [found[text] for text in order[:count]]
+            state = FillState(
+                request,
+                region,
+                prompt,
+                Output(self._tokenizer, prompt.heal, region, self.options.filters_off, began, watch),
+                session,
+                self._context,
+                self.options,
+                self._generation.copies_count,
+                self._budget.middle,
+                cancelled,
+                began + request.deadline_ms / 1000 if request.deadline_ms else math.inf,
+            )
+            yield from state.drafts()
 
     def expected(self, request: FillRequest) -> str:
         """Returns what the document's last suggestion would go on with, if its text agrees with that."""
@@ -273,11 +189,11 @@ class Engine:
             session.suggested = ""
 
     @contextlib.contextmanager
-    def _session(self, name: str) -> Iterator[_Session]:
+    def _session(self, name: str) -> Iterator[Session]:
         """The document's session, as the last request left it; nobody else finds it until it is put back."""
         with self._in_use:
             session = self._sessions.pop(name, None) if self.options.reuse else None
-        session = session or _Session(strategy_of(self._context))
+        session = session or Session(strategy_of(self._context))
         try:
             yield session
         finally:
@@ -285,17 +201,3 @@ class Engine:
                 self._sessions[name] = session
                 while len(self._sessions) > self.options.sessions:
                     self._sessions.popitem(last=False)
-
-
-@dataclass(slots=True)
-class _Session:
-    """What is kept of a document between its requests."""
-
-    strategy: DecodingStrategy
-    """With the cache of the last request."""
-    suggested: str = ""
-    """The last request's prefix and its suggestion."""
-
-    def expected(self, prefix: str) -> str:
-        """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
-        return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""

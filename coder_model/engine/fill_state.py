@@ -1,0 +1,149 @@
+"""One request on its way through the engine: the hole, the prompt, the document's session, the drafts made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from coder_model.decoding.completion import Completion
+from coder_model.decoding.draft_and_verify import DeadlineReached, DecodingStep
+from coder_model.decoding.prompt_lookup import PromptLookup
+from coder_model.decoding.strategies import DecodingStrategy, EngineContext
+from coder_model.decoding.token_selector import TokenSelector
+from coder_model.engine.options import EngineOptions
+from coder_model.engine.output import Output
+from coder_model.engine.syntax_repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
+from coder_model.prompt.fim_prompt import Prompt
+from coder_model.text.fill_region import FillRegion
+from coder_model.text.normalize import newlines
+from coder_model.types import Cancelled, Draft, FillRequest
+
+
+@dataclass(slots=True)
+class Session:
+    """What is kept of a document between its requests."""
+
+    strategy: DecodingStrategy
+    """With the cache of the last request."""
+    suggested: str = ""
+    """The last request's prefix and its suggestion."""
+
+    def expected(self, prefix: str) -> str:
+        """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
+        return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class FillState:
+    """A request, what was made of it, and what it is filled with."""
+
+    request: FillRequest
+    region: FillRegion
+    """What of the text the model sees, and where the hole ends."""
+    prompt: Prompt
+    output: Output
+    """Makes drafts of a middle."""
+    session: Session
+    """Nobody else has it meanwhile."""
+    context: EngineContext
+    options: EngineOptions
+    copies_count: bool
+    """Whether what the text proposes takes part in choosing a token."""
+    limit: int
+    """Most tokens of a middle."""
+    cancelled: Callable[[], bool]
+    deadline: float
+    """As `time.perf_counter` tells it."""
+
+    def check(self) -> None:
+        """Called before every pass.
+
+        Raises:
+            Cancelled: when nobody wants the work any more.
+            DeadlineReached: when what is decided so far is the answer.
+        """
+        if self.cancelled():
+            raise Cancelled
+        if time.perf_counter() >= self.deadline:
+            raise DeadlineReached
+
+    def drafts(self) -> Iterator[Draft]:
+        """Fills the hole; yields a draft after every pass, and a last one with `final` set."""
+        least = math.log(self.request.least_probability) if self.request.least_probability else -math.inf
+        middles = [middle := Completion(self.limit, least)]
+        finished = True
+        try:
+            for step in self._decode(middle, self._recalled(), 0):
+                yield self.output.draft(middle, step)
+        except DeadlineReached:
+            finished = False
+        syntax = SyntaxCheck.of(self.request)
+        unlikely = middle.unlikely
+        if unlikely or not finished:
+            middle.tokens = parsing_run(middle.tokens, self.output.text, syntax, whole_lines=unlikely)
+        elif self.request.count > 1:
+            middles = self._ranked(middle, syntax)
+        elif self.options.alternatives:
+            middles = [self._repaired(middle, syntax)]
+        final = self.output.final(middles, finished=finished, unlikely=unlikely)
+        self.session.suggested = self.request.prefix + final.text
+        yield final
+
+    def _recalled(self) -> list[int]:
+        """The tokens of what the last suggestion says here, the text to heal included."""
+        expected = self.session.expected(self.request.prefix)
+        text = self.prompt.heal.decode() + newlines(expected)
+        return self.output.tokenizer.encode(text) if expected else []
+
+    def _decode(self, middle: Completion, start: list[int], forced: int) -> Iterator[DecodingStep]:
+        """Fills a middle; takes tokens that are proposed, and how many of them are forced."""
+        prompt, strategy = self.prompt, self.session.strategy
+        copies = None
+        if self.options.copy and strategy.proposes:
+            copies = PromptLookup(prompt.document, prompt.after, prompt.others, self.copies_count)
+        rules = self.region.stop_rules
+        selector = TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, start, forced)
+        return strategy.fill(prompt, selector, middle, self.check)
+
+    def _another(self, other: Completion, start: list[int], middle: Completion) -> None:
+        """Fills another middle that begins with `start`."""
+        # what followed the token that another one stands for may follow that one too
+        for _ in self._decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
+            pass
+
+    def _faults(self, middle: Completion, syntax: SyntaxCheck) -> tuple[bool, int]:
+        """Whether it is nothing new, and how many syntax errors it leaves."""
+        text = self.output.text(middle.tokens)
+        return bool(text.strip()) and not self.output.shown(middle)[0].strip(), syntax.errors(text)
+
+    def _repaired(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
+        """The middle, or if it is wrong the first of the likeliest others that is less so."""
+        best, least = middle, self._faults(middle, syntax)
+        nearly = 0.0 if least[1] else NEARLY_CHOSEN
+        starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives, nearly)
+        with contextlib.suppress(DeadlineReached):
+            for start in starts:
+                if least == (False, 0):
+                    break
+                other = Completion(self.limit, middle.least_log_probability, steps=best.steps)
+                self._another(other, start, middle)
+                found = self._faults(other, syntax)
+                best.steps = other.steps
+                if found < least and not other.unlikely:
+                    best, least = other, found
+        return best
+
+    def _ranked(self, middle: Completion, syntax: SyntaxCheck) -> list[Completion]:
+        """The best of a middle and the likeliest others, of different texts: few syntax errors, then likely."""
+        count = self.request.count
+        found = {self.output.shown(middle)[0]: middle}
+        with contextlib.suppress(DeadlineReached):
+            for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
+                other = Completion(self.limit)
+                self._another(other, start, middle)
+                found.setdefault(self.output.shown(other)[0], other)
+        order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
+        return [found[text] for text in order[:count]]
