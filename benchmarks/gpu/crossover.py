@@ -23,7 +23,7 @@ import timing
 import torch
 from shapes import SHAPES
 
-from coder_kernels import ops
+from coder_kernels import ops, row_limits
 from coder_kernels.gpu import kernels
 
 BATCHES = (1, 2, 4, 8, 16)
@@ -73,7 +73,7 @@ def main() -> int:
             isolated.serve({name: partial(once, make) for name, make in named.items()}, device)
             return 0
         # more rows than a tile has need no other kernel
-        first = [name for name in named if int(name.split()[1]) <= ops.FEW_ROWS]
+        first = [name for name in named if int(name.split()[1]) <= row_limits.FEW_ROWS]
         command = [sys.executable, "-W", "ignore", __file__, "--serve"]
         checks = isolated.results(first, command, WORKERS, arguments.minutes) if arguments.minutes else {}
         print(json.dumps({name: one for name, one in checks.items() if "failed" in one}), flush=True)

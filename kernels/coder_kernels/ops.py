@@ -8,7 +8,7 @@ checked before anything is launched: a kernel reads what its pointers and stride
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from coder_kernels import reference
 from coder_kernels.checks import FLOATS, check_cache, check_pair, checked
 from coder_kernels.policies import Schedule
+from coder_kernels.row_limits import FEW_DENSE_ROWS, FEW_ROWS, MOST_QUERIES, few_rows, first_rows
 from coder_kernels.tensor_types import (
     Activations,
     AttentionMetadata,
@@ -27,14 +28,6 @@ from coder_kernels.tensor_types import (
     rows_of,
 )
 
-FEW_ROWS = 128
-"""Above this many rows torch's products are as fast on an H200 and faster: `benchmarks/results/gpu.json`."""
-FEW_DENSE_ROWS = 32
-"""The same for a dense linear layer; of the gated MLP and the head torch makes several kernels."""
-FEW_INT8_ROWS = 512
-"""The same for int8 on both sides: torch's product leaves int32, which other kernels scale."""
-MOST_QUERIES = 256
-"""Tokens of a sequence whose attention is a kernel: a portion of a context, which can be captured then."""
 WIDTHS = (16, 32, 64, 128, 256)
 """Widths of a head that a matrix instruction takes."""
 
@@ -100,7 +93,7 @@ def linear(x: Activations, weight: Weight) -> Tensor:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
     check_pair(x, weight)
-    most = FEW_DENSE_ROWS if isinstance(weight, Tensor) else _most(x)
+    most = FEW_DENSE_ROWS if isinstance(weight, Tensor) else few_rows(x)
     parts: Tensor = (_gpu(rows_of(x), len(rows_of(x)), most) or reference).linear(x, weight)
     return parts
 
@@ -122,7 +115,7 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     check_pair(x, gate_up)
     if len(matrix_of(gate_up)) % 2:
         raise ValueError(f"gate_up must have an even number of rows, got {len(matrix_of(gate_up))}")
-    inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), _most(x)) or reference).swiglu(x, gate_up, dtype)
+    inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), few_rows(x)) or reference).swiglu(x, gate_up, dtype)
     return inner
 
 
@@ -255,7 +248,7 @@ def head_select(
         return cast(Selection, run(hidden, weight, forbidden, temperature, seeds))
     # more rows read the weight more than once, but their scores would fill the memory
     parts = [
-        run(_part(hidden, start), weight, forbidden, temperature, None if seeds is None else _part(seeds, start))
+        run(first_rows(hidden, start), weight, forbidden, temperature, first_rows(seeds, start))
         for start in range(0, len(rows), FEW_ROWS)
     ]
     return Selection(*(torch.cat(part) for part in zip(*parts, strict=True)))
@@ -301,14 +294,3 @@ def _gpu(tensor: Tensor, few: int = 0, most: int = FEW_ROWS) -> ModuleType | Non
     from coder_kernels.gpu import kernels
 
     return kernels
-
-
-def _most(x: Activations) -> int:
-    """How many rows of a product go to the kernels."""
-    return FEW_INT8_ROWS if rows_of(x).dtype == torch.int8 else FEW_ROWS
-
-
-def _part(x: Any, start: int) -> Any:
-    """Few of the rows."""
-    end = start + FEW_ROWS
-    return Rows(x.values[start:end], x.scale[start:end]) if isinstance(x, Rows) else x[start:end]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coder_kernels import ops
+from coder_kernels import ops, row_limits
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import PRECISIONS
 from coder_kernels.tensor_types import AttentionMetadata
@@ -332,7 +332,7 @@ def test_batches_stay_as_small_as_the_memory_wants(own, tokenizer, monkeypatch, 
 @pytest.fixture
 def interpreted(gpu, monkeypatch):
     """The engine on Triton kernels, in the interpreter."""
-    monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0, most=ops.FEW_ROWS: gpu if few <= most else None)
+    monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0, most=row_limits.FEW_ROWS: gpu if few <= most else None)
     return gpu
 
 
