@@ -8,23 +8,19 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from coder_model.text.fill_mode import WINDOW_AFTER, WINDOW_BEFORE, hole_at
-from coder_model.types import Cancelled, Draft, FillRequest, Reach
+from coder_model.types import Cancelled, Draft
 from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
-from lsp_server.documents import Document, Documents, Position, without_surrogates
+from lsp_server.documents import Document, Documents, Position
+from lsp_server.place import CursorPlace, Selected, fill_request, line_end, place_at
 from lsp_server.settings import Settings
 from lsp_server.suggestion_cache import SuggestionCache, typed_since
-from lsp_server.trigger_policy import PRESETS, least_probability
+from lsp_server.trigger_policy import PRESETS
 from lsp_server.usage_stats import KEPT_AFTER_S, UsageStats
 
-PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
-"""Code points of the document that go to the model on either side of the cursor."""
 MAX_TYPED = 40
 """Code points that may be typed while an answer is on its way, for it still to be awaited."""
-ALTERNATIVES = 3
-"""Suggestions for a request that the user made by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +40,6 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
-    """What is selected in the client's completion menu: the ghost text goes on from there (LSP 3.18)."""
-
-    start: Position
-    end: Position
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """Ghost texts, the best first, for one state of a document."""
 
@@ -61,37 +48,14 @@ class Answer:
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A cursor in one state of a document."""
-
-    document: Document
-    revision: int
-    row: int
-    column: int
-    prefix: str
-    suffix: str
-    invoked: bool
-    speculative: bool = False
-    """True when nobody stands there yet."""
-
-    @property
-    def rest_of_line(self) -> str:
-        return self.suffix.partition("\n")[0]
-
-    @property
-    def line_before(self) -> str:
-        return self.prefix.rpartition("\n")[2]
-
-
 class _Run:
     """One fill on its way, and the requests that wait for it."""
 
-    def __init__(self, place: _Place, task: asyncio.Task[list[Suggestion]]) -> None:
+    def __init__(self, place: CursorPlace, task: asyncio.Task[list[Suggestion]]) -> None:
         self._place, self._task = place, task
         self._waiting = 0
 
-    def may_serve(self, place: _Place) -> bool:
+    def may_serve(self, place: CursorPlace) -> bool:
         """True when what it finds may go on at a later cursor."""
         if self._task.done() or place.invoked != self._place.invoked or place.suffix != self._place.suffix:
             return False
@@ -126,7 +90,7 @@ class Completer:
         self._recent = SuggestionCache()
         self._newest: dict[str, asyncio.Task[object]] = {}
         self._runs: dict[str, _Run] = {}
-        self._shown: dict[str, tuple[_Place, list[Suggestion]]] = {}
+        self._shown: dict[str, tuple[CursorPlace, list[Suggestion]]] = {}
         self._again: defaultdict[str, Again] = defaultdict(Again)
 
     async def complete(
@@ -153,7 +117,7 @@ class Completer:
             if document is None or not self._is_on(document, invoked):
                 return Answer([])
             self._documents.touch(uri)
-            place = _place(document, position, invoked, selected)
+            place = place_at(document, position, invoked, selected)
             self._counts["requests"] += 1
             self._again[uri].asked(place.prefix)
             found = await self._answer(place)
@@ -201,7 +165,7 @@ class Completer:
         if run := self._runs.pop(uri, None):
             run.drop_if_unwanted()
 
-    async def _answer(self, place: _Place) -> list[Suggestion]:
+    async def _answer(self, place: CursorPlace) -> list[Suggestion]:
         uri = place.document.uri
         if not place.invoked and self._has_just_cleared(place.document):
             return []
@@ -216,7 +180,7 @@ class Completer:
         """True right after whole lines were deleted: whoever does that wants nothing there for a moment."""
         return "\n" in document.deleted and document.deletions > 0 and not PRESETS[self.settings.preset].after_deletion
 
-    def _is_said_again(self, place: _Place, text: str) -> bool:
+    def _is_said_again(self, place: CursorPlace, text: str) -> bool:
         again = self._again[place.document.uri]
         said = again.is_said_again(place.prefix, place.suffix, text, place.document.deleted)
         self._counts["filter:said_again"] += said
@@ -227,7 +191,7 @@ class Completer:
         wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
         return wanted and self._context.privacy.may_complete(document.uri)
 
-    def _remembered(self, place: _Place) -> list[Suggestion] | None:
+    def _remembered(self, place: CursorPlace) -> list[Suggestion] | None:
         """What is left of a suggestion; empty when all that can be seen of it is there, None without one."""
         uri = place.document.uri
         left = None if place.invoked else self._recent.find(uri, place.prefix, place.suffix)
@@ -242,7 +206,7 @@ class Completer:
             self._counts["partly_accepted"] += 1
         return [Suggestion(left.text, place.row, place.column, left.made)]
 
-    def _begin(self, place: _Place) -> _Run:
+    def _begin(self, place: CursorPlace) -> _Run:
         """Asks the model; what it was doing for this document ends."""
         uri = place.document.uri
         if older := self._runs.pop(uri, None):
@@ -250,7 +214,7 @@ class Completer:
         run = self._runs[uri] = _Run(place, asyncio.create_task(self._ask(place)))
         return run
 
-    async def _ask(self, place: _Place) -> list[Suggestion]:
+    async def _ask(self, place: CursorPlace) -> list[Suggestion]:
         request = fill_request(place, self.settings, self._context)
         if request is None:
             return []
@@ -277,24 +241,11 @@ class Completer:
         # the best one last: whoever types on is shown the rest of the newest that agrees
         return [self._suggestion(place, draft) for draft in reversed(worth_it)][::-1]
 
-    def _suggestion(self, place: _Place, draft: Draft) -> Suggestion:
+    def _suggestion(self, place: CursorPlace, draft: Draft) -> Suggestion:
         text = draft.text.replace("\n", line_end(place.document))
         document = place.document
         made = self._recent.add(document.uri, place.prefix, place.suffix, text, document.language)
         return Suggestion(text, place.row, place.column, made, draft)
-
-
-def _place(document: Document, position: Position, invoked: bool, selected: Selected | None) -> _Place:
-    row, column = document.place(position)
-    texts = [*document.around(position, PREFIX_CHARS, SUFFIX_CHARS)]
-    if selected:
-        # as it will be once the menu's choice is taken
-        texts = [
-            document.around(selected.start, PREFIX_CHARS, 0)[0] + selected.text,
-            document.around(selected.end, 0, SUFFIX_CHARS)[1],
-        ]
-    prefix, suffix = map(without_surrogates, texts)
-    return _Place(document, document.revision, row, column, prefix, suffix, invoked)
 
 
 def _behind(suggestion: Suggestion, selected: Selected | None) -> Suggestion:
@@ -302,33 +253,3 @@ def _behind(suggestion: Suggestion, selected: Selected | None) -> Suggestion:
     if selected is None:
         return suggestion
     return replace(suggestion, text=selected.text + suggestion.text, replaces=(selected.start, selected.end))
-
-
-def fill_request(place: _Place, settings: Settings, context: Context) -> FillRequest | None:
-    """Returns what to ask the model at a place, or None where nothing should be offered."""
-    document = place.document
-    wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
-    hole = hole_at(place.prefix[-WINDOW_BEFORE:], place.suffix[:WINDOW_AFTER], document.language, wanted)
-    deletions = 0 if place.speculative else document.deletions
-    least = 0.0 if place.invoked else least_probability(settings.preset, place.rest_of_line, deletions)
-    if hole is None or least is None:
-        return None
-    return FillRequest(
-        session=document.uri,
-        prefix=place.prefix,
-        suffix=place.suffix,
-        path=without_surrogates(document.uri),
-        language=document.language,
-        hole=hole,
-        snippets=context.snippets(document, place.row),
-        count=ALTERNATIVES if place.invoked else 1,
-        least_probability=least,
-        speculative=place.speculative,
-        deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,
-    )
-
-
-def line_end(document: Document) -> str:
-    r"""Returns the line end that the document's first line has; `\\n` for a document of one line."""
-    first = document.lines[0]
-    return first[len(first.rstrip("\r\n")) :] or "\n"

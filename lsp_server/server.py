@@ -21,9 +21,10 @@ from pygls.lsp.server import LanguageServer
 from coder_model.types import InvalidInput
 from lsp_server import release
 from lsp_server.backends.base import AbsentBackend, Backend
-from lsp_server.completion import Answer, Completer, Selected, Suggestion
+from lsp_server.completion import Answer, Completer, Suggestion
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Encoding, Position
+from lsp_server.place import Selected
 from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
@@ -38,7 +39,6 @@ SNOOZE = "unmask.snooze"
 """Command: quiet for so many minutes."""
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
-"""Of the client's configuration."""
 PARENT_CHECK_S, SAVE_S = 2.0, 60.0
 MakeBackend = Callable[[Settings], Backend]
 

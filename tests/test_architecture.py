@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,21 @@ TORCH_FREE = {
     for name in TORCH_FREE
     for file in ([ROOT / "coder_model" / name] if name.endswith(".py") else (ROOT / "coder_model" / name).glob("*.py"))
 }
+ROOMS = (
+    "types",
+    "errors",
+    "text",
+    "prompt",
+    "model",
+    "runtime",
+    "decoding",
+    "engine",
+    "checkpoints",
+    "worker",
+    "evaluation",
+    "training",
+)
+"""Of `coder_model`: each may use those before it."""
 NETWORK = {"huggingface_hub": "coder_model/checkpoints/hub.py", "httpx2": "lsp_server/backends/remote.py"}
 """What opens connections, and the one module that may use it: when the user asked for it by name."""
 PROGRAMS = {
@@ -87,6 +103,52 @@ def test_arrows_go_one_way(package, file):
         assert "triton" not in used
     # published models run on our transformer: theirs is only what the tests compare it with
     assert "transformers" not in used
+
+
+def room_of(file):
+    return file.relative_to(PACKAGES["coder_model"]).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGES["coder_model"].glob("*/**/*.py")), ids=lambda file: f"{file.parent.name}/{file.name}"
+)
+def test_rooms_use_those_before_them(file):
+    used = {name.split(".")[1] for name in imports(file) if name.startswith("coder_model.")}
+    assert used <= set(ROOMS[: ROOMS.index(room_of(file)) + 1])
+
+
+def test_rooms_are_few_and_modules_short():
+    folders = [place for place in PACKAGES["coder_model"].iterdir() if place.is_dir() and place.name != "__pycache__"]
+    assert len(folders) <= 12
+    assert {room_of(file) for file in PACKAGES["coder_model"].glob("*/**/*.py")} <= set(ROOMS)
+    long = {file.relative_to(ROOT).as_posix() for _, file in SOURCES if len(file.read_text("utf-8").splitlines()) > 300}
+    assert not long
+
+
+def test_no_two_classes_share_a_name():
+    named = [
+        node.name
+        for _, file in SOURCES
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert len(named) == len(set(named))
+
+
+def test_tests_mirror_the_tree():
+    for package in ("unmask_cli", "lsp_server", "coder_model"):
+        for folder in {file.parent for file in (ROOT / "tests" / package).rglob("test_*.py")}:
+            assert (ROOT / folder.relative_to(ROOT / "tests")).is_dir(), folder
+
+
+def test_the_walk_of_a_request_names_files_that_exist():
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    walk = text.partition("## The walk of a request")[2].partition("\n## ")[0]
+    stops = re.findall(r"(?m)^\d+\. `([^`]+)`", walk)
+    assert 5 <= len(stops) <= 10
+    here = {file.name for _, file in SOURCES}
+    for name in [*stops, *re.findall(r"`([\w/]+\.py)`", walk)]:
+        assert (ROOT / name).is_file() if "/" in name else name in here, name
 
 
 @pytest.mark.parametrize("name", sorted(TORCH_FREE))

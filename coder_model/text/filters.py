@@ -34,8 +34,7 @@ _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|
 _DOUBLED = re.compile(r"[,;]|=>|->|::|&&|\|\||:(?!:)|\?\?")
 _OPERATOR = re.compile(r"[-+*/%=<>|&^]|[-+*/%=<>!:]=")
 _CLOSERS_ALONE = re.compile(r"[)\]}\"'`>]+[;,]?")
-_LONGEST_OVERLAP = 80
-_LINES_GIVEN_UP = 6
+_LONGEST_OVERLAP, _LINES_GIVEN_UP = 80, 6
 
 
 @dataclass(frozen=True)

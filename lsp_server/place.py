@@ -1,0 +1,95 @@
+"""A cursor in one state of a document, and what to ask the model there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coder_model.text.fill_mode import WINDOW_AFTER, WINDOW_BEFORE, hole_at
+from coder_model.types import FillRequest, Reach
+from lsp_server.context import Context
+from lsp_server.documents import Document, Position, without_surrogates
+from lsp_server.settings import Settings
+from lsp_server.trigger_policy import least_probability
+
+PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
+"""Code points of the document that go to the model on either side of the cursor."""
+ALTERNATIVES = 3
+"""Suggestions for a request that the user made by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What is selected in the client's completion menu: the ghost text goes on from there (LSP 3.18)."""
+
+    start: Position
+    end: Position
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPlace:
+    """A cursor in one state of a document."""
+
+    document: Document
+    revision: int
+    row: int
+    column: int
+    prefix: str
+    suffix: str
+    invoked: bool
+    speculative: bool = False
+    """True when nobody stands there yet."""
+
+    @property
+    def rest_of_line(self) -> str:
+        """Behind the cursor."""
+        return self.suffix.partition("\n")[0]
+
+    @property
+    def line_before(self) -> str:
+        """Before the cursor."""
+        return self.prefix.rpartition("\n")[2]
+
+
+def place_at(document: Document, position: Position, invoked: bool, selected: Selected | None) -> CursorPlace:
+    """Returns the cursor's place, as it will be once what is selected in the menu is taken."""
+    row, column = document.place(position)
+    texts = [*document.around(position, PREFIX_CHARS, SUFFIX_CHARS)]
+    if selected:
+        # as it will be once the menu's choice is taken
+        texts = [
+            document.around(selected.start, PREFIX_CHARS, 0)[0] + selected.text,
+            document.around(selected.end, 0, SUFFIX_CHARS)[1],
+        ]
+    prefix, suffix = map(without_surrogates, texts)
+    return CursorPlace(document, document.revision, row, column, prefix, suffix, invoked)
+
+
+def fill_request(place: CursorPlace, settings: Settings, context: Context) -> FillRequest | None:
+    """Returns what to ask the model at a place, or None where nothing should be offered."""
+    document = place.document
+    wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
+    hole = hole_at(place.prefix[-WINDOW_BEFORE:], place.suffix[:WINDOW_AFTER], document.language, wanted)
+    deletions = 0 if place.speculative else document.deletions
+    least = 0.0 if place.invoked else least_probability(settings.preset, place.rest_of_line, deletions)
+    if hole is None or least is None:
+        return None
+    return FillRequest(
+        session=document.uri,
+        prefix=place.prefix,
+        suffix=place.suffix,
+        path=without_surrogates(document.uri),
+        language=document.language,
+        hole=hole,
+        snippets=context.snippets(document, place.row),
+        count=ALTERNATIVES if place.invoked else 1,
+        least_probability=least,
+        speculative=place.speculative,
+        deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,
+    )
+
+
+def line_end(document: Document) -> str:
+    r"""Returns the line end that the document's first line has; `\\n` for a document of one line."""
+    first = document.lines[0]
+    return first[len(first.rstrip("\r\n")) :] or "\n"
