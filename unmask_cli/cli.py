@@ -75,7 +75,7 @@ def fill_at(
     steps: Annotated[int, typer.Option(help="denoise steps per block; 0: what suits the model")] = 0,
     deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
-    verify: Annotated[bool, typer.Option(help="hold drafts against the autoregressive opinion")] = True,
+    verify: Annotated[bool, typer.Option(help="have the model verify drafts token by token")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
     model: _Model = "",
     verifier: _Verifier = "",

@@ -48,7 +48,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """All that a GGUF file says of itself."""
+    """The header of a GGUF file."""
 
     path: Path
     values: Mapping[str, Any]

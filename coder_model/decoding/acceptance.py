@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coder_model.runtime.drafted_sequence import PassCosts
 
 AVERAGED, RETRY_AFTER = 4, 64
-"""Drafts that the gauge averages over, and drafts that it skips between two tries."""
+"""Drafts that the mean is over, and drafts that it skips between two tries."""
 LEAST_CREDIT = 1.0
 """Accepted tokens that good times are remembered by, where drafts are so cheap that hardly any must be accepted."""
 

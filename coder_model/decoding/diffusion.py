@@ -1,7 +1,7 @@
-"""The loop for models without an autoregressive opinion: slots are revealed until nothing is masked before the end.
+"""The loop for models that cannot verify: slots are revealed until nothing is masked before the end.
 
 What stands to the left of the first mask is decided, one token after the other, so that a deadline finds the leftmost
-run and an end of the hole stops the work. No draft is verified: these models cannot.
+run and an end of the hole stops the work. No draft is verified.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _reveal(
         p = look(canvas)
         middle.steps += 1
         if selector.heal:
-            # the text under the cursor comes first, and only the opinion knows what may go on with it
+            # the text under the cursor comes first, and only the selector knows what may go on with it
             choice = selector.choose(p)
             canvas.candidates[canvas.given], canvas.confidence[canvas.given] = choice.token, choice.probability
             slots = torch.arange(len(canvas.tokens)) == canvas.given

@@ -1,7 +1,7 @@
 """The loop that fills a middle: draft a block, verify it, go on until the end of the middle.
 
 A draft comes from the text itself (a copied run) or from denoising a block of masks; its first slot is always decided
-by the autoregressive opinion, which the pass before has left. With `verify`, a commit pass over the draft accepts the
+by the distribution that the pass before has left. With `verify`, a commit pass over the draft accepts the
 longest run that decoding one token at a time would have chosen too, and has then already written its keys and values.
 Without it, the denoised block is taken as it is.
 """
@@ -79,7 +79,7 @@ def fill_middle(
     middle: Completion,
     check: Check,
 ) -> Iterator[DecodingStep]:
-    """Decodes the middle that follows what `decoder` has committed.
+    """Decodes the middle that follows what `sequence` has committed.
 
     Args:
         sequence: holds the context; afterwards also the accepted tokens.
@@ -194,7 +194,7 @@ def _settled(canvas: Canvas, selector: TokenSelector) -> bool:
 
 
 def _verify(draft: list[int], rows: Tensor, selector: TokenSelector, middle: Completion) -> int:
-    """Decides along the draft while the opinion agrees with it; returns how many of its tokens were right."""
+    """Decides along the draft while the selector agrees with it; returns how many of its tokens were right."""
     for index, proposed in enumerate(draft):
         choice = selector.choose(rows[index])
         if choice.token != proposed or middle.ended:

@@ -2,7 +2,7 @@
 
 About a quarter of what people type next stands in the document already, and some more in the snippets of other files.
 The longest match of the text before the hole proposes the next token; the longer the match, the more weight the
-proposal has beside the model's own opinion. As in a pointer-sentinel mixture (arXiv:1609.07843),
+proposal has beside the model's own distribution. As in a pointer-sentinel mixture (arXiv:1609.07843),
 p(x) = (1 - w) p_model(x) + w [x is the proposal].
 """
 
@@ -31,7 +31,7 @@ class PromptLookup:
     ) -> None:
         """Takes the tokens before the hole, those after it, and those of snippets of other files.
 
-        What does not count has no weight beside the model's opinion: it is only a draft.
+        What does not count has no weight beside the model's distribution: it is only a draft.
         """
         self._counts = counts
         self.match = 0

@@ -1,4 +1,4 @@
-"""How a middle is decoded, by who sees whom in the model: one class per way, one object of it per document."""
+"""How a middle is decoded, by the attention mask of the model: one class each, one object of it per document."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class DecodingStrategy(Protocol):
 
 
 class CausalStrategy:
-    """Drafts that the autoregressive opinion verifies, over an exact cache."""
+    """Drafts that the model verifies token by token, over an exact cache."""
 
     proposes = True
 

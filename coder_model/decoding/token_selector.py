@@ -1,4 +1,4 @@
-"""How the next token is decided: the model's autoregressive opinion, the copy's proposal, and the text to be healed.
+"""How the next token is decided: the model's distribution, the copy's proposal, and the text to be healed.
 
 The one place where a token is chosen. Decoding one token at a time asks it after every pass; verify asks it along a
 draft; both get the same answers, which is why a draft changes the speed and never the text.

@@ -111,7 +111,7 @@ class Engine:
         return self._context.batcher.most if self._context.batcher else 1
 
     def warm_up(self) -> None:
-        """Runs one small fill, so that the first real one pays for nothing but itself, and notes the known answer."""
+        """Runs one small fill, so that the first real one pays for nothing but itself, and notes the checksum."""
         self._known_answer = checksum(self._model)
         if self._context.batcher:
             self._context.batcher.warm_up(self._context.options.block_length, schedules_of(self._context.options))

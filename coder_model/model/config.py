@@ -10,7 +10,7 @@ from typing import Literal
 from coder_model.errors import ModelFileError
 
 AttentionPattern = Literal["causal_context", "causal", "block_causal", "bidirectional"]
-"""Who sees whom. `causal_context`: clean tokens causally, a block of slots itself and all before it; `causal`: there
+"""The mask. `causal_context`: clean tokens causally, a block of slots itself and all before it; `causal`: there
 are no slots; `block_causal`: every token its own aligned block and all before it; `bidirectional`: all see all."""
 
 
@@ -30,7 +30,7 @@ class Yarn:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes and habits of the decoder. Names follow Qwen2 where it has one.
+    """Sizes and switches of the decoder. Names follow Qwen2 where it has one.
 
     Raises:
         ValueError: when the sizes contradict each other.

@@ -107,7 +107,7 @@ class FusedTransformer:
             tokens: [B, T] int64.
             cache: with room for T tokens more in each row.
             spans: where the tokens stand.
-            block_length: who sees whom among them, see `ops.block_attention`: 0 denoise, 1 commit.
+            block_length: the attention mask among them, see `ops.block_attention`: 0 denoise, 1 commit.
             taps: layers, counted from 1, whose residual stream is wanted; none is the last.
 
         Returns:

@@ -20,7 +20,7 @@ class KVCache:
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str = "cpu"
     ) -> None:
-        """Takes the rows to lend and the tokens of each."""
+        """Takes the number of rows and the tokens of each."""
         shape = (config.n_layers, rows, config.n_kv_heads, capacity, config.head_dim)
         # zeros, not empty: what is behind a mask is multiplied by 0, and NaN * 0 is NaN
         self.keys = torch.zeros(shape, dtype=dtype, device=device)

@@ -41,7 +41,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention; who sees whom is the caller's."""
+    """Grouped-query attention; the mask is the caller's."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Transformer(nn.Module):
         Args:
             tokens: [B, T] int64.
             positions: [B, T] int64, what the rotary embedding sees.
-            attend: decides who sees whom, see `Attend`.
+            attend: applies the attention mask, see `Attend`.
 
         Returns:
             [B, T, D] final normalised hidden states.

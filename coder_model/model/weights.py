@@ -125,7 +125,7 @@ def _model_of(stored: dict[str, Tensor], config: ModelConfig, directory: Path) -
 
 
 def _read(directory: Path, schema: dict[str, tuple[int, ...]]) -> tuple[dict[str, Tensor], float | None]:
-    """The tensors of a model that has the schema's names and shapes, and its known answer where one is stored."""
+    """The tensors of a model that has the schema's names and shapes, and its checksum where one is stored."""
     files = sorted(directory.glob(WEIGHTS))
     if not files:
         raise ModelFileError(f"{directory} must hold the model's weights, found no {WEIGHTS}")

@@ -18,7 +18,7 @@ from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.cuda_graph import CudaGraph
 
 COMMIT, DENOISE = 1, 0
-"""Who sees whom in a pass, as `ops.block_attention` has it."""
+"""Attention masks of a pass, as `ops.block_attention` has it."""
 
 
 @dataclass(slots=True, eq=False)

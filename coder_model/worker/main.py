@@ -1,6 +1,6 @@
 """The engine as a process that all editor windows of a user share: frames of `coder_model.worker.protocol` on a socket.
 
-Threads of `connections.py` fill the mailbox, the main thread serves it. The newest request of a session supersedes its
+Threads of `connections.py` fill the queue, the main thread serves it. The newest request of a session supersedes its
 older ones: those that wait are dropped at once, the running one stops before its next pass.
 """
 
@@ -27,7 +27,7 @@ IDLE_S = 300.0
 """Seconds without a request after which the worker frees its memory by ending."""
 LOAD_STEP = 0.05
 CHECK_S = 600.0
-"""How often the weights in memory are checked against a known answer while the worker is in use."""
+"""How often the weights in memory are checked against their checksum while the worker is in use."""
 
 
 class FillEngine(Protocol):
