@@ -34,7 +34,7 @@ class _Futures(dict[Any, Any]):
 
     def items(self) -> Any:
         """Returns a copy of the pairs."""
-        return list(super().items())
+        return list(self.copy().items())
 
 
 class Protocol(LanguageServerProtocol):
