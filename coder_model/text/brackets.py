@@ -17,6 +17,8 @@ WHOLE_BEFORE, WINDOW_BEFORE, WINDOW_AFTER = 63_000, 16_000, 6_000
 """Code points before a cursor that are looked at as a whole; of a longer text its end; and those after a cursor."""
 BLOCK = 4_096
 """Code points after which what is open is remembered: a key costs the last block."""
+MOST_OPEN = 200
+"""Brackets that are told of, the innermost."""
 MOST_CLOSED = 8
 """Brackets that one middle may close."""
 _PARTNER = {"(": ")", "[": "]", "{": "}"}
@@ -68,10 +70,15 @@ def scan(text: str, language: str, frames: list[Frame] | None = None, start: int
     """
     lexis = lexis_of(language)
     found = Scan(list(frames or ()), len(frames or ()))
+    code, in_angles = lexis.pattern(in_angles=False), lexis.pattern(in_angles=True)
     at = start
     while at <= len(text):
         top = found.frames[-1] if found.frames else None
-        at = _in_text(text, at, top.text, found) if top and top.text else _in_code(text, at, lexis, found)
+        at = (
+            _in_text(text, at, top.text, found)
+            if top and top.text
+            else _in_code(text, at, lexis, in_angles if top and top.closer == ">" else code, found)
+        )
     return found
 
 
@@ -98,7 +105,7 @@ def open_at(prefix: str, suffix: str, language: str) -> Cursor:
     kept = [
         frame for n, frame in enumerate(frames) if frame.closer != ">" or (closes_angle and n >= len(frames) - angles)
     ]
-    return Cursor(kept, min(found.kept, len(kept)))
+    return Cursor(kept[-MOST_OPEN:], min(found.kept, len(kept), MOST_OPEN))
 
 
 def outside_text(prefix: str, at: int, language: str) -> int:
@@ -192,9 +199,8 @@ def _in_text(text: str, at: int, kind: Text, found: Scan) -> int:
     return match.end()
 
 
-def _in_code(text: str, at: int, lexis: Lexis, found: Scan) -> int:
-    in_angles = bool(found.frames) and found.frames[-1].closer == ">"
-    match = lexis.pattern(in_angles).search(text, at)
+def _in_code(text: str, at: int, lexis: Lexis, pattern: re.Pattern[str], found: Scan) -> int:
+    match = pattern.search(text, at)
     if not match:
         return len(text) + 1
     kind, said, end = match.lastgroup, match.group(), match.end()
