@@ -139,7 +139,8 @@ def _heal(
         check()
         following = sequence.commit([choice.token])[0]
         middle.steps += 1
-        if choice.probability * selector.share_behind(choice.token, following) < choice.rival_probability:
+        share = selector.share_behind(choice.token, following)
+        if choice.probability * share < choice.rival_probability and not selector.was_refused(choice.token):
             sequence.truncate(len(sequence.tokens) - 1)
             selector.refuse(choice.token)
         else:

@@ -123,6 +123,10 @@ class TokenSelector:
         """Takes note that `token` is not to be the next one."""
         self._refused.add(token)
 
+    def was_refused(self, token: int) -> bool:
+        """Returns True when `token` was refused here: that it is chosen again means that nothing else is possible."""
+        return token in self._refused
+
     def ends(self, token: int) -> bool:
         """Returns True when `token` alone ends the middle: EOM, or a line end in a hole of one line."""
         # a line end inside the text to heal is old text

@@ -91,6 +91,11 @@ class Cursor:
     outer: int
     """How many of them were open before the cursor's line began."""
 
+    @property
+    def in_text(self) -> bool:
+        """True in a string or a comment."""
+        return bool(self.frames) and self.frames[-1].text is not None
+
 
 def open_at(prefix: str, suffix: str, language: str) -> Cursor:
     """Returns what is open at the end of a prefix."""

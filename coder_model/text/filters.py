@@ -72,8 +72,7 @@ class FilterContext:
     @cached_property
     def in_text(self) -> bool:
         """True where the cursor stands in a string or a comment."""
-        frames = open_at(self.prefix, self.suffix, self.language).frames
-        return bool(frames) and frames[-1].text is not None
+        return open_at(self.prefix, self.suffix, self.language).in_text
 
     @cached_property
     def place(self) -> Place:
@@ -145,8 +144,7 @@ def line_above(text: str, around: FilterContext) -> str:
     if not _SAYS_SOMETHING.search(line) or not above or not text.strip():
         return text
     seen = [*above, line.rstrip()]
-    near = 1 if around.line_before.strip() else _NEAR
-    if seen[-1] in seen[-1 - near : -1]:
+    if not around.line_before.strip() and seen[-1] in seen[-1 - _NEAR : -1]:
         return ""
     for length in range(2, _LONGEST_CIRCLE + 1):
         last = seen[-length:]

@@ -13,6 +13,7 @@ from coder_model.types import HoleMode
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
 _WORD = re.compile(r"\w{2}")
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
+_PLAIN = "plaintext"
 _TAB = 4
 """Columns that a tab counts for where the indentations of two lines are compared."""
 
@@ -32,6 +33,9 @@ class StopRules:
     closings: int | None
     """How many of those the middle may close: what follows closes the others. None where nobody counts: in prose and
     shells, when the rest of the line closes nothing."""
+    inner: tuple[tuple[Frame, ...], int] | None
+    """The same of the brackets on the cursor's line, where it stands in a string or a comment that closes one behind it:
+    CSS in a template, a call in a comment. None elsewhere."""
     rest: str
     """What follows on the cursor's line, up to the first closing bracket or quote."""
     next_line: str
@@ -55,6 +59,7 @@ class StopRules:
             language=language,
             open=tuple(cursor.frames),
             closings=None if loose else closings,
+            inner=_in_text(line, rest[: min(here, default=len(rest))]) if cursor.in_text else None,
             rest=_rest(rest, here),
             next_line=following if _WORD.search(following) else "",
             comments=comment_starts(language) if hole == "line" and not line.strip() else (),
@@ -90,12 +95,15 @@ class StopRules:
         return None
 
     def _bracket_end(self, text: str) -> int | None:
-        if self.closings is None:
-            return None
-        found = self._scan(text)
-        closings = [at for at, _ in found.closings]
-        # the wrong bracket ends a middle too, and so does one that nothing has opened
-        ends = [*closings[self.closings :][:1], *found.surplus[:1]]
+        ends: list[int] = []
+        if self.closings is not None:
+            found = self._scan(text)
+            # the wrong bracket ends a middle too, and so does one that nothing has opened
+            ends = [*[at for at, _ in found.closings][self.closings :][:1], *found.surplus[:1]]
+        if self.inner is not None:
+            frames, count = self.inner
+            found = scan(self.before + text, _PLAIN, list(frames), len(self.before))
+            ends += [*[at for at, _ in found.closings][count:][:1], *found.surplus[:1]]
         return min(ends) - len(self.before) if ends else None
 
     def _opens(self, text: str) -> bool:
@@ -105,6 +113,12 @@ class StopRules:
 
     def _scan(self, text: str) -> Scan:
         return scan(self.before + text, self.language, list(self.open), len(self.before))
+
+
+def _in_text(line: str, rest: str) -> tuple[tuple[Frame, ...], int] | None:
+    """What is open on a line of text, and how much of it may be closed; None where nothing closes behind the cursor."""
+    cursor, count, found = may_close(line, rest, _PLAIN)
+    return (tuple(cursor.frames), count) if found.closings or found.surplus else None
 
 
 def _block_indent(head: str, line: str, hole: HoleMode) -> int:
@@ -125,6 +139,5 @@ def _columns(blanks: str) -> int:
 
 def _rest(rest: str, closings: list[int]) -> str:
     """The rest of a line up to where it closes something."""
-    if not closings:
-        return rest.rstrip()
-    return rest[: min(closings)].rstrip()
+    said = rest[: min(closings, default=len(rest))].rstrip()
+    return "" if said.lstrip().startswith(tuple(")]}\"'`")) else said

@@ -157,3 +157,14 @@ def test_all_tokens_that_end_a_text_end_a_middle_together(foreign, hole):
 def test_in_a_block_line_ends_differ(foreign):
     said = {b"": {b"(a": 1.0}, b"(a": {b")\n": 0.3, b")\n\n": 0.25, b" a": 0.4}, b"(a a": {EOM: 1.0}}
     assert fill(foreign, "f(a", said.get, "block")[1] == " a"
+
+
+def test_what_was_refused_is_not_chosen_again_because_the_text_has_it(foreign):
+    """Refusing the same token for ever is a fill that never ends."""
+    a, b = (foreign.bytes.index(text) for text in (b"a", b"b"))
+    opinion = TokenSelector(foreign, b"", StopRules.of("", "\n", "line"), PromptLookup([a, b] * 4 + [a], []))
+    p = torch.full((len(foreign.bytes),), 1e-3)
+    assert opinion.choose(p / p.sum()).token == b
+    opinion.refuse(b)
+    assert opinion.choose(p / p.sum()).token != b
+    assert opinion.was_refused(b)
