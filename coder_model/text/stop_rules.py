@@ -34,7 +34,7 @@ class StopRules:
     """How many of those the middle may close: what follows closes the others. None where nobody counts: in prose and
     shells, when the rest of the line closes nothing."""
     inner: tuple[tuple[Frame, ...], int] | None
-    """The same of the brackets on the cursor's line, where it stands in a string or a comment that closes one behind it:
+    """The same of the brackets on the cursor's line, where it stands in a string or a comment that closes one there:
     CSS in a template, a call in a comment. None elsewhere."""
     rest: str
     """What follows on the cursor's line, up to the first closing bracket or quote."""
