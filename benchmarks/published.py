@@ -48,12 +48,12 @@ CONTEXT, SLOTS, REPEATS = 256, 16, 30
 _LOAD = """
 import json, re, sys, time
 from pathlib import Path
-from coder_model.threads import limit_threads
+from coder_model.worker.threads import limit_threads
 limit_threads()
 import psutil, torch
 from coder_model.checkpoints.loading import load_weights
-from coder_model.checkpoints.published import read_published
-from coder_model.quantised import QuantisedLinear
+from coder_model.checkpoints.hf_config import read_published
+from coder_model.model.quantized_linear import QuantizedLinear
 
 def peak():
     # not ru_maxrss: that of the parent is inherited

@@ -12,7 +12,7 @@ WITH_CATALOGUE = """
 from pathlib import Path
 from coder_model.checkpoints import catalogue
 catalogue.FILE = Path({!r})
-from lsp_server.cli import main
+from unmask_cli.cli import main
 main()
 """
 LIMITED = """
