@@ -111,7 +111,7 @@ def fill_middle(
             draft = canvas.tokens[1:].tolist()
             if options.verify:
                 draft = _worth_verifying(draft, canvas.confidence[1:].tolist(), selector, acceptance)
-            if not options.verify:
+            else:
                 _take(draft, canvas.confidence[1:].tolist(), selector, middle)
                 if middle.ended:
                     return
