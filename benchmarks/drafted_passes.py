@@ -21,21 +21,21 @@ from coder_model.engine.options import EngineOptions
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.types import FillRequest, HoleMode
 
-VARIANTS: dict[str, dict[str, bool]] = {
-    "one token at a time": {"copy": False, "drafter": False},
-    "copies": {"drafter": False},
-    "drafter": {"copy": False},
-    "copies and drafter": {},
+VARIANTS = {
+    "one token at a time": EngineOptions(alternatives=0, copy=False, drafter=False),
+    "copies": EngineOptions(alternatives=0, drafter=False),
+    "drafter": EngineOptions(alternatives=0, copy=False),
+    "copies and drafter": EngineOptions(alternatives=0),
 }
 PREFIX_CHARS, SUFFIX_CHARS = 1200, 500
 
 
-def measured(model: str, cases: list[Case], options: dict[str, bool]) -> tuple[dict[str, Any], list[str]]:
+def measured(model: str, cases: list[Case], options: EngineOptions) -> tuple[dict[str, Any], list[str]]:
     """Returns the passes of all fills together, and their texts.
 
     The model's own passes are those that verify or heal; a denoise pass is the drafter's.
     """
-    engine = open_engine(model, EngineOptions(alternatives=0, **options), "bfloat16")
+    engine = open_engine(model, options, "bfloat16")
     engine.warm_up()
     passes = {"verify": 0, "denoise": 0}
     tokens, texts = 0, []
