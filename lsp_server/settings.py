@@ -25,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Milliseconds after which the leftmost run that parses is the answer to an automatic request."""
     deadline_invoked_ms: Milliseconds | None = 5000.0
     """The same for a request that the user made by hand."""
+    target_ms: Milliseconds = 300.0
+    """Most milliseconds of a usual suggestion: the best installed model within it is taken; read at the start."""
     preset: PresetName = "balanced"
     """How much is offered without being asked for: `eager`, `balanced`, `quiet` or `manual`."""
     reach: Reach = "auto"

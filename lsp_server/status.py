@@ -28,6 +28,7 @@ def status_of(
     share_loaded: float = 0.0,
     receiver: str = "",
     remark: str = "",
+    description: str = "",
 ) -> dict[str, Any]:
     """Returns the parameters of the notification.
 
@@ -38,6 +39,7 @@ def status_of(
         share_loaded: of the model, in [0, 1].
         receiver: host that code goes to; empty when it stays on this machine.
         remark: what is wrong with the user's settings although there is a model; empty when nothing is.
+        description: of the model, where it is on this machine.
     """
     if state == "down":
         return {"kind": "Error", "busy": False, "message": f"no model: {reason}; `unmask doctor` examines it"}
@@ -46,7 +48,7 @@ def status_of(
     if state == "starting":
         share = f" ({share_loaded:.0%})" if share_loaded else ""
         return {"kind": "Normal", "busy": True, "message": f"the model is loading{share}"}
-    message = f"on, code goes to {receiver}" if receiver else "on"
+    message = f"on, code goes to {receiver}" if receiver else f"on: {description}" if description else "on"
     return {"kind": "Normal", "busy": False, "message": f"{message}; {remark}" if remark else message}
 
 
@@ -63,7 +65,8 @@ class Announcer:
     def tell(self, backend: Backend, quiet_until: datetime | None) -> None:
         """Sends the status when it differs from the last one, and shows progress while the model loads."""
         state = backend.state
-        status = status_of(state, backend.reason, quiet_until, backend.share_loaded, backend.receiver, backend.remark)
+        facts = backend.share_loaded, backend.receiver, backend.remark, backend.description
+        status = status_of(state, backend.reason, quiet_until, *facts)
         if status != self._told:
             self._told = status
             self._server.protocol.notify(STATUS, status)

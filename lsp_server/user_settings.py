@@ -16,6 +16,8 @@ from platformdirs import user_config_path
 from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import Kind
 
+AUTO = "auto"
+
 
 class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service that code is sent to."""
@@ -37,8 +39,9 @@ class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file's content."""
 
-    model: str = ""
-    """A path with a separator in it, or the name of an installed model; the embedded one when empty."""
+    model: str = AUTO
+    """`auto` for the best installed one that is fast enough here (`targetMs`), `embedded`, the name of an installed
+    model, or a path with a separator in it."""
     verifier: str = ""
     """An autoregressive model that has the last word on what `model` drafts; none when empty."""
     exact: bool = False

@@ -46,9 +46,9 @@ def _few_threads():
 
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_its_own(tmp_path_factory):
-    """No test writes to the home of whoever runs it; the servers that tests start inherit this."""
-    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
-    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
+    """No test reads or writes what the user has; the servers that tests start inherit this."""
+    for name in ("STATE_HOME", "DATA_HOME", "CONFIG_HOME", "RUNTIME_DIR"):
+        os.environ[f"XDG_{name}"] = str(tmp_path_factory.mktemp(name.partition("_")[0].lower()))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 _Model = Annotated[
-    str, typer.Option(help="name of an installed model, ./directory or ./file.gguf; else the user's settings decide")
+    str,
+    typer.Option(help="auto, embedded, an installed one, ./directory or ./file.gguf; else the user's settings decide"),
 ]
 _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
@@ -59,7 +60,7 @@ def lsp(
     def chosen(settings: Settings) -> Backend:
         user, complaint = read_what_is_right()
         user = _with_options(user, model, verifier, quantize)
-        return backend_in_any_case(user, engine_options(settings), complaint)
+        return backend_in_any_case(user, engine_options(settings), settings.target_ms, complaint)
 
     run(chosen)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,18 +17,21 @@ from rich.table import Table
 from coder_model.engine.options import EngineOptions
 from coder_model.types import Cancelled, FillRequest, InvalidInput
 from lsp_server.backends import worker_socket
-from lsp_server.backends.base import BackendUnavailable
-from lsp_server.backends.factory import chosen_backend
+from lsp_server.backends.base import Backend, BackendUnavailable
+from lsp_server.backends.factory import chosen_backend, embedded, model_rungs, offer
+from lsp_server.backends.model_times import ModelTimes
+from lsp_server.settings import Settings
 from lsp_server.usage_stats import default_folder
-from lsp_server.user_settings import UserSettings
+from lsp_server.user_settings import AUTO, UserSettings
 
 PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizers", "safetensors")
 MIN_PYTHON = (3, 11)
+TARGET_MS = Settings().target_ms
 
 
 async def examine(read_user: Callable[[], UserSettings]) -> bool:
     """Prints a table of checks; returns True when all of them passed."""
-    checks = [*_installed(), *_folders(), await _answers(read_user)]
+    checks = [*_installed(), *_folders(), *[check async for check in _models(read_user)]]
     table = Table("check", "result", "")
     for name, found, good in checks:
         table.add_row(name, found, "[green]ok" if good else "[red]wrong")
@@ -61,12 +65,31 @@ def _folders() -> Iterator[tuple[str, str, bool]]:
     yield "statistics", f"{state}" if writable else f"{there} cannot be written: nothing is counted", writable
 
 
-async def _answers(read_user: Callable[[], UserSettings]) -> tuple[str, str, bool]:
-    """Asks the model that the user has chosen for one completion."""
+async def _models(read_user: Callable[[], UserSettings]) -> AsyncIterator[tuple[str, str, bool]]:
+    """Asks the model that the user has chosen for one completion, or all that `auto` may choose from."""
     try:
-        backend = chosen_backend(read_user(), EngineOptions())
+        user = read_user()
+        if user.remote or user.model not in ("", AUTO):
+            yield await _answer("model", chosen_backend(user, EngineOptions(), TARGET_MS))
+            return
+        backend = embedded(EngineOptions())
+        yield await _answer("model: embedded", backend)
     except InvalidInput as error:
-        return "model", str(error), False
+        yield "model", str(error), False
+        return
+    rungs, times = model_rungs(user, EngineOptions(), TARGET_MS), ModelTimes()
+    for rung in rungs:
+        worker = rung.make()
+        yield await _answer(f"model: {rung.name}", worker)
+        if worker.ready:
+            times.note(rung.key, worker.ready.suggestion_ms)
+    fast = [rung.name for rung in rungs if (times.of(rung.key) or math.inf) <= TARGET_MS]
+    taken = fast[-1] if fast else f"embedded; {offer()}" if not rungs else "embedded"
+    yield "auto", f"takes {taken} (a suggestion in {TARGET_MS:.0f} ms at most: targetMs)", True
+
+
+async def _answer(name: str, backend: Backend) -> tuple[str, str, bool]:
+    """Asks one model for one completion."""
     await backend.start()
     began = time.perf_counter()
     try:
@@ -76,7 +99,7 @@ async def _answers(read_user: Callable[[], UserSettings]) -> tuple[str, str, boo
         async for draft in backend.fill(request):
             last = draft
     except (BackendUnavailable, Cancelled) as error:
-        return "model", str(error), False
+        return name, str(error), False
     finally:
         await backend.close()
-    return "model", f"{backend.description}, ready in {ready_s:.1f} s, answered in {last.elapsed_ms:.0f} ms", True
+    return name, f"{backend.description}, ready in {ready_s:.1f} s, answered in {last.elapsed_ms:.0f} ms", True

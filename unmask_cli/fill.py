@@ -20,6 +20,7 @@ from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
 from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import chosen_backend
 from lsp_server.documents import split_lines
+from lsp_server.settings import Settings
 from lsp_server.user_settings import UserSettings
 
 CONTEXT_LINES = 6
@@ -64,7 +65,7 @@ async def fill_file(
         hole=_hole(hole, prefix, suffix, file),
         deadline_ms=deadline_ms,
     )
-    backend = chosen_backend(user, options)
+    backend = chosen_backend(user, options, Settings().target_ms)
     await backend.start()
     try:
         await backend.wait_ready()

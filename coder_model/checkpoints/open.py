@@ -13,7 +13,7 @@ from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.hf_config import is_published, read_published
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
 from coder_model.checkpoints.memory_plan import free_bytes, plan
-from coder_model.checkpoints.store import Store, as_path
+from coder_model.checkpoints.store import EMBEDDED, Store, as_path
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.speculative_engine import SpeculativeEngine
@@ -49,7 +49,7 @@ def open_engine(
     """Loads a model, and another one that verifies what it drafts, on the best device there is.
 
     Args:
-        model: a directory or the name of an installed model; the embedded one when empty.
+        model: a directory or the name of an installed model; the embedded one when empty or `embedded`.
         options: how they fill.
         quantize: precision of the weights; `auto` for the best that fits, and float32 in our own small models.
         progress: called with the share of the model's weights that is there.
@@ -76,7 +76,7 @@ def open_single(
     """Loads one model; see `open_engine`.
 
     Args:
-        model: a directory or the name of an installed model; the embedded one when empty.
+        model: a directory or the name of an installed model; the embedded one when empty or `embedded`.
         options: how it fills.
         quantize: precision of the weights; `auto` for the best that fits, and float32 in our own small models.
         progress: called with the share of the weights that is there.
@@ -86,7 +86,7 @@ def open_single(
     """
     if quantize not in ("auto", *WEIGHT_PRECISIONS):
         raise ModelFileError(f"quantize must be one of auto, {', '.join(WEIGHT_PRECISIONS)}, got {quantize!r}")
-    directory, family = locate(model) if model else (DEFAULT_MODEL, "")
+    directory, family = (DEFAULT_MODEL, "") if model in ("", EMBEDDED) else locate(model)
     if not is_published(directory):
         return _own(directory, options, quantize)
     options = options or EngineOptions()
@@ -114,4 +114,4 @@ def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engin
         model.bfloat16()
     if packed:
         pack_(model, packed)
-    return Engine(model, tokenizer, directory.name, options)
+    return Engine(model, tokenizer, EMBEDDED if directory == DEFAULT_MODEL else directory.name, options)

@@ -21,6 +21,9 @@ from coder_model.errors import ModelFileError
 WANTED = ("config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
 """Files of a model beside its weights; nothing else is ever fetched."""
 
+EMBEDDED = "embedded"
+"""Name of the model that comes with the package; no installed one may have it."""
+
 
 class File(msgspec.Struct, frozen=True):
     """A file as it was when it was last hashed."""
@@ -225,7 +228,7 @@ class Store:
         return manifest
 
     def _manifest(self, name: str) -> Path:
-        if not name or name != Path(name).name or name.startswith("."):
+        if not name or name != Path(name).name or name.startswith(".") or name == EMBEDDED:
             raise ModelFileError(f"model must be a name of `unmask models list`, got {name!r}")
         return self.folder / f"{name}.json"
 

@@ -20,6 +20,7 @@ from coder_model.engine.fill_options import CPU_PRECISIONS, fill_options
 from coder_model.engine.fill_state import FillState, Session
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
+from coder_model.engine.suggestion_time import SESSION, suggestion_ms
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
@@ -65,6 +66,8 @@ class Engine:
         self._generation = generation or GenerationConfig(fim_prompt.suffix_first(tokenizer.special_tokens))
         self._budget = fim_prompt.Budget.of(model.config.context_tokens)
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self.suggestion_ms = math.nan
+        """Milliseconds of a usual suggestion on this machine, see `suggestion_time.py`; known after `warm_up`."""
         self._known_answer = math.nan
         self._in_use = threading.Lock()
         precision = CPU_PRECISIONS[self.options.precision]()
@@ -111,19 +114,18 @@ class Engine:
         return self._context.batcher.most if self._context.batcher else 1
 
     def warm_up(self) -> None:
-        """Runs one small fill, so that the first real one pays for nothing but itself, and notes the checksum."""
+        """Runs small fills, so that the first real one costs no more than later ones; notes time and checksum."""
         self._known_answer = checksum(self._model)
         if self._context.batcher:
             self._context.batcher.warm_up(self._context.options.block_length, schedules_of(self._context.options))
-        for _ in self.fill(FillRequest("warm-up", "def add(a, b):\n    return ", "\n", path="a.py")):
-            pass
-        self._sessions.pop("warm-up", None)
         context = self._context
         if context.drafter and context.network:
             steps, slots = context.options.max_steps, context.options.denoised_slots
             context.acceptance.measured(
                 pass_costs(context.network, context.vocabulary.forbidden, context.drafter, slots, steps)
             )
+        self.suggestion_ms = suggestion_ms(self.fill)
+        self._sessions.pop(SESSION, None)
 
     def is_intact(self) -> bool:
         """Returns whether the model answers its known text as in `warm_up`: else the weights in memory are damaged."""

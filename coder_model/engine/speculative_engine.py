@@ -6,11 +6,13 @@ agree (speculative decoding, arXiv:2211.17192, with the greedy choice as the rul
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from coder_model.engine.engine import Engine, never
+from coder_model.engine.suggestion_time import suggestion_ms
 from coder_model.types import Draft, FillRequest
 
 DRAFT_SHARE = 0.6
@@ -24,12 +26,15 @@ class SpeculativeEngine:
         self.name = f"{drafter.name}, verified by {verifier.name}"
         self.parameters = drafter.parameters + verifier.parameters
         self.max_concurrent = 1
+        self.suggestion_ms = math.nan
+        """Milliseconds of a usual suggestion on this machine; known after `warm_up`."""
         self._drafter, self._verifier = drafter, verifier
 
     def warm_up(self) -> None:
         """Makes the first real fill as quick as the later ones."""
         self._drafter.warm_up()
         self._verifier.warm_up()
+        self.suggestion_ms = suggestion_ms(self.fill)
 
     def is_intact(self) -> bool:
         """Returns whether both models' weights in memory still give the answer that they gave at first."""

@@ -35,6 +35,8 @@ class FillEngine(Protocol):
 
     name: str
     parameters: int
+    suggestion_ms: float
+    """What a usual suggestion takes here, in milliseconds; known after `warm_up`."""
 
     @property
     def max_concurrent(self) -> int:
@@ -75,7 +77,8 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
     try:
         engine = make_engine(_in_steps(lambda share: connections.mention(Loading(share))))
         engine.warm_up()
-        connections.tell(Ready(engine.name, engine.parameters, (time.perf_counter() - began) * 1000))
+        load_ms = (time.perf_counter() - began) * 1000
+        connections.tell(Ready(engine.name, engine.parameters, load_ms, engine.suggestion_ms))
         checked = time.monotonic()
         queue.max_concurrent = engine.max_concurrent
         runner = _Runner(engine, queue)

@@ -57,6 +57,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     model: str
     parameters: int
     load_ms: float
+    suggestion_ms: float
+    """What a usual suggestion takes on this machine, once the context is in the cache."""
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):

@@ -18,10 +18,6 @@ class BackendUnavailable(Exception):
 class Backend(Protocol):
     """A local worker, or a server elsewhere."""
 
-    reason: str
-    """Why the state is `down`."""
-    share_loaded: float
-    """Of the model, in [0, 1], as far as it is known."""
     receiver: str
     """The host that code goes to; empty when it stays on this machine."""
     remark: str
@@ -32,6 +28,14 @@ class Backend(Protocol):
     @property
     def description(self) -> str:
         """Which model this is, for people."""
+
+    @property
+    def reason(self) -> str:
+        """Why the state is `down`."""
+
+    @property
+    def share_loaded(self) -> float:
+        """Of the model, in [0, 1], as far as it is known."""
 
     @property
     def state(self) -> State:

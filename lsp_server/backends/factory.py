@@ -2,46 +2,116 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
+from coder_model.checkpoints.catalogue import catalogue
+from coder_model.checkpoints.store import EMBEDDED, Manifest, Store
 from coder_model.engine.options import EngineOptions
 from coder_model.types import InvalidInput
 from lsp_server.backends.base import Backend
+from lsp_server.backends.ladder import ModelLadder, Rung, first_rung
 from lsp_server.backends.local import WorkerBackend, worker_command
-from lsp_server.user_settings import UserSettings
+from lsp_server.backends.model_times import ModelTimes
+from lsp_server.user_settings import AUTO, UserSettings
+
+OFFERED = "qwen2.5-coder-0.5b"
+"""What a person is told of who has no model but the embedded one."""
+BYTES_PER_PARAMETER = 2
+"""Of a model that the catalogue does not know, to tell its size by its files."""
 
 
-def chosen_backend(user: UserSettings, options: EngineOptions) -> Backend:
-    """Returns the remote server that the user names, else a worker on this machine.
+def chosen_backend(user: UserSettings, options: EngineOptions, target_ms: float) -> Backend:
+    """Returns one backend for a single answer: the remote server that the user names, else a worker on this machine.
 
     Args:
         user: what only the user decides.
         options: of a model on this machine; of a remote one `filters_off` alone counts.
+        target_ms: most milliseconds of a suggestion, where the user leaves the choice of the model to us.
 
     Raises:
         InvalidInput: when the remote server's settings lack something.
     """
     if user.remote:
-        from lsp_server.backends.remote import RemoteBackend
+        return _remote(user, options)
+    if user.model in ("", AUTO):
+        rungs, times = model_rungs(user, options, target_ms), ModelTimes()
+        rungs = [rung for rung in rungs if (times.of(rung.key) or 0.0) <= target_ms]
+        return rungs[first_rung(rungs, times)].make() if rungs else embedded(options)
+    return _worker(user, options, user.model)
 
-        return RemoteBackend(user.remote, options.filters_off)
-    if user.exact:
-        options = msgspec.structs.replace(options, refresh_every=1)
-    return WorkerBackend(worker_command(options, user.model, user.verifier, user.quantize))
 
-
-def backend_in_any_case(user: UserSettings, options: EngineOptions, complaint: str = "") -> Backend:
-    """Returns the chosen backend; where its settings lack something, a worker here, with a remark that says so.
+def backend_in_any_case(user: UserSettings, options: EngineOptions, target_ms: float, complaint: str = "") -> Backend:
+    """Returns a backend that answers whatever is missing or wrong: the last resort is the embedded model.
 
     Args:
         user: what only the user decides.
         options: see `chosen_backend`.
+        target_ms: see `chosen_backend`.
         complaint: what is wrong with the user's settings already; empty when nothing is.
     """
-    try:
-        backend = chosen_backend(user, options)
-    except InvalidInput as error:
-        backend = chosen_backend(msgspec.structs.replace(user, remote=None), options)
-        complaint = complaint or str(error)
+    if user.remote:
+        try:
+            backend: Backend = _remote(user, options)
+        except InvalidInput as error:
+            return backend_in_any_case(
+                msgspec.structs.replace(user, remote=None), options, target_ms, complaint or str(error)
+            )
+    elif user.model == EMBEDDED and not user.verifier:
+        backend = embedded(options)
+    else:
+        times = ModelTimes()
+        rungs = model_rungs(user, options, target_ms)
+        backend = ModelLadder(partial(embedded, options), rungs, times)
+        if not rungs and times.may_offer():
+            complaint = complaint or offer()
     backend.remark = complaint
     return backend
+
+
+def embedded(options: EngineOptions) -> WorkerBackend:
+    """Returns the model that comes with the package, which needs nothing."""
+    return WorkerBackend(worker_command(options, EMBEDDED))
+
+
+def offer() -> str:
+    """Returns the line that tells of a better model than the embedded one."""
+    size = catalogue()[OFFERED].to_fetch
+    return f"`unmask models pull {OFFERED}` gets one that knows far more ({size})"
+
+
+def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) -> list[Rung]:
+    """Returns the models that may take the place of the embedded one, from the smallest to the largest.
+
+    The one that the user has named; else those that are installed and were trained to fill holes.
+    """
+    if user.model not in ("", AUTO):
+        return [Rung(user.model, user.model, 1.0, partial(_worker, user, options, user.model), float("inf"))]
+    rungs = []
+    for manifest in Store().installed():
+        entry = catalogue().get(manifest.name)
+        if entry and not entry.infills:
+            continue
+        parameters = entry.parameters if entry else manifest.n_bytes / BYTES_PER_PARAMETER / 1e9
+        make = partial(_worker, user, options, manifest.name)
+        rungs.append(Rung(manifest.name, _key(manifest, user.quantize), parameters, make, target_ms))
+    return sorted(rungs, key=lambda rung: rung.parameters)
+
+
+def _key(manifest: Manifest, quantize: str) -> str:
+    digest = next((file.sha256[:12] for file in manifest.files.values()), "")
+    return f"{manifest.name} {digest} {quantize}"
+
+
+def _remote(user: UserSettings, options: EngineOptions) -> Backend:
+    from lsp_server.backends.remote import RemoteBackend
+
+    assert user.remote
+    return RemoteBackend(user.remote, options.filters_off)
+
+
+def _worker(user: UserSettings, options: EngineOptions, model: str) -> WorkerBackend:
+    if user.exact:
+        options = msgspec.structs.replace(options, refresh_every=1)
+    return WorkerBackend(worker_command(options, model, user.verifier, user.quantize))

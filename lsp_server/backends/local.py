@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from coder_model.checkpoints.store import as_path
+from coder_model.checkpoints.store import EMBEDDED, as_path
 from coder_model.engine.options import EngineOptions
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.worker import protocol
@@ -52,7 +52,7 @@ def worker_command(options: EngineOptions, model: str = "", verifier: str = "", 
     """
     command = [sys.executable, "-P", "-m", "coder_model.worker.main", "--options", options.to_json()]
     for flag, name in (("--model", model), ("--verifier", verifier)):
-        if name:
+        if name not in ("", EMBEDDED):
             command += [flag, str(as_path(name) or name)]
     return command if quantize == "auto" else [*command, "--quantize", quantize]
 
@@ -85,8 +85,11 @@ class WorkerBackend:
 
     @property
     def description(self) -> str:
-        """Name and size, once they are known."""
-        return f"{self.ready.model}, {self.ready.parameters / 1e6:.1f} M parameters" if self.ready else "not loaded"
+        """Name, size and speed, once they are known."""
+        if self.ready is None:
+            return "not loaded"
+        ready = self.ready
+        return f"{ready.model}, {ready.parameters / 1e6:.1f} M parameters, {ready.suggestion_ms:.0f} ms a suggestion"
 
     @property
     def state(self) -> State:
@@ -97,13 +100,17 @@ class WorkerBackend:
         """Begins to load the model; returns at once."""
         self._keeper = asyncio.create_task(self._keep_alive())
 
+    def wake(self) -> None:
+        """Starts a worker that rests; returns at once."""
+        self._wanted.set()
+
     async def wait_ready(self) -> None:
         """Waits until the model answers; wakes a worker that rests.
 
         Raises:
             BackendUnavailable: when it will not, with the reason.
         """
-        self._wanted.set()
+        self.wake()
         while self._state in ("starting", "resting"):
             await self._changed.wait()
         if self._state == "down":

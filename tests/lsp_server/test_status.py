@@ -11,6 +11,8 @@ from processes import wait_until, worker_of
 
 from lsp_server.status import status_of
 
+ON = "on: fake, 0.0 M parameters, 1 ms a suggestion"
+
 
 def told(client, method="didChangeStatus"):
     return [n["params"] for n in client.notifications if n["method"] == method]
@@ -24,24 +26,28 @@ def messages(client):
     ("state", "quiet", "kind", "busy", "message"),
     [
         ("starting", False, "Normal", True, "the model is loading"),
-        ("ready", False, "Normal", False, "on"),
-        ("resting", False, "Normal", False, "on"),
+        ("ready", False, "Normal", False, "on: tiny"),
+        ("resting", False, "Normal", False, "on: tiny"),
         ("ready", True, "Inactive", False, "quiet until 12:30"),
         ("down", True, "Error", False, "no model: torch is missing; `unmask doctor` examines it"),
     ],
 )
 def test_the_status_says_what_matters_most(state, quiet, kind, busy, message):
     until = datetime(2026, 1, 1, 12, 30) if quiet else None
-    assert status_of(state, "torch is missing", until) == {"kind": kind, "busy": busy, "message": message}
+    assert status_of(state, "torch is missing", until, description="tiny") == {
+        "kind": kind,
+        "busy": busy,
+        "message": message,
+    }
 
 
 def test_status_and_progress_follow_the_model(client):
     assert ask(client, "x = ")
-    assert messages(client) == ["the model is loading", "on"]
+    assert messages(client) == ["the model is loading", ON]
     assert wait_until(lambda: len(told(client, "$/progress")) == 2)
     assert [progress["value"]["kind"] for progress in told(client, "$/progress")] == ["begin", "end"]
     os.kill(worker_of(client), signal.SIGKILL)
-    assert wait_until(lambda: messages(client)[2:] == ["the model is loading", "on"])
+    assert wait_until(lambda: messages(client)[2:] == ["the model is loading", ON])
     assert wait_until(lambda: len(told(client, "$/progress")) == 4)
 
 
@@ -68,14 +74,14 @@ def test_quiet_for_a_while_means_only_by_hand(client):
     assert told(client)[-1]["kind"] == "Inactive"
     snooze(client, 0)
     assert ask(client, "z = ")
-    assert messages(client)[-1] == "on"
+    assert messages(client)[-1] == ON
 
 
 def test_quiet_ends_by_itself(client):
     assert ask(client, "x = ")
     snooze(client, 0.01)
     assert ask(client, "y = ") == []
-    assert wait_until(lambda: messages(client)[-1] == "on")
+    assert wait_until(lambda: messages(client)[-1] == ON)
     assert ask(client, "z = ")
 
 

@@ -21,7 +21,9 @@ FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
 
 
 class FakeEngine:
-    name = "fake"
+    def __init__(self, name, suggestion_ms):
+        self.name, self.suggestion_ms = name, suggestion_ms
+
     parameters = 1
     max_concurrent = 1
     relieved = 0
@@ -77,13 +79,15 @@ def make(arguments):
         raise ValueError("weights.bin must be weights")
     if arguments.slow_start:
         time.sleep(1.5)
-    return FakeEngine()
+    return FakeEngine(arguments.name, arguments.suggestion_ms)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--broken", action="store_true")
     parser.add_argument("--slow-start", action="store_true")
+    parser.add_argument("--name", default="fake", help="of the engine")
+    parser.add_argument("--suggestion-ms", type=float, default=1.0)
     parser.add_argument("--idle-seconds", type=float, default=300)
     parser.add_argument("--listener", type=int)
     arguments = parser.parse_args()

@@ -83,8 +83,8 @@ async function restart(): Promise<void> {
 
 /** What the server may know: all settings but the program that starts it. */
 function settings(): object {
-  const { preset, reach, languages, deadlineMs } = vscode.workspace.getConfiguration('unmask');
-  return { preset, reach, languages, deadlineMs };
+  const { preset, reach, languages, deadlineMs, targetMs } = vscode.workspace.getConfiguration('unmask');
+  return { preset, reach, languages, deadlineMs, targetMs };
 }
 
 /** Quiet for a while, or no longer. */

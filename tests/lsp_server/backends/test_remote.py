@@ -306,7 +306,7 @@ async def test_an_editor_gets_ghost_text_from_a_remote_server_and_is_told_so(tmp
 
         items, told = await asyncio.to_thread(session)
         assert [item["insertText"] for item in items] == ["a + b"]
-        assert told == ["on"]
+        assert [message.partition(" at ")[0] for message in told] == ["on: openai"]
         assert service.bodies[0]["prompt"] == PREFIX
 
 

@@ -1,0 +1,59 @@
+"""How long a usual suggestion takes on this machine, measured when a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from statistics import median
+
+from coder_model.types import Draft, FillRequest
+
+SESSION = "suggestion-time"
+_FILE = '''"""Orders of a small shop."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Line:
+    name: str
+    price: float
+    amount: int = 1
+
+
+@dataclass
+class Order:
+    customer: str
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, name: str, price: float, amount: int = 1) -> None:
+        self.lines.append(Line(name, price, amount))
+
+    def total(self) -> float:
+        return sum(line.price * line.amount for line in self.lines)
+
+    def names(self) -> list[str]:
+        return [line.name for line in self.lines]
+
+
+def cheapest(orders: list[Order]) -> Order:
+    return min(orders, key=lambda order: order.total())
+'''
+PLACES = ("self.lines.append(", "return sum(", "return [line")
+"""Ends of prefixes, from the top of the file to its end, as somebody types on."""
+
+
+def suggestion_ms(fill: Callable[[FillRequest], Iterable[Draft]]) -> float:
+    """Returns the median time of a line typed on in a document whose context is in the cache, in milliseconds.
+
+    The first fill reads the context and is not counted.
+
+    Args:
+        fill: of an engine whose weights have been used before; the session is `SESSION`.
+    """
+    times = []
+    for place in (PLACES[0], *PLACES):
+        end = _FILE.index(place) + len(place)
+        request = FillRequest(SESSION, _FILE[:end], _FILE[_FILE.index("\n", end) :], hole="line", path="orders.py")
+        *_, last = fill(request)
+        times.append(last.elapsed_ms)
+    return median(times[1:])

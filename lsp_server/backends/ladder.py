@@ -1,0 +1,218 @@
+"""The best local model that this machine runs fast enough, and the embedded one until that is there.
+
+The embedded model answers within a second of the start. Meanwhile the installed models are tried from the smallest up,
+and each that makes a suggestion in time takes over from the one before it: a fill that runs ends where it began, the
+next one goes to the better model. When that one rests, dies or breaks, the embedded one answers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coder_model.types import Draft, FillRequest
+from lsp_server.backends.base import BackendUnavailable, State
+from lsp_server.backends.local import WorkerBackend
+from lsp_server.backends.model_times import ModelTimes
+
+logger = logging.getLogger(__name__)
+
+LEAST_GROWTH = 0.5
+"""A model of twice the size takes between once and twice the time: it is tried when the mean of both is in time."""
+
+MakeBackend = Callable[[], WorkerBackend]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A model that may be taken."""
+
+    name: str
+    key: str
+    """Names the model and its precision among the times."""
+    parameters: float
+    """In billions."""
+    make: MakeBackend
+    limit_ms: float
+    """Most milliseconds of a usual suggestion; infinite for a model that the user has named."""
+
+
+def first_rung(rungs: Sequence[Rung], times: ModelTimes) -> int:
+    """Returns the index of the largest model that is known to be fast enough; 0 when none is."""
+    known = [(index, times.of(rung.key)) for index, rung in enumerate(rungs)]
+    return max((index for index, ms in known if ms is not None and ms <= rungs[index].limit_ms), default=0)
+
+
+class ModelLadder:
+    """A `Backend` of several workers, of which one answers at a time."""
+
+    receiver = ""
+
+    def __init__(self, embedded: MakeBackend, rungs: Sequence[Rung], times: ModelTimes) -> None:
+        """Takes how the embedded model is started, the others from the smallest to the largest, and known times."""
+        self.remark = ""
+        self.on_change: Callable[[], None] = lambda: None
+        self._make_embedded, self._rungs, self._times = embedded, rungs, times
+        self._stand_in: WorkerBackend | None = None
+        self._best: WorkerBackend | None = None
+        self._tried: WorkerBackend | None = None
+        """The one that is being loaded, to be taken if it is fast enough."""
+        self._tried_name = ""
+        self._running: Counter[WorkerBackend] = Counter()
+        """Fills on their way, by the worker that does them."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+
+    @property
+    def reason(self) -> str:
+        """Why the state is `down`."""
+        return self._stand_in.reason if self._stand_in else ""
+
+    @property
+    def share_loaded(self) -> float:
+        """Of the embedded model, in [0, 1]."""
+        return self._stand_in.share_loaded if self._stand_in else 0.0
+
+    @property
+    def description(self) -> str:
+        """Which model answers, how fast, and which one is on its way."""
+        serving = self._serving()
+        text = serving.description if serving else "not loaded"
+        if self._tried:
+            text += f"; {self._tried_name} is loading ({self._tried.share_loaded:.0%})"
+        return text
+
+    @property
+    def state(self) -> State:
+        """That of the best worker there is."""
+        states: list[State] = [worker.state for worker in (self._best, self._stand_in) if worker]
+        order: tuple[State, ...] = ("ready", "starting", "resting", "down")
+        return next((state for state in order if state in states), "starting")
+
+    async def start(self) -> None:
+        """Begins to load the embedded model, and the better ones beside it; returns at once."""
+        self._begin_stand_in()
+        self._do(self._climb())
+
+    async def wait_ready(self) -> None:
+        """Waits until one of the models answers; wakes a worker that rests.
+
+        Raises:
+            BackendUnavailable: when none will, with the reason.
+        """
+        if self._best:
+            self._best.wake()
+        if not self._serving():
+            self._begin_stand_in()
+        while not self._serving():
+            if self.state == "down":
+                raise BackendUnavailable(self.reason)
+            await self._changed.wait()
+
+    async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:
+        """Yields drafts, the last one final; see `Backend.fill`."""
+        worker = self._serving()
+        if worker is None:
+            raise BackendUnavailable(self.reason or "the model is loading")
+        self._running[worker] += 1
+        try:
+            async with contextlib.aclosing(worker.fill(request, watch)) as drafts:
+                async for draft in drafts:
+                    yield draft
+        finally:
+            self._running[worker] -= 1
+            self._note_change()
+
+    async def close(self) -> None:
+        """Lets go of all workers."""
+        self.on_change = lambda: None
+        for task in self._tasks.copy():
+            task.cancel()
+        for worker in {self._stand_in, self._best, self._tried, *self._running} - {None}:
+            assert worker
+            await worker.close()
+
+    def _serving(self) -> WorkerBackend | None:
+        """The worker that a fill goes to now."""
+        return next((worker for worker in (self._best, self._stand_in) if worker and worker.state == "ready"), None)
+
+    def _begin_stand_in(self) -> None:
+        if self._stand_in is None:
+            self._stand_in = self._watched(self._make_embedded())
+            self._do(self._stand_in.start())
+
+    async def _climb(self) -> None:
+        """Tries the rungs from the best that is known to be fast enough up, as long as the next one promises to be."""
+        for index in range(first_rung(self._rungs, self._times), len(self._rungs)):
+            rung, known = self._rungs[index], self._times.of(self._rungs[index].key)
+            if known is not None and known > rung.limit_ms:
+                continue
+            if index and self._best and self._expected_ms(index) > rung.limit_ms:
+                return
+            await self._try(rung)
+
+    def _expected_ms(self, index: int) -> float:
+        """What a suggestion of the next model would take, by what the present one takes."""
+        assert self._best
+        assert self._best.ready
+        growth = self._rungs[index].parameters / self._rungs[index - 1].parameters
+        return self._best.ready.suggestion_ms * (1 + LEAST_GROWTH * (growth - 1))
+
+    async def _try(self, rung: Rung) -> None:
+        """Loads a model and takes it if it is fast enough."""
+        worker = self._tried = self._watched(rung.make())
+        self._tried_name = rung.name
+        await worker.start()
+        try:
+            await worker.wait_ready()
+        except BackendUnavailable as error:
+            self.remark = f"{rung.name}: {error}"
+        ms = worker.ready.suggestion_ms if worker.ready else math.inf
+        if worker.ready:
+            self._times.note(rung.key, ms)
+            logger.info("%s takes %.0f ms a suggestion, %.0f are wanted", rung.name, ms, rung.limit_ms)
+        self._tried = None
+        if ms <= rung.limit_ms and worker.ready:
+            older, self._best = self._best, worker
+            self._retire(older)
+        else:
+            self._retire(worker)
+        self._note_change()
+
+    def _retire(self, worker: WorkerBackend | None) -> None:
+        """Lets go of a worker once its last fill has ended."""
+        if worker:
+            self._running.setdefault(worker, 0)
+
+    def _note_change(self) -> None:
+        """Tells those who wait, and lets go of the workers that nobody needs any more."""
+        if self._best and self._best.state == "down":
+            self.remark = f"{self._best.description}: {self._best.reason}"
+            self._retire(self._best)
+            self._best = None
+            self._begin_stand_in()
+        elif self._stand_in and self._best and self._best.state == "ready":
+            self._retire(self._stand_in)
+            self._stand_in = None
+        for worker in [worker for worker, fills in self._running.items() if not fills]:
+            del self._running[worker]
+            if worker not in (self._stand_in, self._best, self._tried):
+                self._do(worker.close())
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self.on_change()
+
+    def _watched(self, worker: WorkerBackend) -> WorkerBackend:
+        worker.on_change = self._note_change
+        return worker
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,247 @@
+"""The best model that is fast enough answers; the embedded one until it is there, and when it goes away."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from coder_model.checkpoints.store import File, Manifest
+from coder_model.engine.options import EngineOptions
+from coder_model.types import FillRequest
+from lsp_server.backends import factory
+from lsp_server.backends.ladder import ModelLadder, Rung
+from lsp_server.backends.local import WorkerBackend
+from lsp_server.backends.model_times import TRIED_AGAIN_S, ModelTimes
+from lsp_server.user_settings import UserSettings
+
+FAKE = str(Path(__file__).parents[2] / "support" / "fake_worker.py")
+
+
+def worker(name, ms=1.0, *more):
+    return lambda: WorkerBackend([sys.executable, FAKE, "--name", name, "--suggestion-ms", str(ms), *more])
+
+
+def rung(name, parameters, ms, *more, limit=300.0):
+    return Rung(name, name, parameters, worker(name, ms, *more), limit)
+
+
+@pytest.fixture
+def times(tmp_path):
+    return ModelTimes(tmp_path / "models.json")
+
+
+def play(scene, *rungs, times):
+    """Runs a scene with a ladder of these rungs over an embedded model."""
+
+    async def run():
+        ladder = ModelLadder(worker("embedded"), rungs, times)
+        await ladder.start()
+        try:
+            async with asyncio.timeout(30):
+                await scene(ladder)
+        finally:
+            await ladder.close()
+
+    asyncio.run(run())
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def texts(ladder, line="x = "):
+    await ladder.wait_ready()
+    return [draft.text async for draft in ladder.fill(FillRequest("a", line, "\n")) if draft.final]
+
+
+def settled(ladder):
+    return not ladder._tried and not ladder._running
+
+
+def test_the_embedded_model_answers_until_a_better_one_is_there(times):
+    async def scene(ladder):
+        assert await texts(ladder)
+        assert "embedded" in ladder.description
+        assert "small is loading" in ladder.description
+        await until(lambda: ladder.description.startswith("small"))
+        assert await texts(ladder)
+        await until(lambda: settled(ladder))
+        assert ladder.state == "ready"
+
+    play(scene, rung("small", 0.5, 100, "--slow-start"), times=times)
+
+
+def test_a_fill_that_runs_ends_where_it_began(times):
+    async def scene(ladder):
+        await ladder.wait_ready()
+        running = asyncio.create_task(texts(ladder, "slow = "))
+        await until(lambda: ladder.description.startswith("small"))
+        assert not running.done()
+        assert await running
+        await until(lambda: settled(ladder))
+
+    play(scene, rung("small", 0.5, 100, "--slow-start"), times=times)
+
+
+def test_the_largest_model_in_time_is_taken(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("middle") and settled(ladder))
+        assert await texts(ladder)
+
+    play(scene, rung("small", 0.5, 50), rung("middle", 1.5, 150), rung("large", 3.0, 400), times=times)
+    assert times.of("middle") == 150
+    assert times.of("large") == 400
+
+
+def test_a_model_that_would_take_too_long_is_not_even_loaded(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+        await asyncio.sleep(0.3)
+
+    play(scene, rung("small", 0.5, 200), rung("large", 3.0, 1), times=times)
+    assert times.of("large") is None
+
+
+def test_known_times_spare_the_smaller_and_the_slow_ones(times):
+    times.note("small", 50)
+    times.note("middle", 150)
+    times.note("large", 400)
+
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("middle") and settled(ladder))
+
+    broken = rung("small", 0.5, 50, "--broken"), rung("large", 3.0, 1, "--broken")
+    play(scene, broken[0], rung("middle", 1.5, 150), broken[1], times=times)
+
+
+def test_a_time_of_another_day_or_release_does_not_count(times, monkeypatch):
+    times.note("small", 50)
+    monkeypatch.setattr("lsp_server.backends.model_times.time.time", lambda: 2 * TRIED_AGAIN_S)
+    times.note("old", 50)
+    monkeypatch.undo()
+    assert times.of("small") == 50
+    assert times.of("old") is None
+    monkeypatch.setattr("lsp_server.backends.model_times.release", lambda: "another")
+    assert times.of("small") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"times": 3}', b"\xff"])
+def test_a_damaged_file_of_times_is_as_good_as_none(tmp_path, content):
+    file = tmp_path / "models.json"
+    file.write_bytes(content)
+    times = ModelTimes(file)
+    assert times.of("small") is None
+    times.note("small", 7)
+    assert times.of("small") == 7
+
+
+def test_a_model_that_is_broken_leaves_the_embedded_one_and_a_remark(times):
+    async def scene(ladder):
+        await until(lambda: "weights.bin must be weights" in ladder.remark and settled(ladder))
+        assert await texts(ladder)
+        assert ladder.description.startswith("embedded")
+
+    play(scene, rung("mine", 0.5, 1, "--broken", limit=float("inf")), times=times)
+
+
+def test_the_model_that_the_user_names_may_be_slow(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("mine"))
+
+    play(scene, rung("mine", 7.0, 5000, limit=float("inf")), times=times)
+
+
+def test_the_embedded_model_answers_while_a_better_one_starts_again(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+        os.kill(ladder._best._process_id, signal.SIGKILL)
+        await until(lambda: ladder._best.state != "ready")
+        assert await texts(ladder)
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+        assert await texts(ladder)
+
+    play(scene, rung("small", 0.5, 100, "--slow-start"), times=times)
+
+
+def test_a_better_model_that_stays_down_is_given_up(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+        ladder._best.reason = "no memory"
+        ladder._best._set_state("down")
+        assert await texts(ladder)
+        assert ladder.description.startswith("embedded")
+        assert "no memory" in ladder.remark
+
+    play(scene, rung("small", 0.5, 100), times=times)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def install(name, gigabytes):
+        file = File("ab" * 32, int(gigabytes * 1e9), 0, 0)
+        factory.Store()._write(Manifest(name, "somewhere", "", "qwen2.5-coder", str(tmp_path), {"model.gguf": file}))
+
+    return install
+
+
+def test_all_installed_models_that_fill_holes_are_rungs_by_size(store):
+    store("qwen2.5-coder-1.5b", 1)
+    store("qwen2.5-coder-0.5b", 0.5)
+    store("mine", 2)
+    names = [rung.name for rung in factory.model_rungs(UserSettings(), EngineOptions(), 300.0)]
+    assert names == ["qwen2.5-coder-0.5b", "mine", "qwen2.5-coder-1.5b"]
+
+
+def test_a_better_model_is_offered_once_to_whoever_has_only_the_embedded_one(store):
+    def remarks():
+        return [factory.backend_in_any_case(UserSettings(), EngineOptions(), 300.0).remark for _ in range(2)]
+
+    offered, again = remarks()
+    assert "unmask models pull qwen2.5-coder-0.5b" in offered
+    assert again == ""
+
+
+def test_nothing_is_offered_to_whoever_has_a_better_one(store):
+    store("qwen2.5-coder-0.5b", 0.5)
+    assert factory.backend_in_any_case(UserSettings(), EngineOptions(), 300.0).remark == ""
+
+
+def test_one_answer_comes_from_the_best_that_is_known_to_be_fast_enough(store):
+    def chosen():
+        backend = factory.chosen_backend(UserSettings(), EngineOptions(), 300.0)
+        return next((part for part in backend._command if part.startswith("qwen")), "embedded")
+
+    assert chosen() == "embedded"
+    store("qwen2.5-coder-0.5b", 0.5)
+    store("qwen2.5-coder-1.5b", 1)
+    assert chosen() == "qwen2.5-coder-0.5b"
+    rungs = factory.model_rungs(UserSettings(), EngineOptions(), 300.0)
+    ModelTimes().note(rungs[1].key, 200.0)
+    assert chosen() == "qwen2.5-coder-1.5b"
+    for rung in rungs:
+        ModelTimes().note(rung.key, 2000.0)
+    assert chosen() == "embedded"
+
+
+@pytest.mark.parametrize("model", ["qwen2.5-coder-7b", "./nothing", "/nowhere/model.gguf"])
+def test_a_model_that_is_not_there_leaves_nobody_without_one(store, model):
+    async def run():
+        backend = factory.backend_in_any_case(UserSettings(model=model), EngineOptions(), 300.0)
+        await backend.start()
+        try:
+            async with asyncio.timeout(60):
+                await until(lambda: backend.remark)
+                request = FillRequest("a", "def add(a, b):\n    return ", "\n")
+                await backend.wait_ready()
+                assert [draft async for draft in backend.fill(request)][-1].final
+        finally:
+            await backend.close()
+
+    asyncio.run(run())
