@@ -1,0 +1,59 @@
+"""What an editor is told about a model that loads or is broken."""
+
+import shutil
+
+import checkpoints
+import pytest
+from checkpoints import BY_NAME
+from lsp_client import LspClient
+from processes import wait_until
+from tiny_user import UNMASK, TinyUser
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tiny")
+    checkpoints.build(BY_NAME["dreamon"], directory, n_files=3)
+    return directory
+
+
+@pytest.mark.parametrize("broken", ["weights", "config", "nothing"])
+def test_a_server_with_a_broken_model_stays_up_and_says_why(tmp_path, tiny, broken):
+    model = tmp_path / "model"
+    if broken != "nothing":
+        shutil.copytree(tiny, model)
+    if broken == "weights":
+        next(model.glob("*.safetensors")).write_bytes(b"PK broken")
+    elif broken == "config":
+        (model / "config.json").write_text('{"model_type": "gpt2"}')
+    client = LspClient([*UNMASK, "lsp", "--model", str(model)], environment=TinyUser(tmp_path / "home").environment)
+    try:
+        client.open("file:///work/a.py", "x = ")
+        assert client.items("file:///work/a.py", 0, 4) == []
+        expected = {
+            "weights": "found a pickle",
+            "config": "model_type must be one of",
+            "nothing": "must be a directory",
+        }
+        assert wait_until(lambda: any(expected[broken] in message for message in told(client)))
+    finally:
+        client.close()
+
+
+def test_the_status_follows_a_model_that_loads(tmp_path, tiny):
+    user = TinyUser(tmp_path)
+    user.configure(f'model = "{tiny}"\nquantize = "int8"\nexact = true\n')
+    client = LspClient([*UNMASK, "lsp"], environment=user.environment, options={"deadlineInvokedMs": 60_000})
+    try:
+        client.open("file:///work/a.py", "x = \n")
+        client.items("file:///work/a.py", 0, 4, trigger=1)
+        assert wait_until(lambda: "on" in told(client))
+        shares = [message for message in told(client) if message.startswith("the model is loading (")]
+        assert len(shares) > 3
+        assert shares == sorted(shares, key=lambda text: int(text.partition("(")[2].partition(" %")[0].rstrip("%)")))
+    finally:
+        client.close()
+
+
+def told(client):
+    return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]
