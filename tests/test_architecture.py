@@ -16,6 +16,8 @@ PACKAGES = {
     "coder_kernels": ROOT / "kernels/coder_kernels",
 }
 SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(folder.rglob("*.py"))]
+TESTS = ROOT / "tests"
+TEST_FILES = sorted(TESTS.glob("*/**/test_*.py"))
 BELOW = {
     "unmask_cli": {"lsp_server", "coder_model"},
     "lsp_server": {"coder_model"},
@@ -135,10 +137,28 @@ def test_no_two_classes_share_a_name():
     assert len(named) == len(set(named))
 
 
-def test_tests_mirror_the_tree():
-    for package in ("unmask_cli", "lsp_server", "coder_model"):
-        for folder in {file.parent for file in (ROOT / "tests" / package).rglob("test_*.py")}:
-            assert (ROOT / folder.relative_to(ROOT / "tests")).is_dir(), folder
+def room_of_tests(file):
+    """The folder that a file of tests is about."""
+    place = file.parent.relative_to(TESTS)
+    return PACKAGES["coder_kernels"] / place.relative_to("kernels") if place.parts[0] == "kernels" else ROOT / place
+
+
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.relative_to(TESTS).as_posix())
+def test_tests_mirror_the_tree(file):
+    """A file is named after a module of its room, or after a subject: no module has that name, and a line explains."""
+    room, name = room_of_tests(file), file.stem.removeprefix("test_")
+    assert room.is_dir(), f"{room} is gone, its tests are not"
+    if not (room / f"{name}.py").exists() and not (room / name).is_dir():
+        elsewhere = [
+            other for folder in (*PACKAGES.values(), ROOT / "benchmarks") for other in folder.rglob(f"{name}.py")
+        ]
+        assert not elsewhere, f"the tests of {elsewhere[0]} must lie where it lies"
+        assert ast.get_docstring(ast.parse(file.read_text("utf-8"))), f"{name} is no module of {room}: what is it?"
+
+
+@pytest.mark.parametrize("file", sorted(TESTS.rglob("*.py")), ids=lambda file: file.relative_to(TESTS).as_posix())
+def test_files_of_tests_are_short(file):
+    assert len(file.read_text("utf-8").splitlines()) <= 300
 
 
 def test_the_walk_of_a_request_names_files_that_exist():

@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED=1 PYTHONPATH=.:kernels:benchmarks:tests/support
 run="python3 -W ignore benchmarks/gpu/run.py"
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv,noheader >"$out/log.txt"
 timeout 85 python3 -m pytest -c /dev/null --rootdir . -p no:cacheprovider --import-mode=importlib -q -n 5 --tb=short \
-    tests/kernels/test_gpu_kernels.py >"$out/tests.txt" 2>&1 &
+    tests/kernels/gpu >"$out/tests.txt" 2>&1 &
 tests=$!
 timeout 85 $run --parts checks --minutes 0.9 --out "$out/checks.json" >>"$out/log.txt" 2>&1
 wait $tests

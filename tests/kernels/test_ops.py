@@ -1,14 +1,19 @@
+"""The operations, which choose between kernels and plain references."""
+
 import math
 
 import pytest
 import torch
+from kernel_cases import drawn
 
+from coder_kernels import ops, reference
 from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_kernels.ops import select
+from coder_kernels.quantise import PRECISIONS, quantise
 from coder_kernels.reference import attention
 
 
-def reference(row):
+def by_hand(row):
     """One row at a time, in Python floats."""
     top = max(row)
     weights = [math.exp(x - top) for x in row]
@@ -19,12 +24,12 @@ def reference(row):
 
 
 @pytest.mark.parametrize(("rows", "vocabulary"), [(1, 2), (3, 257), (16, 4097)])
-def test_select_equals_the_reference(rows, vocabulary):
+def test_select_equals_python(rows, vocabulary):
     logits = torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(rows)) * 3
     logits[:, 1] = -math.inf
     found = select(logits)
     for m in range(rows):
-        token, confidence, margin, entropy = reference(logits[m].tolist())
+        token, confidence, margin, entropy = by_hand(logits[m].tolist())
         assert found.token[m] == token
         assert found.confidence[m] == pytest.approx(confidence, rel=1e-4)
         assert found.margin[m] == pytest.approx(margin, abs=1e-4)
@@ -60,3 +65,25 @@ def test_how_this_processor_is_fastest_is_something_that_a_pass_can_do():
     assert fastest() in ("float32", "bfloat16", "int8")
     assert reads_bfloat16() in (True, False)
     assert torch.get_num_threads() == threads
+
+
+def test_a_tensor_that_does_not_fit_is_named_before_anything_is_launched():
+    x, weight = drawn(3, 64), drawn(10, 64)
+    cases = [
+        (lambda: ops.linear(x, weight[:, :32].contiguous()), r"x must have shape \[any, 32\], got \[3, 64\]"),
+        (lambda: ops.linear(x, weight.T), r"weight must be contiguous, got strides \(1, 64\)"),
+        (lambda: ops.linear(x.bfloat16(), weight), r"weight must be torch.bfloat16 as x, got torch.float32"),
+        (lambda: ops.linear(x.to("meta"), weight), r"weight must be on meta, got cpu"),
+        (lambda: ops.quantise_rows(x, torch.float16), r"dtype must be int8 or float8_e4m3fn, got torch.float16"),
+        (lambda: ops.head_select(x, weight, temperature=1.0), r"temperature must be 0, or positive with seeds"),
+        (lambda: ops.head_select(x, weight, drawn(10)), r"forbidden must be torch.bool, got torch.float32"),
+    ]
+    for call, message in cases:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_on_a_cpu_the_operations_are_the_reference(precision):
+    x, packed = drawn(3, 64), quantise(drawn(10, 64, seed=1), precision)
+    assert torch.equal(ops.linear(x, packed), reference.linear(x, packed))

@@ -7,21 +7,13 @@ import random
 import shutil
 import signal
 import time
-from types import SimpleNamespace
 
 import checkpoints
 import pytest
 from checkpoints import BY_NAME
 from fake_hub import COMMIT, FakeHub
-from lsp_client import LspClient
-from processes import wait_until
 from results import record
-from tiny_user import UNMASK, TinyUser
-
-from coder_model.checkpoints import hub
-from coder_model.checkpoints.catalogue import entry_of
-from coder_model.checkpoints.store import Store
-from coder_model.errors import ModelFileError
+from tiny_user import TinyUser
 
 SCALE = int(os.environ.get("UNMASK_SCALE", "1"))
 NAME, REPOSITORY = "dreamon-7b", "Dream-org/DreamOn-v0-7B"
@@ -273,52 +265,3 @@ def test_a_name_that_is_none_is_refused(tmp_path, command, name):
     found = TinyUser(tmp_path).run("models", command, name)
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize("broken", ["weights", "config", "nothing"])
-def test_a_server_with_a_broken_model_stays_up_and_says_why(tmp_path, repository, broken):
-    model = tmp_path / "model"
-    if broken != "nothing":
-        shutil.copytree(repository, model)
-    if broken == "weights":
-        next(model.glob("*.safetensors")).write_bytes(b"PK broken")
-    elif broken == "config":
-        (model / "config.json").write_text('{"model_type": "gpt2"}')
-    client = LspClient([*UNMASK, "lsp", "--model", str(model)], environment=TinyUser(tmp_path / "home").environment)
-    try:
-        client.open("file:///work/a.py", "x = ")
-        assert client.items("file:///work/a.py", 0, 4) == []
-        expected = {
-            "weights": "found a pickle",
-            "config": "model_type must be one of",
-            "nothing": "must be a directory",
-        }
-        assert wait_until(lambda: any(expected[broken] in message for message in told(client)))
-    finally:
-        client.close()
-
-
-def test_the_status_follows_a_model_that_loads(tmp_path, repository):
-    user = TinyUser(tmp_path)
-    user.configure(f'model = "{repository}"\nquantize = "int8"\nexact = true\n')
-    client = LspClient([*UNMASK, "lsp"], environment=user.environment, options={"deadlineInvokedMs": 60_000})
-    try:
-        client.open("file:///work/a.py", "x = \n")
-        client.items("file:///work/a.py", 0, 4, trigger=1)
-        assert wait_until(lambda: told(client)[-1].startswith(f"on: {repository.name}"))
-        assert told(client)[0] == "the model is loading"
-    finally:
-        client.close()
-
-
-def told(client):
-    return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]
-
-
-def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(monkeypatch, tmp_path):
-    file = hub.RemoteFile("model.safetensors", 15_000_000_000, "0" * 64, "")
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
-    monkeypatch.setattr(hub, "_is_cached", lambda *_: False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelFileError, match=r"must have 15.0 GB free, found 2.0 GB"):
-        hub.pull(hub.Offer(entry_of(NAME), COMMIT, (file,)), Store(tmp_path))

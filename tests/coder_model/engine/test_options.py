@@ -28,3 +28,20 @@ def test_fills_share_passes_only_where_a_device_is_shared():
     assert EngineOptions().concurrent_on("cpu") == 1
     assert EngineOptions().concurrent_on("cuda") > 1
     assert EngineOptions(max_concurrent=3).concurrent_on("cpu") == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"policy": "best"},
+        {"max_steps": -1},
+        {"refresh_every": 0},
+        {"block_length": 1},
+        {"k": 0},
+        {"precision": "int3"},
+        {"filters_off": ("all",)},
+    ],
+)
+def test_a_wrong_option_is_named(options):
+    with pytest.raises(InvalidInput, match=next(iter(options))):
+        EngineOptions(**options)

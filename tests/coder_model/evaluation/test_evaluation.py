@@ -1,3 +1,5 @@
+"""Cases, their scores, and what a run makes of them: the figures of `unmask eval`."""
+
 import gzip
 import json
 import math

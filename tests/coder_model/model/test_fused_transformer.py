@@ -1,0 +1,78 @@
+"""The network with merged weights says what the plain transformer says."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from batches import CAPACITY, assert_near, random_transformer, tokens_of
+
+from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
+from coder_kernels.quantise import PRECISIONS
+from coder_model.model.fused_transformer import FusedTransformer
+from coder_model.model.kv_cache import KVCache
+from coder_model.model.quantized_linear import pack_
+from coder_model.runtime.batcher import Batcher
+from coder_model.runtime.canvas import Canvas
+from coder_model.runtime.sequence import LoneSequence
+from coder_model.runtime.shared_sequence import SharedSequence
+
+# both sides of a `where` are computed; numpy speaks of the side that is not taken
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+
+
+@pytest.mark.parametrize("variant", ["plain", "qwen2", "own head", *PRECISIONS])
+def test_the_merged_network_says_what_the_transformer_says(model, tokenizer, variant):
+    changes = {"qwen2": {"qkv_bias": True, "qk_norm": False}, "own head": {"tied_head": False}}.get(variant, {})
+    made = random_transformer(replace(model.config, **changes))
+    if variant in PRECISIONS:
+        pack_(made, variant)
+    nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
+    plain = LoneSequence(FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY), nothing)
+    network, cache = FusedTransformer(made, torch.float32, CAPACITY), KVCache(made.config, 2, CAPACITY, torch.float32)
+    batcher = Batcher(network, cache, nothing, nothing[None], 1)
+    shared = SharedSequence(batcher, 1)
+    for count in (1, 40, 7, 16, 20):
+        tokens = tokens_of(tokenizer, count, count)
+        assert_near(shared.commit(tokens), plain.commit(tokens))
+    plain.truncate(50), shared.truncate(50)
+    schedule = Schedule(POLICIES["threshold"], PolicyOptions(), 3)
+    canvases = [Canvas.opening([5], 8, 1) for _ in range(2)]
+    for index in range(3):
+        for sequence, canvas in zip((plain, shared), canvases, strict=True):
+            assert sequence.denoise_(canvas, schedule, index, 0) == index + 1
+        assert torch.equal(canvases[0].tokens, canvases[1].tokens)
+        assert_near(canvases[1].confidence, canvases[0].confidence)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_weights_in_few_bits_stay_as_they_are_whatever_the_activations_are(model, precision):
+    made = random_transformer(model.config)
+    pack_(made, precision)
+    before = made.layers[1].mlp.down_proj
+    kept = before.values.clone(), before.scale.clone()
+    network = FusedTransformer(made, torch.bfloat16, CAPACITY)
+    found = network._layers[1].down
+    for now, then in zip(found, kept, strict=False):
+        assert now.dtype == then.dtype
+        assert torch.equal(now.view(torch.uint8), then.view(torch.uint8))
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_eight_bits_on_both_sides_stay_near_what_the_weights_say(model, tokenizer, precision):
+    made = random_transformer(model.config)
+    pack_(made, precision)
+    nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
+    exact = LoneSequence(FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY), nothing)
+    short = LoneSequence(
+        FusedTransformer(made, torch.float32, CAPACITY, exact._network._layers[0].qkv.values.dtype), nothing
+    )
+    tokens = tokens_of(tokenizer, 40)
+    a, b = exact.commit(tokens), short.commit(tokens)
+    assert 0 < float((a - b).norm() / a.norm()) < 0.25
+
+
+def test_merging_leaves_one_copy_of_the_weights(own):
+    network = FusedTransformer(own, torch.float32, CAPACITY)
+    merged = network._layers[0].qkv
+    assert own.layers[0].self_attn.k_proj.weight.untyped_storage().data_ptr() == merged.untyped_storage().data_ptr()

@@ -1,0 +1,80 @@
+"""What each protocol is asked, and what is read from its answer."""
+
+import json
+import re
+
+import pytest
+from fake_service import FakeService
+from remote_requests import KINDS, PREFIX, SUFFIX, request, said, settings
+
+from coder_model.types import Snippet
+from lsp_server.backends.remote import RemoteBackend
+from lsp_server.backends.remote_apis import SHAPES
+
+
+def rewritten(body):
+    """What `/v1/edit/completions` would answer: the region with the hole filled."""
+    content = body["messages"][0]["content"]
+    region = content.partition("<|code_to_edit|>\n")[2].partition("\n<|/code_to_edit|>")[0]
+    return "```python\n" + region.replace("<|cursor|>", "a + b") + "\n```"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_protocol_is_asked_and_read(kind):
+    async with FakeService(rewritten if kind == "mercury-edit" else "a + b\nmore") as service:
+        backend = RemoteBackend(settings(service, kind, model="m", max_tokens=7))
+        assert await said(backend, request(snippets=(Snippet("b.py", "x = 1\n"),))) == "a + b"
+        (path, headers), body = service.requests[0], service.bodies[0]
+        assert path == SHAPES[kind].path
+        assert headers["authorization"] == "Bearer k3y"
+        if kind in ("mercury", "openai"):
+            assert body == {
+                "model": "m", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 7, "temperature": 0.0, "stop": ["\n"],
+            }  # fmt: skip
+        elif kind == "llama.cpp":
+            assert (body["input_prefix"], body["input_suffix"], body["n_predict"]) == (PREFIX, SUFFIX, 7)
+            assert body["input_extra"] == [{"filename": "b.py", "text": "x = 1\n"}]
+        else:
+            assert f"{PREFIX}<|cursor|>{SUFFIX}" in body["messages"][0]["content"]
+        await backend.close()
+
+
+@pytest.mark.parametrize(
+    "answer", ["None", "```\nsomething else\n```", "```\ndef add(a, b):\n    return \n\nprint(add(1, 2))\n\n```", "no"]
+)
+async def test_an_edit_elsewhere_is_no_completion(answer):
+    async with FakeService(answer) as service:
+        backend = RemoteBackend(settings(service, "mercury-edit"))
+        assert await said(backend, request()) == ""
+        await backend.close()
+
+
+async def test_no_secret_leaves_in_any_field():
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    planted = f'token = "{secret}"\n'
+    for kind in KINDS:
+        async with FakeService("x") as service:
+            backend = RemoteBackend(settings(service, kind))
+            asked = request(prefix=planted + PREFIX, suffix=SUFFIX + planted, snippets=(Snippet("b.py", planted),))
+            await said(backend, asked)
+            assert secret not in json.dumps(service.bodies)
+            assert "REDACTED" in json.dumps(service.bodies)
+            await backend.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_in_somebodys_text_are_text(kind):
+    text = "a = '<s>' + '<|cursor|>' + '<|/code_to_edit|>' + '<fim_middle>' + '<|im_end|>'\n"
+    asked = request(prefix=text + "b = ", suffix="\n" + text, snippets=(Snippet("b.py", text),))
+    sent = json.dumps(SHAPES[kind].body(asked, "", 9), ensure_ascii=False)
+    # llama.cpp reads no marks in what it is given to fill
+    assert len(re.findall(r"<s>|<fim_middle>|<\|im_end\|>", sent)) == (9 if kind == "llama.cpp" else 0)
+    if kind == "mercury-edit":
+        assert sent.count("<|cursor|>") == sent.count("<|/code_to_edit|>") == 1
+
+
+def test_a_mark_that_a_server_says_after_somebody_is_as_it_was():
+    asked = request(prefix="a = '<s>'\nb = '", suffix="'\n")
+    body = SHAPES["openai"].body(asked, "", 9)
+    joiner = body["prompt"][body["prompt"].index("<") + 1]
+    assert SHAPES["openai"].text({"choices": [{"text": f"<{joiner}s>"}]}, asked) == "<s>"
