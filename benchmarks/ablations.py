@@ -32,7 +32,7 @@ from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import MASK, N_SPECIAL, CodeTokenizer
 from coder_model.training import sampler as sampling
 from coder_model.training.objective import joint_attention, joint_loss
-from coder_model.training.optim import optimizers_for, scale_rates_, schedule
+from coder_model.training.optim import optimizers_for, schedule, schedulers_for
 from coder_model.training.sampler import IGNORE, Batch, NoiseOptions, Sampler
 from coder_model.training.shards import Shard, write_split
 
@@ -199,19 +199,21 @@ def train(corpus: Path, steps: int, number: int) -> dict[str, object]:
     model = Transformer(config)
     model.initialise_(variant.seed)
     optimizers = optimizers_for(model, 0.02, 0.004)
+    schedulers = schedulers_for(optimizers, lambda step: schedule(step, steps, 30, 0.3))
     shard = Shard.open(corpus, "train")
     full = Sampler(shard, tokenizer, variant.noise, variant.seed, LANGUAGES)
     short = Sampler(shard, tokenizer, replace(variant.noise, block_lengths=(8,)), variant.seed, LANGUAGES)
     for step in range(steps):
         done = step / steps
         batch = (short if done < variant.short_blocks_until else full).batch(step, range(ROWS), LENGTH)
-        scale_rates_(optimizers, schedule(step, steps, 30, 0.3))
         for part in variant.change(batch).split(8):
             (variant.loss(model, part, done) / 2).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        for scheduler in schedulers:
+            scheduler.step()
     sampling.SNIPPET_SHARE = Variant("", "").snippets
     return {"question": variant.question, "change": variant.name, **validate(model, corpus, variant)}
 

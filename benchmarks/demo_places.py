@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rapidfuzz.distance import Indel
 from session import Editor, Ghost
-
-from coder_model.evaluation.metrics import similarity
 
 FILE = Path(__file__).parent / "demo" / "expenses.py"
 URI = f"file:///demo/{FILE.name}"
@@ -121,7 +120,9 @@ def type_at(editor: Editor, place: Place, watch: Callable[[str, str], None], key
 
 def judge(lines: list[str], place: Place, ghost: Ghost) -> Shown:
     """Compares a suggestion with what the file says there; nothing of it is run."""
-    return Shown(place, ghost, _verdict(lines, place, ghost.text), similarity(ghost.text, place.hidden))
+    return Shown(
+        place, ghost, _verdict(lines, place, ghost.text), Indel.normalized_similarity(ghost.text, place.hidden)
+    )
 
 
 def _verdict(lines: list[str], place: Place, text: str) -> Verdict:

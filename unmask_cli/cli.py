@@ -88,7 +88,7 @@ def fill_at(
     from unmask_cli.fill import fill_file
 
     try:
-        options = EngineOptions(policy=policy, max_steps=steps, verify=verify, copy=copy)
+        options = EngineOptions.of({"policy": policy, "max_steps": steps, "verify": verify, "copy": copy})
         if watch:
             options = msgspec.structs.replace(options, min_accepted=0.0)
         user = _user(model, verifier, quantize)

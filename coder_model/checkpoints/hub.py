@@ -5,7 +5,6 @@ The one module of the model side that opens connections, and only when somebody 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from filelock import FileLock, Timeout
 
 from coder_model.checkpoints.catalogue import Entry, WeightFile
 from coder_model.checkpoints.store import Manifest, Store, hashed, is_wanted
@@ -202,22 +203,27 @@ def _fetch_blob(found: Offer, file: RemoteFile, cache: Path) -> None:
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     source = found.entry.source
-    blob = cache / repo_folder_name(repo_id=source, repo_type="model") / "blobs" / file.sha256
+    folder = repo_folder_name(repo_id=source, repo_type="model")
+    blob = cache / folder / "blobs" / file.sha256
     if blob.exists():
         return
     blob.parent.mkdir(parents=True, exist_ok=True)
     part = blob.with_name(f"{file.sha256}{PART_SUFFIX}")
-    with part.open("ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ModelFileError(f"{source}/{file.name}: another pull fetches it now") from error
-        url = hf_hub_url(source, file.name, revision=found.commit)
-        http_get(url, stream, resume_size=stream.tell(), headers=build_hf_headers(), expected_size=file.size)
-    if (sha256 := hashed(part).sha256) != file.sha256:
-        part.unlink()
-        raise ModelFileError(f"{source}/{file.name} must have the sha256 {file.sha256}, found {sha256}; pull again")
-    part.replace(blob)
+    # the lock that the library itself takes for this blob (`_hf_hub_download_to_cache_dir`)
+    lock_file = cache / ".locks" / folder / f"{file.sha256}.lock"
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(lock_file, blocking=False, mode=0o664).acquire()
+    except Timeout as error:
+        raise ModelFileError(f"{source}/{file.name}: another pull fetches it now") from error
+    with lock:
+        with part.open("ab") as stream:
+            url = hf_hub_url(source, file.name, revision=found.commit)
+            http_get(url, stream, resume_size=stream.tell(), headers=build_hf_headers(), expected_size=file.size)
+        if (sha256 := hashed(part).sha256) != file.sha256:
+            part.unlink()
+            raise ModelFileError(f"{source}/{file.name} must have the sha256 {file.sha256}, found {sha256}; pull again")
+        part.replace(blob)
 
 
 def _is_cached(entry: Entry, commit: str, name: str) -> bool:

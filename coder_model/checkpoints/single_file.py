@@ -6,7 +6,6 @@ file, which survives a kill, and nothing is installed before all of it has that 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from coder_model.checkpoints import local_caches, package_index
 from coder_model.checkpoints.catalogue import Entry, WeightFile
@@ -107,13 +108,12 @@ def _alone(name: str, store: Store) -> Iterator[Path]:
     folder = store.folder / f"{name}{PARTIAL}"
     with _kept(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # beside the folder and never deleted: two processes must not lock two files of one name
-        lock = (store.folder / f".{name}.lock").open("ab")
-    with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # beside the folder, which is deleted: two processes must not lock two files of one name
+            lock = FileLock(store.folder / f".{name}.lock", blocking=False).acquire()
+        except Timeout as error:
             raise ModelFileError(f"{name}: another pull fetches it now") from error
+    with lock:
         for rubbish in folder.glob(f"{package_index.SCRATCH}*"):
             shutil.rmtree(rubbish, ignore_errors=True)
         folder.mkdir(exist_ok=True)

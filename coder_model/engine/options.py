@@ -2,98 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from coder_model.text.filters import FILTERS, FilterName
+from coder_model.text.filters import FilterName
 from coder_model.types import InvalidInput
 
 PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
 CpuPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 POLICY_NAMES: tuple[str, ...] = get_args(PolicyName)
 CPU_PRECISION_NAMES: tuple[str, ...] = get_args(CpuPrecision)
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 ONE_TOKEN: PolicyName = "one_token"
 MOST_CONCURRENT = 32
 """Fills that share a GPU."""
 
 
 class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the engine fills.
-
-    Raises:
-        InvalidInput: names the option, what was expected and what was found.
-    """
+    """How the engine fills. `of` and `from_json` check what somebody else has written against the types here."""
 
     policy: PolicyName = "threshold"
     """Which slots a denoise step reveals; or `one_token`: no drafts, the reference of all speed."""
-    threshold: float = 0.9
-    factor: float = 1.0
-    entropy_bound: float = 0.1
-    k: int = 2
-    block_length: int = 0
-    """Slots per block; 0: the model's own."""
-    max_steps: int = 0
+    threshold: _Share = 0.9
+    factor: _NotNegative = 1.0
+    entropy_bound: _NotNegative = 0.1
+    k: _Positive = 2
+    block_length: _Count = 0
+    """Slots per block, at least 2; 0: the model's own."""
+    max_steps: _Count = 0
     """Denoise steps per block; 0: 2 for a draft that is verified, else as many as there are slots."""
     verify: bool = True
     drafter: bool = True
     """Drafts by a small model that was trained on this one, where there is one."""
     copy: bool = True
     """Proposals from the text itself."""
-    min_copy: int = 2
+    min_copy: _Count = 2
     """Tokens that a copied run needs to be a draft."""
-    min_accepted: float = 3.0
+    min_accepted: _NotNegative = 3.0
     """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
     takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
-    remask_below: float = 0.3
-    alternatives: int = 3
+    remask_below: _Share = 0.3
+    alternatives: _Count = 3
     """Middles tried instead of one that leaves syntax errors."""
     filters_off: tuple[FilterName, ...] = ()
     """Names of `filters.FILTERS` that are left out."""
     precision: CpuPrecision = "auto"
     """How a CPU multiplies where the weights are float32: `float32`; `bfloat16` in passes that read a long context;
     `int8`, weights and activations, in all; or `auto`, the fastest on this processor."""
-    refresh_every: int = 4
+    refresh_every: _Positive = 4
     """For models in which prefix and suffix see the canvas: so many passes share what those wrote; 1: none, exact."""
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
-    sessions: int = 8
+    sessions: _Positive = 8
     """Documents whose cache is kept."""
-    max_concurrent: int = 0
+    max_concurrent: _Count = 0
     """Fills that share the passes of the device; 0: 32 on a GPU, and one, by itself, on a CPU."""
-    sync_interval: int = 2
+    sync_interval: _Positive = 2
     """Denoise steps until the host looks at a block, where passes are shared."""
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICY_NAMES:
-            raise InvalidInput(f"policy must be one of {', '.join(POLICY_NAMES)}, got {self.policy!r}")
-        if unknown := set(self.filters_off) - FILTERS.keys():
-            raise InvalidInput(f"filters_off must be among {', '.join(FILTERS)}, got {', '.join(sorted(unknown))}")
-        if self.precision not in CPU_PRECISION_NAMES:
-            raise InvalidInput(f"precision must be one of {', '.join(CPU_PRECISION_NAMES)}, got {self.precision!r}")
-        if self.block_length and self.block_length < 2:
-            raise InvalidInput(f"block_length must be 0 or at least 2, got {self.block_length}")
-        for name, least in (
-            ("k", 1),
-            ("max_steps", 0),
-            ("refresh_every", 1),
-            ("sessions", 1),
-            ("max_concurrent", 0),
-            ("sync_interval", 1),
-        ):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.block_length == 1:
+            raise InvalidInput("block_length must be 0 or at least 2, got 1")
 
     def concurrent_on(self, device_type: str) -> int:
         """Returns how many fills may share the passes of a device, `cuda` or `cpu`."""
         return self.max_concurrent or (MOST_CONCURRENT if device_type == "cuda" else 1)
 
     @classmethod
+    def of(cls, values: Mapping[str, Any]) -> EngineOptions:
+        """Reads options by name, as a command or a file has them.
+
+        Raises:
+            InvalidInput: names the option and what was expected.
+        """
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(f"options must be those of the engine: {error}") from error
+
+    @classmethod
     def from_json(cls, text: str | bytes) -> EngineOptions:
         """Reads what `to_json` has written, or a user.
 
         Raises:
-            InvalidInput: names the option, what was expected and what was found.
+            InvalidInput: names the option and what was expected.
         """
         try:
             return msgspec.json.decode(text, type=cls)

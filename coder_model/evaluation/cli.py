@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     try:
         cases = read_cases(arguments.data, arguments.limit)
         deciders = _deciders(arguments.model, arguments.quantize, arguments.options, arguments.only_model)
-    except (InvalidInput, ModelFileError, TypeError) as error:
+    except (InvalidInput, ModelFileError) as error:
         print(f"unmask eval: {error}", file=sys.stderr)
         return 2
     by = [name for name in arguments.by.split(",") if name]
@@ -60,7 +60,7 @@ def _deciders(model: str, quantize: str, options: dict[str, Any], only_model: bo
     from coder_model.engine.options import ONE_TOKEN, EngineOptions
 
     def engine(**more: Any) -> Engine:
-        made = open_single(model, EngineOptions(**{**options, **more}), quantize)
+        made = open_single(model, EngineOptions.of({**options, **more}), quantize)
         made.warm_up()
         return made
 

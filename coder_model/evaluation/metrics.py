@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rapidfuzz.distance import Indel
 
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.sandbox import passes
@@ -22,7 +23,7 @@ class Score:
     first_line: float
     """1.0 when the first lines that hold anything are equal."""
     similarity: float
-    """2 LCS / (lengths), in [0, 1]."""
+    """2 LCS / (sum of the lengths) in characters, in [0, 1]; 1.0 for two empty texts."""
     parses: float
     """1.0 when the document has no more syntax errors than with the reference."""
     passed: float | None = None
@@ -35,22 +36,10 @@ def score(case: Case, completion: str) -> Score:
     return Score(
         float(reference == got),
         float(_first_line(reference) == _first_line(got)),
-        similarity(reference, got),
+        Indel.normalized_similarity(reference, got),
         float(_errors_with(case, completion) <= _errors_with(case, case.reference)),
         float(passes(case.prefix + completion + case.suffix + case.test)) if case.test else None,
     )
-
-
-def similarity(a: str, b: str) -> float:
-    """Returns 2 LCS(a, b) / (len(a) + len(b)), 1.0 for two empty texts: rapidfuzz' ratio over 100."""
-    if not a and not b:
-        return 1.0
-    row = [0] * (len(b) + 1)
-    for x in a:
-        diagonal = 0
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], diagonal + 1 if x == y else max(row[j], row[j - 1])
-    return 2 * row[-1] / (len(a) + len(b))
 
 
 def percentile(values: Sequence[float], q: float) -> float:

@@ -36,7 +36,7 @@ from coder_model.training.convert import convert
 from coder_model.training.hole_sampling import sample_hole
 from coder_model.training.loop import TrainOptions, train_step
 from coder_model.training.objective import joint_loss
-from coder_model.training.optim import optimizers_for, scale_rates_
+from coder_model.training.optim import optimizers_for, schedulers_for
 from coder_model.training.sampler import Sampler
 from coder_model.training.shards import Shard, write_split
 from coder_model.training.sources import Source
@@ -191,11 +191,13 @@ def _train(
     task = progress.add_task("training", total=1.0)
     per_step = options.rows * options.length
     began, step, done = time.monotonic(), 0, 0.0
+    schedulers = schedulers_for(optimizers, lambda step: max(0.0, min(1.0 - done, (step + 1) / options.warm_up)))
     while done < 1.0:
-        scale_rates_(optimizers, min(1.0 - done, (step + 1) / options.warm_up))
         train_step(model, optimizers, sampler.batch(step, range(options.rows), options.length), options)
         step += 1
         done = max((time.monotonic() - began) / (minutes * 60), step * per_step / (MAX_EPOCHS * corpus_tokens))
+        for scheduler in schedulers:
+            scheduler.step()
         progress.update(task, completed=min(1.0, done))
     model.eval().requires_grad_(False)
     return step * per_step

@@ -22,7 +22,7 @@ from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
-from coder_model.training.optim import optimizers_for, scale_rates_, schedule
+from coder_model.training.optim import optimizers_for, schedule, schedulers_for
 from coder_model.training.sampler import Batch, NoiseOptions, Sampler
 from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
@@ -128,14 +128,18 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
     facts = options.facts(world)
     checkpoint = output / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, model, average, optimizers, facts) if checkpoint.exists() else 0
+    schedulers = schedulers_for(
+        optimizers, lambda step: schedule(step, options.steps, options.warm_up, options.decay_share), start
+    )
     held_out = Sampler(Shard.open(corpus, "valid"), tokenizer, options.noise, options.seed)
     saved = started = time.monotonic()
     for step, made in _batches(options, start, rank):
         batch = made.to(device)
         began = time.monotonic()
         factor = schedule(step, options.steps, options.warm_up, options.decay_share)
-        scale_rates_(optimizers, factor)
         losses = train_step(model, optimizers, batch, options, world)
+        for scheduler in schedulers:
+            scheduler.step()
         if average:
             average.update_parameters(model)
         done = step + 1

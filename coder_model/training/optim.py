@@ -1,58 +1,32 @@
 """Muon for the matrices, AdamW for embeddings and norms, and the warm-up-stable-decay schedule.
 
-Muon: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (2024): momentum, then the update is made orthogonal
-by a quintic Newton-Schulz iteration.
+Muon: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (2024), as `torch.optim.Muon` has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
-
-from coder_model.training.sharding import placed, whole
-
-_QUINTIC = (3.4445, -4.7750, 2.0315)
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 
-class Muon(torch.optim.Optimizer):
-    """Nesterov momentum with orthogonalised updates, for 2-D parameters only."""
+def make_optimizers(
+    matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], matrix_lr: float, other_lr: float
+) -> list[torch.optim.Optimizer]:
+    """Returns Muon over `matrices` and AdamW over `others`, both without weight decay.
 
-    def __init__(
-        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Updates every parameter that has a gradient."""
-        assert closure is None
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                buffer = state.setdefault("momentum_buffer", torch.zeros_like(parameter))
-                buffer.lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonalise(whole(parameter.grad.lerp(buffer, group["momentum"])))
-                scale = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(placed(update, parameter), alpha=-group["lr"] * scale)
-
-
-def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Returns a matrix with the singular vectors of `matrix` [R, C] and singular values near 1."""
-    a, b, c = _QUINTIC
-    x: Tensor = matrix.to(torch.bfloat16)
-    if tall := matrix.shape[0] > matrix.shape[1]:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    Args:
+        matrices: parameters of two dimensions.
+        others: parameters of any shape.
+        matrix_lr: learning rate of the matrices; Muon multiplies it by sqrt(max(1, rows / columns)).
+        other_lr: learning rate of the others.
+    """
+    return [
+        torch.optim.Muon(matrices, matrix_lr, weight_decay=0.0),
+        torch.optim.AdamW(others, other_lr, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
 
 
 def optimizers_for(model: nn.Module, matrix_lr: float, other_lr: float) -> list[torch.optim.Optimizer]:
@@ -60,14 +34,24 @@ def optimizers_for(model: nn.Module, matrix_lr: float, other_lr: float) -> list[
     named = dict(model.named_parameters())
     matrices = [p for name, p in named.items() if p.dim() == 2 and "layers." in name]
     others = [p for name, p in named.items() if p.dim() != 2 or "layers." not in name]
-    return [Muon(matrices, matrix_lr), torch.optim.AdamW(others, other_lr, betas=(0.9, 0.95), weight_decay=0.0)]
+    return make_optimizers(matrices, others, matrix_lr, other_lr)
 
 
-def scale_rates_(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Sets every learning rate to `factor` times what it was made with."""
+def schedulers_for(
+    optimizers: list[torch.optim.Optimizer], factor: Callable[[int], float], start: int = 0
+) -> list[LambdaLR]:
+    """Returns a scheduler per optimizer and sets the learning rates of the first step.
+
+    Args:
+        optimizers: of a run.
+        factor: step, from 0 -> what every learning rate is multiplied by; called at the end of the step before.
+        start: step that the run goes on with.
+    """
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+            # LambdaLR asks for it where it does not begin at step 0
+            group.setdefault("initial_lr", group["lr"])
+    return [LambdaLR(optimizer, factor, last_epoch=start - 1) for optimizer in optimizers]
 
 
 def schedule(step: int, total: int, warm_up: int, decay_share: float) -> float:

@@ -7,14 +7,14 @@ the worker to get there. Other users are turned away. When the last window has g
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock
 
 from coder_model.worker import protocol
 from coder_model.worker.protocol import Cancel, Dropped, Fill, Hello, Pong, frame
@@ -88,7 +88,7 @@ class Connections:
 
     def retire(self) -> None:
         """Gives the socket's name back; whoever comes now starts another worker."""
-        with _locked(self._path):
+        with FileLock(self._path.with_suffix(LOCK_SUFFIX)):
             while self._accept_one(0):
                 # who has connected already is told why it ends
                 pass
@@ -124,7 +124,7 @@ class Connections:
 
     def _exit_unless_somebody_comes(self) -> None:
         # nobody connects while the lock is held: the last look is the last
-        with _locked(self._path):
+        with FileLock(self._path.with_suffix(LOCK_SUFFIX)):
             if not self._accept_one(0):
                 self._give_back_name()
                 os._exit(0)
@@ -156,14 +156,6 @@ class Connections:
             client.send(Pong(self._queue.passes))
         for job in dropped:
             client.send(Dropped(job.fill.id))
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds the lock that goes with a socket's path."""
-    with path.with_suffix(LOCK_SUFFIX).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _user_of(connection: socket.socket) -> int:

@@ -6,9 +6,7 @@ beside the socket makes sure that only one does.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -17,9 +15,10 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import AsyncFileLock
 from platformdirs import user_state_path
 
 from coder_model.worker.connections import LOCK_SUFFIX
@@ -62,7 +61,7 @@ async def meet(command: Sequence[str]) -> socket.socket:
         BackendUnavailable: when it cannot be started; says why.
     """
     path = socket_path(command)
-    async with _locked(path.with_suffix(LOCK_SUFFIX)):
+    async with AsyncFileLock(path.with_suffix(LOCK_SUFFIX), poll_interval=LOCK_LOOK_S, run_in_executor=False):
         try:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 return _connected(path)
@@ -102,15 +101,3 @@ def _start(command: Sequence[str], listener: socket.socket) -> None:
     )
     # somebody must take note of its end
     threading.Thread(target=process.wait, daemon=True).start()
-
-
-@contextlib.asynccontextmanager
-async def _locked(path: Path) -> AsyncIterator[None]:
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(LOCK_LOOK_S)
-        yield

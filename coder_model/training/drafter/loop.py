@@ -21,7 +21,7 @@ from coder_model.model.transformer import Transformer
 from coder_model.training.drafter.objective import DraftOutcome, accepted_tokens, outcome, target_states
 from coder_model.training.drafter.sampler import DrafterBatch, DrafterSampler, HoleOptions
 from coder_model.training.drafter.target import load_cut, read_tokens
-from coder_model.training.optim import Muon, scale_rates_
+from coder_model.training.optim import make_optimizers, schedulers_for
 from coder_model.training.shards import Shard
 
 CONFIG, WEIGHTS, LOG = "drafter.json", "drafter.safetensors", "log.jsonl"
@@ -84,10 +84,7 @@ class DrafterRun:
         others = [p for name, p in self.drafter.named_parameters() if p.dim() != 2 or name == "masks"]
         if self.device.type == "cuda":
             self._compile_if_faster()
-        self.optimizers: list[torch.optim.Optimizer] = [
-            Muon(matrices, options.matrix_lr),
-            torch.optim.AdamW(others, options.other_lr, betas=(0.9, 0.95), weight_decay=0.0),
-        ]
+        self.optimizers = make_optimizers(matrices, others, options.matrix_lr, options.other_lr)
 
     def _compile_if_faster(self) -> None:
         """Compiles the larger model's layers, unless that fails here or brings nothing."""
@@ -122,7 +119,8 @@ class DrafterRun:
         output.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         seconds = 60 * options.minutes
-        step, checks = 0, [0.25, 0.5, 0.75]
+        step, share, checks = 0, 0.0, [0.25, 0.5, 0.75]
+        schedulers = schedulers_for(self.optimizers, lambda step: _rate(step, share, options))
         with (output / LOG).open("a") as log, ThreadPoolExecutor(2) as pool:
 
             def note(values: dict[str, Any]) -> None:
@@ -132,15 +130,16 @@ class DrafterRun:
 
             note({"options": asdict(options), "parameters": sum(p.numel() for p in self.drafter.parameters())})
             for batches in _ahead(self.sampler, options, pool):
-                share = max((time.monotonic() - began) / seconds, step / options.steps)
                 if share >= 1:
                     break
-                scale_rates_(self.optimizers, _rate(step, share, options))
                 losses = [self._learn(batch) for batch in batches]
                 for optimizer in self.optimizers:
                     optimizer.step()
                 self.drafter.zero_grad(set_to_none=True)
                 step += 1
+                share = max((time.monotonic() - began) / seconds, step / options.steps)
+                for scheduler in schedulers:
+                    scheduler.step()
                 if step % 50 == 0:
                     note({"loss": float(torch.stack(losses).mean()), "share": round(share, 3)})
                 if checks and share > checks[0]:

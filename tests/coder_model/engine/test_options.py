@@ -38,10 +38,20 @@ def test_fills_share_passes_only_where_a_device_is_shared():
         {"refresh_every": 0},
         {"block_length": 1},
         {"k": 0},
+        {"threshold": 1.5},
+        {"factor": -0.1},
+        {"entropy_bound": -1},
+        {"alternatives": -1},
+        {"min_accepted": -1},
+        {"remask_below": 2},
+        {"sessions": 0},
+        {"sync_interval": 0},
+        {"max_concurrent": -1},
+        {"min_copy": -1},
         {"precision": "int3"},
         {"filters_off": ("all",)},
     ],
 )
 def test_a_wrong_option_is_named(options):
     with pytest.raises(InvalidInput, match=next(iter(options))):
-        EngineOptions(**options)
+        EngineOptions.of(options)

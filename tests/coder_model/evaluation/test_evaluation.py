@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coder_model.evaluation import baselines, cli, sandbox
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
-from coder_model.evaluation.metrics import paired_difference, percentile, score, similarity
+from coder_model.evaluation.metrics import paired_difference, percentile, score
 from coder_model.evaluation.run import by_copy, by_engine, difference, groups, run, summary, write
 from coder_model.types import Draft, InvalidInput
 
@@ -75,13 +75,14 @@ def test_scores_ignore_white_space_at_the_ends():
 
 @given(st.text("abc", max_size=12), st.text("abc", max_size=12))
 def test_similarity_is_symmetric_and_one_for_equals(a, b):
-    assert similarity(a, b) == similarity(b, a)
-    assert similarity(a, a) == 1
-    assert 0 <= similarity(a, b) <= 1
+    similarity = score(case(a), b).similarity
+    assert similarity == score(case(b), a).similarity
+    assert score(case(a), a).similarity == 1
+    assert 0 <= similarity <= 1
 
 
 def test_similarity_counts_the_longest_common_subsequence():
-    assert similarity("abcd", "abxd") == pytest.approx(2 * 3 / 8)
+    assert score(case("abcd"), "abxd").similarity == pytest.approx(2 * 3 / 8)
 
 
 def test_the_copy_baseline_goes_on_as_the_line_did_before():
