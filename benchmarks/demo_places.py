@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from session import Editor, Ghost
+from editor import Editor, Ghost
 
 from coder_model.evaluation.metrics import similarity
 

@@ -12,10 +12,10 @@ import demo
 import pytest
 from demo_places import FILE, Place, judge, places
 from demo_view import Run, answer_view, place_view, save_picture, summary
+from editor import Ghost
 from fake_index import FakeIndex
 from processes import wait_until
 from rich.console import Console
-from session import Ghost
 from tiny_user import TinyUser
 
 ROOT = Path(__file__).parents[2]
