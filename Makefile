@@ -37,7 +37,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/session.py latency
 
 eval: $(READY)
 	$(BIN)/unmask eval --data coder_model/evaluation/data

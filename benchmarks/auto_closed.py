@@ -11,38 +11,24 @@ suggestion is accepted as it is shown, and the syntax errors of the document are
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
 import random
 import re
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tree_sitter import Language, Parser
+from records import show, write
 
 from coder_model.checkpoints.open import open_engine
 from coder_model.engine.options import EngineOptions
 from coder_model.text.fill_mode import hole_at
+from coder_model.text.syntax import errors_in, has_grammar, language_of
 from coder_model.types import FillRequest
 
-GRAMMARS = {
-    "py": ("python", "tree_sitter_python", "language"),
-    "js": ("javascript", "tree_sitter_javascript", "language"),
-    "jsx": ("javascriptreact", "tree_sitter_javascript", "language"),
-    "ts": ("typescript", "tree_sitter_typescript", "language_typescript"),
-    "tsx": ("typescriptreact", "tree_sitter_typescript", "language_tsx"),
-    "go": ("go", "tree_sitter_go", "language"),
-    "rs": ("rust", "tree_sitter_rust", "language"),
-    "lua": ("lua", "tree_sitter_lua", "language"),
-    "java": ("java", "tree_sitter_java", "language"),
-    "c": ("c", "tree_sitter_c", "language"),
-    "h": ("c", "tree_sitter_c", "language"),
-    "cpp": ("cpp", "tree_sitter_cpp", "language"),
-}
+LANGUAGES = {"java": "java", "c": "c", "h": "c", "cpp": "cpp"}
+"""Of extensions that are evaluated here and not elsewhere."""
 PAIRS = re.compile(r"\(([^()\n]*)\)|\[([^\[\]\n]*)\]|\{([^{}\n]*)\}|\"([^\"\\\n]*)\"|'([^'\\\n]{2,})'")
 MOST_CHARS = 40_000
 LEAST_PROBABILITY = {"balanced": (0.002, 0.1), "eager": (0.0, 0.0)}
@@ -61,21 +47,10 @@ class Spot:
     errors: int
 
 
-def parser_of(file: Path) -> tuple[str, Parser]:
-    """Returns the language id of a file, and its parser."""
-    language, module, function = GRAMMARS[file.suffix[1:]]
-    return language, Parser(Language(getattr(importlib.import_module(module), function)()))
-
-
-def errors(parser: Parser, text: str) -> int:
-    """Returns how many error and missing nodes the tree of a text has."""
-    count, stack = 0, [parser.parse(text.encode("utf-8", "replace")).root_node]
-    while stack:
-        node = stack.pop()
-        count += node.is_error or node.is_missing
-        if node.has_error:
-            stack.extend(node.children)
-    return count
+def language_id(file: Path) -> str:
+    """Returns the language of a file, or an empty string where there is no grammar for it."""
+    language = language_of(file.name) or LANGUAGES.get(file.suffix[1:], "")
+    return language if has_grammar(language) else ""
 
 
 def spots_of(file: Path, count: int, chance: random.Random) -> Iterator[Spot]:
@@ -83,7 +58,7 @@ def spots_of(file: Path, count: int, chance: random.Random) -> Iterator[Spot]:
     text = file.read_text("utf-8", "replace").replace("\r\n", "\n")
     if not 200 < len(text) < MOST_CHARS:
         return
-    language, parser = parser_of(file)
+    language = language_id(file)
     pairs = list(PAIRS.finditer(text))
     for pair in chance.sample(pairs, min(count, len(pairs))):
         prefix, suffix = text[: pair.start() + 1], text[pair.end() - 1 :]
@@ -94,7 +69,7 @@ def spots_of(file: Path, count: int, chance: random.Random) -> Iterator[Spot]:
         elif way == 2:
             # and the lines below are not written yet, up to the next blank one
             suffix = suffix[0] + "\n" + suffix.partition("\n\n")[2]
-        yield Spot(file, language, prefix, suffix, errors(parser, prefix + suffix))
+        yield Spot(file, language, prefix, suffix, errors_in(prefix + suffix, language))
 
 
 def main() -> None:
@@ -110,24 +85,18 @@ def main() -> None:
     asked = options.parse_args()
     rows = measured(asked)
     total = {name: sum(row[name] for row in rows.values()) for name in ("places", "shown", "broken")}
-    print(f"{'language':18s} places  shown  adds an error")
-    for name, row in [*sorted(rows.items()), ("all", total)]:
-        print(f"{name:18s} {row['places']:6d} {row['shown']:6d} {row['broken']:6d}")
+    show({**dict(sorted(rows.items())), "all": total})
     if asked.out:
-        asked.out.write_text(
-            json.dumps({"model": asked.model or "embedded", "rows": rows, "all": total}, indent=1) + "\n"
-        )
+        write(asked.out, {"model": asked.model or "embedded", "rows": rows, "all": total})
 
 
 def measured(asked: argparse.Namespace) -> dict[str, dict[str, int]]:
     """Fills the places of the files of a folder."""
     chance = random.Random(7)
-    files = sorted(file for file in asked.folder.rglob("*") if file.suffix[1:] in GRAMMARS and file.is_file())
+    files = sorted(file for file in asked.folder.rglob("*") if language_id(file) and file.is_file())
     engine: Any = open_engine(asked.model, EngineOptions())
     rows: dict[str, dict[str, int]] = defaultdict(lambda: {"places": 0, "shown": 0, "broken": 0})
-    began = time.perf_counter()
     for file in files[: asked.files]:
-        _, parser = parser_of(file)
         for spot in spots_of(file, asked.places, chance):
             row = rows[spot.language]
             row["places"] += 1
@@ -135,11 +104,10 @@ def measured(asked: argparse.Namespace) -> dict[str, dict[str, int]]:
             if not text.strip():
                 continue
             row["shown"] += 1
-            if errors(parser, spot.prefix + text + spot.suffix) > spot.errors:
+            if errors_in(spot.prefix + text + spot.suffix, spot.language) > spot.errors:
                 row["broken"] += 1
                 if asked.verbose:
                     print(f"{file.name} {spot.language}: {spot.prefix[-60:]!r} + {text!r} + {spot.suffix[:60]!r}")
-    print(f"{time.perf_counter() - began:.0f} s")
     return dict(rows)
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from demo_places import FILE, KEY_S, URI, Place, Shown, judge, places, type_at
 from demo_view import Run, answer_view, as_text, heading, place_view, save_picture, summary
+from editor import Editor
+from records import between
 from rich.console import Console
 from rich.live import Live
-from session import Editor
-from tables import between
 
 import coder_model
 from coder_model.checkpoints import single_file
@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         lines = FILE.read_text("utf-8").split("\n")
         save_picture(chosen.picture, f"{runs[0].name} in {FILE.name}", lines, runs[0], PICTURED)
     if chosen.readme:
-        between(chosen.readme, {"demo": f"```\n{as_text(summary(runs))}\n{_machine()}\n```\n"})
+        said = f"```\n{as_text(summary(runs))}\n{_machine()}\n```\n"
+        chosen.readme.write_text(between(chosen.readme.read_text("utf-8"), {"demo": said}), "utf-8")
     return 0
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from editor import Editor, Ghost
 from rapidfuzz.distance import Indel
-from session import Editor, Ghost
 
 FILE = Path(__file__).parent / "demo" / "expenses.py"
 URI = f"file:///demo/{FILE.name}"

@@ -9,12 +9,10 @@ how much of a draft is verified does, by what passes cost.
 from __future__ import annotations
 
 import argparse
-import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
+from records import write
 
 from coder_model.checkpoints.open import open_engine
 from coder_model.engine.options import EngineOptions
@@ -60,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     cases = read_cases(arguments.cases, arguments.count)
-    record: dict[str, Any] = {"holes": len(cases), "torch": torch.__version__, "date": date.today().isoformat()}
+    record: dict[str, Any] = {"holes": len(cases)}
     plain: list[str] = []
     for name, options in VARIANTS.items():
         record[name], texts = measured(arguments.model, cases, options)
@@ -68,7 +66,7 @@ def main() -> None:
         record[name]["same_text"] = sum(a == b for a, b in zip(texts, plain, strict=True))
         print(name, record[name], flush=True)
     if arguments.out:
-        arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        write(arguments.out, record)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a key costs the server beside the model: taking the change, and how late everything else is meanwhile.
 
-    .venv/bin/python benchmarks/keystrokes.py [--out benchmarks/results/keystrokes.json]
+    python benchmarks/keystrokes.py [--out benchmarks/results/keystrokes.json]
 
 The server runs inside this process, on a pipe, with a backend that finds nothing: from the bytes of a message to the
 changed document, and the delay of a heartbeat on its event loop while somebody types 20 keys a second and asks at each.
@@ -20,11 +20,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, cast
 
-from rich.console import Console
-from rich.table import Table
+from records import RESULTS, show, write
 
 from coder_model.evaluation.metrics import percentile
-from coder_model.evaluation.run import facts
 from coder_model.types import Draft
 from lsp_server.backends.local import WorkerBackend
 from lsp_server.protocol import Protocol, serve_stdio
@@ -57,12 +55,8 @@ class NoModel(WorkerBackend):
 
 def document(megabytes: float) -> str:
     """Returns a text of ordinary lines."""
-    lines: list[str] = []
-    size = 0
-    while size < megabytes * 1_000_000:
-        lines.append(LINE.format(len(lines)))
-        size += len(lines[-1])
-    return "".join(lines)
+    n_lines = int(megabytes * 1_000_000 / len(LINE.format(12_345))) + 1
+    return "".join(LINE.format(number) for number in range(n_lines))
 
 
 def message(method: str, parameters: Any, number: int | None = None) -> bytes:
@@ -156,24 +150,20 @@ def _type(session: Session, row: int) -> None:
 
 
 def main() -> None:
-    """Measures at 1 and 5 MB, prints a table, writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/keystrokes.json"))
+    """Measures documents of several sizes, prints a table, writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=RESULTS / "keystrokes.json")
     out: Path = parser.parse_args().out
-    found = {}
     texts = {f"{megabytes} MB": document(megabytes) for megabytes in (0.01, 1, 5)}
     texts["one line of 1 MB"] = texts["1 MB"].replace("\n", ";") + "\n"
+    found = {}
     for size, text in texts.items():
         for name, measure in (("a key", bookkeeping), ("loop lag", lag)):
             times = asyncio.run(measure(text))
             row = {f"p{q}_ms": round(percentile(times, q), 3) for q in (50, 99)} | {"max_ms": round(max(times), 2)}
             found[f"{name}, {size}"] = row
-    out.write_text(json.dumps({**facts(), "keys_per_s": KEYS_PER_S, "figures": found}, indent=1) + "\n", "utf-8")
-    table = Table("", "p50, ms", "p99, ms", "largest, ms")
-    for name, row in found.items():
-        table.add_row(name, *map(str, row.values()))
-    Console().print(table)
-    print(f"written to {out}")
+    show(found)
+    write(out, {"keys_per_s": KEYS_PER_S, "figures": found})
 
 
 if __name__ == "__main__":

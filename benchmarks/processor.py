@@ -1,6 +1,6 @@
 """Ways of computing a pass of the embedded model on a CPU, in turns in one process: the ratio is the figure.
 
-    .venv/bin/python benchmarks/processor.py [--out benchmarks/results/processor.json]
+    python benchmarks/processor.py [--out benchmarks/results/processor.json]
 
 Compiling needs a C++ compiler; ONNX Runtime is measured where onnxruntime, onnx and onnxscript can be imported. What is
 absent is said to be.
@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
-import json
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ limit_threads()
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
+from records import RESULTS, write
 from torch import Tensor, nn
 
 from coder_kernels.cpu_dtype import fastest
@@ -38,7 +37,6 @@ from coder_model.model.transformer import Transformer
 
 CONTEXT, TURNS, IN_A_ROW = 600, 8, 8
 PASSES = {"one token": 1, "a block of 16": 16, "256 tokens of context": 256}
-ROOT = Path(__file__).parents[1]
 
 
 class Plain(nn.Module):
@@ -172,21 +170,14 @@ def measured(n_tokens: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Prints and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/processor.json")
-    arguments = parser.parse_args()
-    record: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "chosen": fastest(),
-        "passes": {},
-    }
+    parser.add_argument("--out", type=Path, default=RESULTS / "processor.json")
+    out: Path = parser.parse_args().out
     with torch.inference_mode():
-        for name, n_tokens in PASSES.items():
-            record["passes"][name] = measured(n_tokens)
-            for way, one in record["passes"][name].items():
-                print(f"{name}: {way}", *(f"{key} {value:.2f}" for key, value in one.items()))
-    arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        passes = {name: measured(n_tokens) for name, n_tokens in PASSES.items()}
+    for name, ways_of in passes.items():
+        for way, one in ways_of.items():
+            print(f"{name}: {way}", *(f"{key} {value:.2f}" for key, value in one.items()))
+    write(out, {"threads": torch.get_num_threads(), "chosen": fastest(), "passes": passes})
 
 
 if __name__ == "__main__":

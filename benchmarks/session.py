@@ -1,194 +1,299 @@
-"""A language server and its editor, for demonstrations and benchmarks: starts `unmask lsp`, types, asks, measures."""
+"""The real server through a whole session, as an editor drives it: `unmask lsp` on a pipe.
+
+    python benchmarks/session.py typing [--keys 400] [--soak-minutes 20]
+    python benchmarks/session.py latency
+    python benchmarks/session.py quiet
+    python benchmarks/session.py exact --cases DEV
+
+typing: a file is written key by key, 150 to 200 ms apart, and each key asks. One client cancels what is still open at
+the next key, as VS Code does; the other never does, as Neovim. The soak types without pauses, for the memory.
+latency: request to reply, cold and after a key, and what drafts and a kept cache save. Every variant sees the same
+documents in one run: the figures to trust are the ratios between them.
+quiet: how often a preset speaks where a person wants something, and where not; `quiet_scenarios.toml` has the places.
+exact: right or wrong, each case an open document; a case without ghost text counts as empty.
+"""
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
-import subprocess
-import sys
-import threading
+import argparse
+import random
+import statistics
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
+from editor import Editor, Ghost
+from records import BENCHMARKS, RESULTS, show, write
+from rich.progress import track
 
-UNMASK = Path(sys.executable).parent / "unmask"
+from coder_model.evaluation.cases import Case, read_cases
+from coder_model.evaluation.metrics import percentile
+from coder_model.evaluation.run import Decision, Outcome, difference, groups, run, summary
+from coder_model.text.filters import FILTERS
+from lsp_server.documents import split_lines
+from lsp_server.trigger_policy import PRESETS
+from lsp_server.usage_stats import read_records, total
+
+Figures = dict[str, Any]
+PATIENT = {"deadlineMs": 30_000}
+
+TYPED, SKIPPED_LINES = BENCHMARKS / "demo/inventory.py", 8
+"""The file that is typed, and how many of its lines stand there already."""
+PAUSE_S = (0.15, 0.2)
+SOAK_KEYS = 200
+"""Keys typed into a document before it closes."""
+
+CONTEXT_CHARS, DOCUMENTS = 1_500, 40
+LATENCY: dict[str, Figures] = {
+    "as shipped": {},
+    "one token at a time": {"policy": "one_token"},
+    "no kept cache": {"reuse": False},
+}
+EXACT: dict[str, Figures] = {
+    "as shipped": {},
+    "without filters": {"filtersOff": list(FILTERS)},
+    "eager": {"preset": "eager"},
+    "eager, without filters": {"preset": "eager", "filtersOff": list(FILTERS)},
+}
+BY = ("copyable", "mode", "kind", "lang")
+CURSOR = "‸"
 
 
-@dataclass(frozen=True, slots=True)
-class Ghost:
-    """What came back for one request."""
-
-    text: str
-    milliseconds: float
-    """From sending the request to having read the reply."""
-    steps: int
-    """0 when the server remembered it."""
-    tokens: int
+def started(options: Figures, environment: dict[str, str] | None = None) -> Editor:
+    """Returns an editor whose server has its model."""
+    editor = Editor({**PATIENT, **options}, environment)
+    editor.wait_until_ready()
+    return editor
 
 
-class Editor:
-    """Speaks to the server as an editor does: opens a document, types, asks at the cursor."""
+def typed_into(editor: Editor, uri: str, start: int, keys: int) -> Iterator[tuple[int, int]]:
+    """Opens a document, types the text from some character on, over and over, and yields the cursor after each key."""
+    lines = TYPED.read_text("utf-8").splitlines()
+    head, text = lines[:SKIPPED_LINES], "\n".join(lines[SKIPPED_LINES:])
+    editor.open(uri, "\n".join(head) + "\n")
+    row, column = len(head), 0
+    for number in range(start, start + keys):
+        char = text[number % len(text)]
+        editor.type(row, column, char)
+        row, column = (row + 1, 0) if char == "\n" else (row, column + 1)
+        yield row, column
 
-    def __init__(
-        self,
-        options: dict[str, Any] | None = None,
-        environment: dict[str, str] | None = None,
-        arguments: Sequence[str] = (),
-    ) -> None:
-        self.status: dict[str, Any] = {}
-        """What the server said last of the model."""
-        self._process = subprocess.Popen(
-            [UNMASK, "lsp", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,  # Ctrl-C in a terminal is for the editor
-        )
-        self._ended = False
-        self._ids = itertools.count(1)
-        self._versions = itertools.count(2)
-        self._began: dict[int, float] = {}
-        self._answers: dict[int, tuple[float, dict[str, Any]]] = {}
-        self._arrived = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
-        capabilities = {"general": {"positionEncodings": ["utf-32"]}, "textDocument": {"inlineCompletion": {}}}
-        self._request(
-            "initialize",
-            {
-                "processId": os.getpid(),
-                "rootUri": None,
-                "capabilities": capabilities,
-                "initializationOptions": options or {},
-            },
-        )
-        self._notify("initialized", {})
 
-    def open(self, uri: str, text: str, language: str = "python") -> None:
-        """Opens a document."""
-        self.uri = uri
-        self._notify(
-            "textDocument/didOpen",
-            {"textDocument": {"uri": uri, "languageId": language, "version": 1, "text": text}},
-        )
+def typing(arguments: argparse.Namespace) -> Figures:
+    """Replays both clients, and soaks when asked to."""
+    clients = {"cancels, as VS Code": True, "never cancels, as Neovim": False}
+    found = {name: replay(arguments.keys, cancels=cancels) for name, cancels in clients.items()}
+    show(found)
+    soaked = {"soak": soak(arguments.soak_minutes)} if arguments.soak_minutes else {}
+    return {"keys": arguments.keys, "clients": found, **soaked}
 
-    def type(self, line: int, column: int, text: str, deleted: int = 0) -> None:
-        """Inserts text at a place of a line, instead of some characters before it."""
-        self.replace((line, column - deleted), (line, column), text)
 
-    def replace(self, start: tuple[int, int], end: tuple[int, int], text: str) -> None:
-        """Puts a text between two places, each a line and a column, instead of what is there."""
-        document = {"uri": self.uri, "version": next(self._versions)}
-        first, last = ({"line": line, "character": column} for line, column in (start, end))
-        change = {"range": {"start": first, "end": last}, "text": text}
-        self._notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
+def replay(keys: int, *, cancels: bool) -> Figures:
+    """Types `keys` characters; returns the latencies, what the model did for them, and the memory."""
+    rng, asked = random.Random(11), list[int]()
+    with tempfile.TemporaryDirectory() as state:
+        editor = started({}, {"XDG_STATE_HOME": state})
+        for place in typed_into(editor, "file:///work/inventory.py", 0, keys):
+            if cancels and asked and not editor.is_answered(asked[-1]):
+                editor.cancel(asked[-1])
+            asked.append(editor.start(*place))
+            time.sleep(rng.uniform(*PAUSE_S))
+        ghosts = [editor.wait(number) for number in asked]
+        front, worker = editor.resident_megabytes()
+        editor.close()
+        counts = total(read_records(Path(state) / "unmask" / "statistics")).counts
+    shown = [ghost for ghost in ghosts if ghost.text]
+    fills = counts.get("fills", 0)
+    return {
+        "requests": len(ghosts),
+        "shown": len(shown),
+        **_percentiles("", ghosts),
+        **_percentiles("shown_", shown),
+        "remembered": counts.get("remembered", 0),
+        "fills": fills,
+        "fills_per_shown": round(fills / max(1, len(shown)), 2),
+        "fills_not_shown": fills - sum(bool(ghost.tokens) for ghost in shown),
+        "of_them_unlikely": counts.get("unlikely", 0),
+        "front_mb": round(front, 1),
+        "worker_mb": round(worker, 1),
+    }
 
-    def ask(self, line: int, column: int, *, invoked: bool = False) -> Ghost:
-        """Asks for ghost text at a place: as an editor does by itself, or as a person who invokes it."""
-        return self.wait(self.start(line, column, invoked=invoked))
 
-    def start(self, line: int, column: int, *, invoked: bool = False) -> int:
-        """Asks for ghost text and does not wait; returns the request's number."""
-        position = {"line": line, "character": column}
-        context = {"triggerKind": 1 if invoked else 2}
-        document = {"uri": self.uri}
-        parameters = {"textDocument": document, "position": position, "context": context}
-        return self._start("textDocument/inlineCompletion", parameters)
+def _percentiles(name: str, ghosts: list[Ghost]) -> dict[str, float]:
+    times = [ghost.milliseconds for ghost in ghosts]
+    return {f"{name}p{q}_ms": round(percentile(times, q), 1) for q in (50, 95)}
 
-    def wait(self, number: int) -> Ghost:
-        """Returns the answer to a request; an empty one when it failed or was cancelled."""
-        milliseconds, answer = self._wait(number)
-        items = (answer.get("result") or {}).get("items")
-        if not items:
-            return Ghost("", milliseconds, 0, 0)
-        facts = items[0]["command"]["arguments"][0]
-        return Ghost(items[0]["insertText"], milliseconds, facts.get("steps", 0), facts.get("tokens", 0))
 
-    def is_answered(self, number: int) -> bool:
-        """Returns whether the answer to a request has come, or never will."""
-        return number in self._answers or self._ended
+def soak(minutes: float) -> Figures:
+    """Types without pauses into documents that open and close; returns the memory at the end, and how it grew."""
+    editor = started({})
+    began, keys, documents = time.monotonic(), 0, 0
+    first: tuple[float, float] | None = None
+    while (so_far := (time.monotonic() - began) / 60) < minutes:
+        for place in typed_into(editor, f"file:///work/{documents}.py", documents * 37, SOAK_KEYS):
+            editor.ask(*place)
+            keys += 1
+        editor.close_document()
+        documents += 1
+        if first is None and so_far > minutes / 10:
+            first = editor.resident_megabytes()
+    last = editor.resident_megabytes()
+    editor.close()
+    grown = {name: round(b - a, 1) for name, a, b in zip(("front", "worker"), first or last, last, strict=True)}
+    return {"minutes": minutes, "keys": keys, "documents": documents, "grown_mb": grown, "front_mb": last[0]}
 
-    def cancel(self, number: int) -> None:
-        """Tells the server that a request is not wanted any more."""
-        self._notify("$/cancelRequest", {"id": number})
 
-    def close_document(self) -> None:
-        """Closes the document that was opened last."""
-        self._notify("textDocument/didClose", {"textDocument": {"uri": self.uri}})
+def latency(_: argparse.Namespace) -> Figures:
+    """Measures every variant on the same documents."""
+    found = {name: latency_of(options) for name, options in LATENCY.items()}
+    show(found)
+    return {"context_chars": CONTEXT_CHARS, "documents": DOCUMENTS, "variants": found}
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Asks until the model answers, or the server says that it is on.
 
-        Raises:
-            TimeoutError: when it does not, or the server says that there is none.
-        """
-        self.open("file:///warm-up/a.py", "def add(a, b):\n    return \n")
-        end = time.monotonic() + seconds
-        while not self.ask(1, 11, invoked=True).text and self.status.get("message") != "on":
-            if self.status.get("kind") == "Error":
-                raise TimeoutError(self.status["message"])
-            if time.monotonic() > end:
-                raise TimeoutError("the model did not answer; `unmask doctor` says why")
-            time.sleep(0.05)
+def latency_of(options: Figures) -> Figures:
+    """Returns the milliseconds of cold requests, of one more key, and of a block hole, and the memory.
 
-    def resident_megabytes(self) -> tuple[float, float]:
-        """Returns the resident memory of the front and of its worker, in units of 2**20 bytes."""
-        front = psutil.Process(self._process.pid)
-        return front.memory_info().rss / 2**20, front.children()[0].memory_info().rss / 2**20
+    The first key goes along the suggestion, the second one does not and so asks the model.
+    """
+    editor = started({"preset": "eager", **options})
+    asked: dict[str, list[Ghost]] = {"cold": [], "typed_along": [], "one_more_key": [], "block": []}
+    for number in range(DOCUMENTS):
+        text, row = document(number)
+        column = len(text.split("\n")[row])
+        editor.open(f"file:///bench/{number}.py", text)
+        asked["cold"].append(editor.ask(row, column))
+        if suggested := asked["cold"][-1].text:
+            editor.type(row, column, suggested[0])
+            column += 1
+            asked["typed_along"].append(editor.ask(row, column))
+        editor.type(row, column, "q")
+        asked["one_more_key"].append(editor.ask(row, column + 1))
+        if number % 4 == 0:
+            editor.type(row, column + 1, "p(0, file)\n\n\ndef count_all(rows):\n    ")
+            asked["block"].append(editor.ask(row + 4, 4))
+    front, worker = editor.resident_megabytes()
+    editor.close()
+    ratios = (b.milliseconds / a.milliseconds for a, b in zip(asked["cold"], asked["one_more_key"], strict=True))
+    steps = sum(ghost.steps for ghost in asked["one_more_key"])
+    return {
+        **{name: figure for kind, ghosts in asked.items() for name, figure in _percentiles(f"{kind}_", ghosts).items()},
+        "one_more_key_over_cold": round(statistics.median(ratios), 3),
+        "tokens_per_step": round(sum(ghost.tokens for ghost in asked["one_more_key"]) / max(1, steps), 2),
+        "front_mb": round(front, 1),
+        "worker_mb": round(worker, 1),
+    }
 
-    def close(self) -> None:
-        """Ends the server as an editor does."""
-        if not self._ended:
-            self._request("shutdown", None)
-            self._notify("exit", None)
-        self._process.wait(10)
 
-    def _request(self, method: str, parameters: Any) -> Any:
-        return self._wait(self._start(method, parameters))[1].get("result")
+def document(number: int) -> tuple[str, int]:
+    """Returns a text with about `CONTEXT_CHARS` before an unfinished line, and that line's number."""
+    nouns = ["order", "invoice", "customer", "parcel", "ticket", "account", "device", "message"]
+    lines = ['"""Records of a shop."""', "", "import json", "from datetime import datetime", "", ""]
+    row = 0
+    while sum(map(len, lines)) + len(lines) < CONTEXT_CHARS:
+        noun = nouns[(number + row) % len(nouns)]
+        lines += [
+            f"def load_{noun}_{row}(path, limit={row + number}):",
+            f'    """Read up to limit {noun}s."""',
+            "    with open(path) as file:",
+            "        rows = json.load(file)",
+            f"    return [{noun} for {noun} in rows[:limit] if {noun}]",
+            "",
+            "",
+        ]
+        row += 1
+    noun = nouns[number % len(nouns)]
+    lines += [f"def save_{noun}(path, {noun}s):", '    with open(path, "w") as file:', "        json.du"]
+    after = ["", "", 'if __name__ == "__main__":', "    print(datetime.now())", ""]
+    return "\n".join(lines + after), len(lines) - 1
 
-    def _start(self, method: str, parameters: Any) -> int:
-        number = next(self._ids)
-        self._began[number] = time.perf_counter()
-        self._send({"id": number, "method": method, "params": parameters})
-        return number
 
-    def _wait(self, number: int) -> tuple[float, dict[str, Any]]:
-        """The milliseconds from sending a request to having read its answer, and the answer."""
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: number in self._answers or self._ended, timeout=60):
-                raise TimeoutError(f"no answer to request {number} in a minute")
-            if number not in self._answers:
-                raise TimeoutError("the server has ended")
-            at, answer = self._answers.pop(number)
-        return (at - self._began.pop(number)) * 1000, answer
+def quiet(_: argparse.Namespace) -> Figures:
+    """Asks at every place with every preset, as an editor asks by itself."""
+    scenarios = tomllib.loads((BENCHMARKS / "quiet_scenarios.toml").read_text("utf-8"))["scenario"]
+    found: dict[str, Figures] = {preset: quiet_of(preset, scenarios) for preset in PRESETS}
+    show(found)
+    return {"presets": found}
 
-    def _notify(self, method: str, parameters: Any) -> None:
-        self._send({"method": method, "params": parameters})
 
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-        self._process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        self._process.stdin.flush()
+def quiet_of(preset: str, scenarios: list[Figures]) -> Figures:
+    """Returns the rates of a preset, and what was said in each scenario."""
+    editor = started({"preset": preset})
+    shown = {scenario["name"]: ghost_of(editor, number, scenario) for number, scenario in enumerate(scenarios)}
+    editor.close()
+    wanted, unwanted = (
+        [bool(shown[scenario["name"]]) for scenario in scenarios if scenario["wanted"] is kind]
+        for kind in (True, False)
+    )
+    return {
+        "show_rate": round(100 * statistics.mean(wanted), 1),
+        "quiet_rate": round(100 * (1 - statistics.mean(unwanted)), 1),
+        "shown": shown,
+    }
 
-    def _read(self) -> None:
-        assert self._process.stdout
-        while line := self._process.stdout.readline():
-            length = int(line.split(b":")[1])
-            while self._process.stdout.readline().strip():
-                pass
-            message = json.loads(self._process.stdout.read(length))
-            if message.get("method") == "didChangeStatus":
-                self.status = message["params"]
-            elif "method" not in message:
-                with self._arrived:
-                    self._answers[message["id"]] = time.perf_counter(), message
-                    self._arrived.notify_all()
-        with self._arrived:
-            self._ended = True
-            self._arrived.notify_all()
+
+def ghost_of(editor: Editor, number: int, scenario: Figures) -> str:
+    """Opens a scenario's document, types what it says, and returns what is shown."""
+    before, after = scenario["text"].split(CURSOR)
+    line = before.count("\n")
+    column = len(before) - before.rfind("\n") - 1
+    editor.open(scenario.get("uri", f"file:///work/{number}"), before + after, scenario.get("language", "python"))
+    for char in scenario.get("typed", ""):
+        editor.type(line, column, char)
+        column += 1
+    for _ in range(scenario.get("deleted", 0)):
+        editor.type(line, column, "", deleted=1)
+        column -= 1
+    return editor.ask(line, column).text
+
+
+def exact(arguments: argparse.Namespace) -> Figures:
+    """Asks every variant at the end of every case's prefix."""
+    cases = read_cases(arguments.cases)
+    outcomes: dict[str, list[Outcome]] = {}
+    for name, options in EXACT.items():
+        editor = started(options)
+
+        def decide(case: Case, editor: Editor = editor) -> Decision:
+            lines = split_lines(case.prefix)
+            editor.open(f"file:///cases/{case.id}/{case.file_name}", case.prefix + case.suffix, case.lang)
+            ghost = editor.ask(len(lines) - 1, len(lines[-1]))
+            return Decision(ghost.text, ghost.steps, ghost.tokens)
+
+        outcomes[name] = run(list(track(cases, name)), decide)
+        editor.close()
+    found = {
+        name: {group: _shares(members) for group, members in groups(all_, BY).items()}
+        for name, all_ in outcomes.items()
+    }
+    show({name: figures["all"] for name, figures in found.items()})
+    filters = difference(outcomes["eager"], outcomes["eager, without filters"])
+    return {"data": arguments.cases.name, "filters_gain_points": filters, "variants": found}
+
+
+def _shares(outcomes: list[Outcome]) -> dict[str, float]:
+    return {**summary(outcomes), "shown": 100 * statistics.mean(bool(outcome.text) for outcome in outcomes)}
+
+
+MEASURES = {"typing": typing, "latency": latency, "quiet": quiet, "exact": exact}
+
+
+def main() -> None:
+    """Measures, prints a table, writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measure", choices=MEASURES)
+    parser.add_argument("--keys", type=int, default=400, help="of typing")
+    parser.add_argument("--soak-minutes", type=float, default=0, help="of typing")
+    parser.add_argument("--cases", type=Path, help="of exact: a file of infill cases")
+    parser.add_argument("--out", type=Path, help="benchmarks/results/MEASURE.json when absent")
+    arguments = parser.parse_args()
+    if arguments.measure == "exact" and not arguments.cases:
+        parser.error("exact must be told its --cases, a file as `unmask eval --data` takes it")
+    record = MEASURES[arguments.measure](arguments)
+    write(arguments.out or RESULTS / f"{arguments.measure}.json", record)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,38 +1,195 @@
-"""What the reports share: results in, Markdown out."""
+"""The tables of `docs/model.md`, `docs/server.md` and `docs/models.md`, each a function of the results."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from records import Column, Figures, load, markdown, table
 
-RESULTS, DOCS = Path("benchmarks/results"), Path("docs")
+from coder_model.checkpoints.families import Family
 
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a Markdown table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def load(name: str) -> dict[str, Any]:
-    """Returns a result file."""
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text("utf-8"))
-    return found
-
-
-def percent(figures: dict[str, float], *names: str) -> str:
-    """Returns figures as `a / b / c`."""
-    return " / ".join(f"{figures[name]:.1f}" for name in names)
+BINS = 10
+FORMS = {
+    "between": "prefix, slots, suffix",
+    "left_to_right": "prefix alone",
+    "prefix_first": "prefix, suffix, then the middle",
+    "suffix_first": "suffix, prefix, then the middle",
+    "appended": "suffix, then prefix and middle as one text",
+}
+LITERATURE = (
+    ("CodeGemma 2B", "78.4", "51.4", "-", "arXiv:2406.11409"),
+    ("DeepSeek-Coder 1.3B", "79.5", "-", "-", "third party"),
+    ("Qwen2.5-Coder 0.5B", "74.2", "-", "-", "third party"),
+    ("Open-dCoder 0.5B, diffusion, lengths fixed", "32.5", "-", "-", "Open-dLLM readme"),
+    ("LLaMA2 7B, 2-shot", "26.9", "-", "-", "LLaDA paper"),
+    ("DreamOn 7B, diffusion, length unknown, 4 tokens a step", "78.8", "-", "-", "a GitHub lab log"),
+)
+"""HumanEval-Infilling pass@1 in percent (single line, several lines, random span) as their sources give it."""
+EXACT = "{exact:.1f} / {similarity:.1f}"
 
 
-def between(page: Path, parts: dict[str, str]) -> None:
-    """Puts parts of a page between their marks, `<!-- name -->` and `<!-- end of name -->`."""
-    text = page.read_text("utf-8")
-    for name, lines in parts.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        assert begin in text, name
-        text = re.sub(f"{begin}.*?{end}", (begin + lines + end).replace("\\", r"\\"), text, flags=re.DOTALL)
-    page.write_text(text, "utf-8")
+def about(record: Figures) -> str:
+    """When, on what and with which torch."""
+    return f"Measured {record['date'][:10]} on {record['processor']}, torch {record['torch']}, without a GPU.\n"
+
+
+# docs/model.md
+
+
+def comparison() -> str:
+    """The shipped weights, ways of asking them, and the copy baseline."""
+    found, tested = load("eval-dev")["figures"], load("eval-humaneval-single")["figures"]
+    names = {"**shipped**": "model"} | {name: name for name in found if name != "model"}
+
+    def of(group: str, form: str) -> Column:
+        return lambda name, _: form.format(**found[names[name]][group]) if found[names[name]]["all"]["steps"] else "-"
+
+    columns: dict[str, Column] = {
+        "": "{name}",
+        "exact / first line / similarity, %": "{exact:.1f} / {first_line:.1f} / {similarity:.1f}",
+        "single lines, exact": lambda name, _: f"{found[names[name]]['mode=single']['exact']:.1f}",
+        "not copyable, exact": lambda name, _: f"{found[names[name]]['copyable=False']['exact']:.1f}",
+        "HumanEval single line, pass@1": lambda name, _: f"{tested[names[name]]['all']['passed']:.1f}",
+        "still parses": "{parses:.0f}",
+        "steps per case / tokens per step": of("all", "{steps:.1f} / {tokens_per_step:.1f}"),
+        "p50 / p95 ms, single lines": of("mode=single", "{p50_ms:.0f} / {p95_ms:.0f}"),
+    }
+    return table({title: found[name]["all"] for title, name in names.items()}, columns)
+
+
+def split(key: str, title: str) -> str:
+    """Exact match of the shipped model by one field."""
+    figures = load("eval-dev")["figures"]
+    copied = figures["copy baseline"]
+    rows = {name: group for name, group in figures["model"].items() if name.startswith(f"{key}=")}
+    columns: dict[str, Column] = {
+        title: lambda name, _: name.partition("=")[2],
+        "n": "{n}",
+        "exact / similarity": EXACT,
+        "copy baseline exact": lambda name, _: f"{copied[name]['exact']:.1f}",
+    }
+    return table(rows, columns)
+
+
+def human_eval() -> str:
+    """HumanEval-Infilling beside published figures."""
+    found = {kind: load(f"eval-humaneval-{kind}")["figures"] for kind in ("single", "multi", "span")}
+    rows: list[tuple[str, ...]] = []
+    for title, name in (("**unmask, 6.5 M parameters**", "model"), ("copy baseline", "copy baseline")):
+        rows.append((title, *(f"{one[name]['all']['passed']:.1f}" for one in found.values()), "measured here"))
+    counts = ", ".join(f"{kind} {figures['model']['all']['n']}" for kind, figures in found.items())
+    heads = ["pass@1, %", "single line", "several lines", "random span", "source"]
+    return markdown(heads, [*rows, *LITERATURE]) + f"\nCases run here: {counts}.\n"
+
+
+def bins() -> list[tuple[str, Figures]]:
+    """Suggestions by what the engine says of them: how many, how likely it says they are, how many are right."""
+    cases = [case for name in ("eval-dev", "eval-held-out") for case in load(name)["cases"]["model"] if case["text"]]
+    rows = []
+    for index in range(BINS):
+        members = [case for case in cases if min(BINS - 1, int(case["confidence"] * BINS)) == index]
+        if members:
+            said, right = (sum(case[key] for case in members) / len(members) for key in ("confidence", "exact"))
+            place = f"{index / BINS:.1f} to {(index + 1) / BINS:.1f}"
+            rows.append((place, {"n": len(members), "said": said, "right": right}))
+    return rows
+
+
+def reliability() -> str:
+    """How often a suggestion is right, by what the engine says of it."""
+    rows = bins()
+    total = sum(row["n"] for _, row in rows)
+    gap = sum(abs(row["said"] - row["right"]) * row["n"] for _, row in rows) / total
+    columns: dict[str, Column] = {
+        "confidence": "{name}",
+        "suggestions": "{n}",
+        "mean confidence, %": lambda _, row: f"{100 * row['said']:.0f}",
+        "right, %": lambda _, row: f"{100 * row['right']:.0f}",
+    }
+    return f"{table(rows, columns)}\nMean distance, weighted: {100 * gap:.1f} points over {total} suggestions.\n"
+
+
+# docs/server.md
+
+
+def through_the_server() -> str:
+    """Exact match and similarity by cursor kind, with filters and without, and how often something is shown."""
+    found = load("exact")
+    shipped, *others = found["variants"]
+    groups = found["variants"][shipped]
+    form = EXACT + " / {shown:.1f}"
+    columns: dict[str, Column] = {"exact / similarity / shown, %": "{name}", "n": "{n}", shipped: form}
+    columns |= {other: lambda name, _, o=other: form.format(**found["variants"][o][name]) for other in others}
+    gain, half = found["filters_gain_points"]
+    rows = ((name, groups[name]) for name in sorted(groups, key=lambda name: (name != "all", name)))
+    return f"""{table(rows, columns)}
+The filters change exact match by {gain:+.1f} ± {half:.1f} points (eager). Request to reply, each case a new document:
+p50 / p95 {groups["all"]["p50_ms"]:.0f} / {groups["all"]["p95_ms"]:.0f} ms.
+"""
+
+
+def typing() -> str:
+    """Typing replayed: a row for each figure, a column for each client."""
+    found = load("typing")
+    wanted = {
+        "ghost text shown, of the requests": "{shown} of {requests}",
+        "request to reply, p50 / p95 ms": "{p50_ms:.1f} / {p95_ms:.1f}",
+        "where something is shown, p50 / p95 ms": "{shown_p50_ms:.1f} / {shown_p95_ms:.1f}",
+        "answered without the model": "{remembered}",
+        "runs of the model per ghost text": "{fills_per_shown:.2f}",
+        "runs that showed nothing (given up as unlikely)": "{fills_not_shown} ({of_them_unlikely})",
+        "memory, front / worker, MB": "{front_mb:.0f} / {worker_mb:.0f}",
+    }
+    rows = [[title, *(form.format(**client) for client in found["clients"].values())] for title, form in wanted.items()]
+    text = markdown([f"{found['keys']} keys, 150 to 200 ms apart", *found["clients"]], rows)
+    if soak := found.get("soak"):
+        text += f"""
+{soak["minutes"]:g} minutes of typing without pauses, {soak["keys"]:,} keys in {soak["documents"]} documents:
+the front grew by {soak["grown_mb"]["front"]:.1f} MB to {soak["front_mb"]:.0f} MB, the worker by
+{soak["grown_mb"]["worker"]:.1f} MB.
+"""
+    return text
+
+
+def seen(_: str, figures: Figures) -> str:
+    """What a long run of the tests has counted."""
+    return ", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in figures.items())
+
+
+# docs/models.md
+
+
+def family(one: Family) -> Figures:
+    """What of a family stands in the table."""
+    form = FORMS[one.form] + (", expands and deletes" if one.expand else "")
+    for measured in dict.fromkeys(one.measured.values()):
+        sizes = " or ".join(str(size) for size, name in one.measured.items() if name == measured)
+        form += f"; with a hidden size of {sizes}: {FORMS[measured]}"
+    return {
+        "types": ", ".join(f"`{kind}`" for kind in sorted(one.model_types)),
+        "attention": one.attention.replace("_", " "),
+        "shift": "the slot before it" if one.shifted else "the slot itself",
+        "form": form,
+        "block": one.block_length if one.attention in ("block_causal", "causal_context") else "-",
+    }
+
+
+FAMILY: dict[str, Column] = {
+    "family": "{name}",
+    "`model_type`": "{types}",
+    "attention": "{attention}",
+    "a slot's scores come from": "{shift}",
+    "the hole is put as": "{form}",
+    "block": "{block}",
+}
+
+
+def precisions() -> str:
+    """Memory and time of loading per precision, and what it costs the embedded model."""
+    loaded, scores = load("loading")["precisions"], load("precision")["precisions"]
+    columns: dict[str, Column] = {
+        "precision": "{name}",
+        "weights": lambda _, one: f"{one['weights_bytes'] / 1e9:.2f} GB",
+        "peak / weights": "{peak_ratio:.2f}",
+        "s per GB of file": "{s_per_gb:.2f}",
+        "exact / first line / similarity, %": "{exact:.1f} / {first_line:.1f} / {similarity:.1f}",
+    }
+    return table({name: {**loaded[name], **score} for name, score in scores.items()}, columns)

@@ -16,6 +16,9 @@ SMALL_CONTEXT, SMALL_BLOCK = 128, 16
 PRECISIONS = {"bfloat16": 16.0, "fp8": 8.0, "int8": 8.0, "int4": 4.5}
 """Bits of a weight, scales counted."""
 FIRST_FP8_CAPABILITY = (8, 9)
+BATCHES = (1, 2, 4, 8, 16)
+"""Blocks of rows for which products are compared with torch's."""
+PRODUCTS = ("linear qkv", "linear down", "swiglu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ def kernels(device: torch.device, small: bool) -> Iterator[single.Named]:
                 yield f"{name} batch {batch}: {case}", make
 
 
+def products(device: torch.device, small: bool) -> Iterator[single.Named]:
+    """Yields products by how many rows of activations there are, those with few rows first."""
+    kinds = [kind for kind in ("bf16", "fp8", "int8") if kind != "fp8" or has_fp8(device)]
+    for batch in BATCHES[:1] if small else BATCHES:
+        for name in ("tiny",) if small else ("0.5B", "7B"):
+            for case, make in single.cases(SHAPES[name], device, dtype_of(device), kinds, batch):
+                if case.startswith(PRODUCTS):
+                    yield f"{name} {batch * single.BLOCK} rows: {case}", make
+
+
 def models(device: torch.device, small: bool) -> Iterator[Model]:
     """Yields models, those first that are asked for most."""
     for name in ("tiny", "embedded") if small else ("0.5B", "1.5B", "7B", "embedded"):
@@ -61,21 +74,15 @@ def models(device: torch.device, small: bool) -> Iterator[Model]:
 
 
 def checks(device: torch.device, small: bool) -> dict[str, Callable[[], dict[str, Any]]]:
-    """Returns what `isolated.py` does in processes of their own: is it right, each by its name."""
-    operations: dict[str, Callable[[], dict[str, Any]]] = {
-        name: partial(_check, make, single.tolerance_of(name.partition(": ")[2], dtype_of(device)))
-        for name, make in kernels(device, small)
-    }
+    """Returns, by name, what says whether an operation or a model is right."""
+    operations = {name: partial(_check, name, make, device) for name, make in kernels(device, small)}
     # a batch of 8 has other products than a batch of 1; a batch of 32 has those of 8
     whole = [model for model in models(device, small) if model.batch <= 8 and model.shape != "7B"]
     # those that take longest first, as far as they are asked for most
     whole.sort(key=lambda model: (model.batch, model.shape == "embedded"))
-    first = sum(model.batch == 1 and model.shape != "embedded" for model in whole)
-    ours, others = (
-        {model.name: partial(_check_model, model, device, small) for model in few}
-        for few in (whole[:first], whole[first:])
-    )
-    return {**ours, **operations, **others}
+    named = {model.name: partial(_check_model, model, device, small) for model in whole}
+    first = [model.name for model in whole if model.batch == 1 and model.shape != "embedded"]
+    return {**{name: named[name] for name in first}, **operations, **named}
 
 
 def dtype_of(device: torch.device) -> torch.dtype:
@@ -88,8 +95,13 @@ def has_fp8(device: torch.device) -> bool:
     return device.type == "cpu" or torch.cuda.get_device_capability(device) >= FIRST_FP8_CAPABILITY
 
 
-def _check(make: Callable[[], single.Case], tolerance: float) -> dict[str, Any]:
-    return single.checked(make(), tolerance)
+def tolerance(name: str, device: torch.device) -> float:
+    """Returns the relative error that an operation may have, by its name in a record."""
+    return single.tolerance_of(name.partition(": ")[2], dtype_of(device))
+
+
+def _check(name: str, make: Callable[[], single.Case], device: torch.device) -> dict[str, Any]:
+    return single.checked(make(), tolerance(name, device))
 
 
 def _check_model(model: Model, device: torch.device, small: bool) -> dict[str, Any]:

@@ -7,25 +7,27 @@ lies in Triton's cache afterwards, so that whoever measures does not wait for a 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
+import multiprocessing
 import queue
-import subprocess
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
 
+import timing
 import torch
 
 SECONDS = 75.0
 """Of a check, the start of its process counted; then it is ended."""
+Record = dict[str, Any]
+Check = Callable[[str], Record]
+_PROCESSES = multiprocessing.get_context("spawn")
 
 
-def attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def attempt(run: Callable[[], Record]) -> Record:
     """Returns what is found, or why it could not be: one failure must not cost the rest of a lent machine's time."""
     try:
         return run()
@@ -34,12 +36,12 @@ def attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"failed": f"{type(error).__name__}: {error}"[:300]}
 
 
-def results(names: Iterable[str], command: list[str], workers: int, minutes: float) -> dict[str, dict[str, Any]]:
-    """Returns what processes say of each name for which the time suffices.
+def results(names: Iterable[str], check: Check, workers: int, minutes: float) -> dict[str, Record]:
+    """Returns what is found for each name for which the time suffices.
 
     Args:
         names: of checks, in the order in which they are begun.
-        command: starts a process that calls `serve`.
+        check: finds it, in another process, which gets it by the name of its module.
         workers: processes at a time.
         minutes: after which no check is begun.
     """
@@ -47,65 +49,59 @@ def results(names: Iterable[str], command: list[str], workers: int, minutes: flo
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     for name in names:
         waiting.put(name)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Record] = {}
     with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(_work_off, waiting, command, found, end) for _ in range(workers)]:
+        for done in [pool.submit(_work_off, waiting, check, found, end) for _ in range(workers)]:
             done.result()
     return found
 
 
-def serve(checks: dict[str, Callable[[], dict[str, Any]]], device: torch.device) -> None:
-    """Does the checks whose names come in, a line each, and answers with a line of JSON."""
-    # a library that prints must not answer
-    with os.fdopen(os.dup(1), "w") as answers, contextlib.redirect_stdout(sys.stderr):
-        for line in sys.stdin:
-            found = attempt(checks[line.rstrip("\n")])
-            print(json.dumps(found), file=answers, flush=True)
-            if device.type == "cuda":
-                # an error that stays raises again, and ends the process
-                torch.cuda.synchronize()
-                torch.cuda.empty_cache()
-
-
-def _work_off(
-    waiting: queue.SimpleQueue[str], command: list[str], found: dict[str, dict[str, Any]], end: float
-) -> None:
-    process: subprocess.Popen[str] | None = None
+def _work_off(waiting: queue.SimpleQueue[str], check: Check, found: dict[str, Record], end: float) -> None:
+    worker: _Worker | None = None
     while time.monotonic() < end:
         try:
             name = waiting.get_nowait()
         except queue.Empty:
             break
-        if process is None or process.poll() is not None:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        found[name] = _asked(process, name)
-    if process is not None:
-        process.communicate()
+        worker = worker if worker and worker.process.is_alive() else _Worker(check)
+        found[name] = worker.ask(name)
+    if worker:
+        worker.close()
 
 
-def _asked(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
-    stdin, stdout = process.stdin, process.stdout
-    assert stdin
-    assert stdout
-    alarm = threading.Timer(SECONDS, process.kill)
-    alarm.start()
-    try:
-        answer = _answer(stdin, stdout, name)
-    finally:
-        alarm.cancel()
-    if not answer:
-        process.kill()
-        with contextlib.suppress(BrokenPipeError):
-            process.communicate()
-        return {"failed": f"the process ended with {process.returncode}"}
-    record: dict[str, Any] = json.loads(answer)
-    return record
+class _Worker:
+    """A process that does checks."""
+
+    def __init__(self, check: Check) -> None:
+        self._connection, theirs = _PROCESSES.Pipe()
+        self.process = _PROCESSES.Process(target=_serve, args=(theirs, check), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, name: str) -> Record:
+        try:
+            self._connection.send(name)
+            if self._connection.poll(SECONDS):
+                record: Record = self._connection.recv()
+                return record
+            self.process.kill()
+        except (EOFError, OSError):
+            pass
+        self.process.join()
+        return {"failed": f"the process ended with {self.process.exitcode}"}
+
+    def close(self) -> None:
+        self._connection.close()
+        self.process.join()
 
 
-def _answer(stdin: IO[str], stdout: IO[str], name: str) -> str:
-    try:
-        stdin.write(name + "\n")
-        stdin.flush()
-        return stdout.readline()
-    except BrokenPipeError:
-        return ""
+def _serve(connection: Connection, check: Check) -> None:
+    # several processes share the memory of a device
+    timing.TOO_LARGE_TO_STAY = 0
+    with torch.inference_mode(), contextlib.suppress(EOFError):
+        while True:
+            connection.send(attempt(partial(check, connection.recv())))
+            if torch.cuda.is_available():
+                # an error that stays raises again, and ends the process
+                torch.cuda.synchronize()
+                torch.cuda.empty_cache()

@@ -17,7 +17,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +28,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 import isolated
 import single
-import timing
 import torch
 from shapes import SHAPES
 from timing import milliseconds
@@ -91,26 +91,16 @@ def with_entry(table: Table, kernel: str, index: int, entry: dict[str, Any]) -> 
     return changed
 
 
-class Compilations(dict[str, Callable[[], dict[str, Any]]]):
-    """What compiles a candidate, by its JSON: `[kernel, index, entry]`."""
-
-    def __init__(self, table: Table, device: torch.device) -> None:
-        """Takes the table whose entry is replaced."""
-        super().__init__()
-        self._table, self._device = table, device
-
-    def __missing__(self, key: str) -> Callable[[], dict[str, Any]]:
-        """Returns what compiles it, by running it."""
-        kernel, index, entry = json.loads(key)
-        trial = with_entry(self._table, kernel, index, entry)
-        return lambda: {"us": microseconds(trial, kernel, entry, self._device)}
+def once(table: Table, device: torch.device, job: str) -> dict[str, Any]:
+    """Compiles a candidate by running it, in a process of its own; `job` is JSON of its kernel, index and entry."""
+    kernel, index, entry = json.loads(job)
+    return {"us": microseconds(with_entry(table, kernel, index, entry), kernel, entry, device)}
 
 
-def compiled(table: Table, chosen: list[tuple[str, int]], minutes: float) -> None:
+def compiled(table: Table, chosen: list[tuple[str, int]], device: torch.device, minutes: float) -> None:
     """Compiles candidates into Triton's cache, as far as the time suffices."""
     jobs = [(kernel, index, one) for kernel, index in chosen for one in candidates(kernel, table[kernel][index])]
-    command = [sys.executable, "-W", "ignore", __file__, "--serve"]
-    isolated.results(map(json.dumps, jobs), command, min(os.cpu_count() or 1, 14), minutes)
+    isolated.results(map(json.dumps, jobs), partial(once, table, device), min(os.cpu_count() or 1, 14), minutes)
 
 
 def tuned(table: Table, device: torch.device, minutes: float, chosen: list[tuple[str, int]] | None = None) -> Table:
@@ -150,19 +140,14 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--few", action="store_true", help="tiles for up to 64 rows alone")
     parser.add_argument("--out", type=Path, default=file)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         print("a GPU is needed: tiles are chosen by their time", file=sys.stderr)
         return 1
     before, device = configs.table(capability), torch.device("cuda")
     with torch.inference_mode():
-        if arguments.serve:
-            timing.TOO_LARGE_TO_STAY = 0
-            isolated.serve(Compilations(before, device), device)
-            return 0
         chosen = list(entries(before, arguments.kinds, arguments.few))
-        compiled(before, chosen, arguments.minutes / 2)
+        compiled(before, chosen, device, arguments.minutes / 2)
         table = tuned(before, device, arguments.minutes / 2, chosen)
     arguments.out.write_text(as_text(table), "utf-8")
     return 0

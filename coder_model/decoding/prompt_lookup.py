@@ -19,7 +19,7 @@ LONGEST = 24
 MATCH_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16)
 WEIGHTS = (0.03, 0.08, 0.11, 0.18, 0.25, 0.36, 0.52, 0.59)
 """Weight of a proposal by the length of its match in tokens, for the steps of `MATCH_LENGTHS`: those that left most
-held-out holes right (`docs/log.md`); `benchmarks/calibrate_copies.py` says which are likeliest."""
+held-out holes right (`docs/log.md`); `benchmarks/calibrate_copies.py` of commit 11c3a98 says which are likeliest."""
 _END = -1
 
 
@@ -44,11 +44,6 @@ class PromptLookup:
         # a place is copied once: a copy that ends where it began would go round for ever
         self._taken = np.zeros(len(self._tokens), bool)
         self._next = self._search(self._tail)
-
-    @property
-    def from_snippet(self) -> bool:
-        """True while the proposal stands in another file."""
-        return self._next >= self._n_own
 
     @property
     def weight(self) -> float:

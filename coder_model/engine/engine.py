@@ -185,11 +185,6 @@ class Engine:
         with self._session(request.session) as session:
             session.suggested = request.prefix + text
 
-    def forget_suggestions(self) -> None:
-        """Drops what was suggested so far; the caches stay."""
-        for session in self._sessions.values():
-            session.suggested = ""
-
     @contextlib.contextmanager
     def _session(self, name: str) -> Iterator[Session]:
         """The document's session, as the last request left it; nobody else finds it until it is put back."""

@@ -44,7 +44,7 @@ def test_tuning_keeps_what_is_fastest(tune, monkeypatch):
     ] == [few[0][1]]
     assert found["attention"] == before["attention"]
     job = json.dumps(["product", few[0][1], before["product"][few[0][1]]])
-    assert tune.Compilations(before, torch.device("cpu"))[job]() == {"us": 100.0 - 4 + 4}
+    assert tune.once(before, torch.device("cpu"), job) == {"us": 100.0 - 4 + 4}
 
 
 def test_a_tile_comes_from_the_nearest_older_device():
@@ -64,6 +64,12 @@ def test_the_command_checks_measures_and_says_what_it_left_out(tmp_path):
         "--small",
         "--minutes",
         "0.1",
+        "--parts",
+        "checks",
+        "kernels",
+        "models",
+        "peers",
+        "rows",
         "--out",
         out,
     ]
@@ -71,35 +77,40 @@ def test_the_command_checks_measures_and_says_what_it_left_out(tmp_path):
     assert done.returncode == 0, done.stderr
     record = json.loads(out.read_text("utf-8"))
     kernels = record["kernels"]
-    assert {"linear qkv fp8", "swiglu int4", "head_select bf16", "block_attention", "unmask cosine"} <= {
-        name.partition(": ")[2] for name in kernels
-    }
+    named = {name.partition(": ")[2] for name in (*kernels, *record["left_out"])}
+    assert {"linear qkv fp8", "swiglu int4", "head_select bf16", "block_attention", "unmask cosine"} <= named
+    assert kernels
     assert all(one["error"] <= one["tolerance"] and one["repeats"] for one in kernels.values())
     assert record["ceilings"]["bytes_per_second"] > 0
     assert record["left_out"] or record["models"]
-    assert out.with_suffix(".png").stat().st_size > 1000
+    assert record["rows"].keys() | set(record["left_out"]) >= {"tiny 32 rows: swiglu fp8"}
 
 
-SERVER = """
-import os, sys
-sys.path[:0] = ["benchmarks/gpu"]
-import torch, isolated
+CHECK = """
+import os, time
 
-def wrong():
-    raise ValueError("not so")
-
-isolated.serve({"good": lambda: {"error": 0.0}, "bad": wrong, "dead": lambda: os._exit(3)}, torch.device("cpu"))
+def check(name):
+    if name == "bad":
+        raise ValueError("not so")
+    if name == "dead":
+        os._exit(3)
+    if name == "hangs":
+        time.sleep(60)
+    return {"error": 0.0}
 """
 
 
-def test_a_check_that_ends_its_process_costs_no_other_check(monkeypatch):
+def test_a_check_that_ends_its_process_or_never_ends_costs_no_other_check(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks/gpu"))
-    monkeypatch.chdir(ROOT)
-    isolated = importlib.import_module("isolated")
-    found = isolated.results(["dead", "good", "bad"], [sys.executable, "-W", "ignore", "-c", SERVER], 1, 1.0)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "some_checks.py").write_text(CHECK)
+    isolated, check = importlib.import_module("isolated"), importlib.import_module("some_checks").check
+    found = isolated.results(["dead", "good", "bad"], check, 1, 1.0)
     assert found == {
         "dead": {"failed": "the process ended with 3"},
         "good": {"error": 0.0},
         "bad": {"failed": "ValueError: not so"},
     }
-    assert isolated.results(["good"], [sys.executable, "-c", SERVER], 1, 0.0) == {}
+    assert isolated.results(["good"], check, 1, 0.0) == {}
+    monkeypatch.setattr(isolated, "SECONDS", 10.0)
+    assert isolated.results(["hangs"], check, 1, 1.0) == {"hangs": {"failed": "the process ended with -9"}}

@@ -3,8 +3,8 @@
 from io import StringIO
 
 from demo_places import FILE, places
+from editor import Ghost
 from rich.console import Console
-from session import Ghost
 
 LINES = FILE.read_text("utf-8").split("\n")
 PLACES = places(LINES)

@@ -181,7 +181,7 @@ def test_code_beside_the_weights_is_not_run(directory):
 
 
 def test_mutated_headers_are_refused_without_much_memory(directory):
-    """Flipped bytes, other lengths, cut and swapped parts, numbers that lie; `benchmarks/published.py` times it."""
+    """Flipped bytes, other lengths, cut and swapped parts, numbers that lie."""
     path = directory / "model.safetensors"
     whole = path.read_bytes()
     (length,) = struct.unpack("<Q", whole[:8])

@@ -22,12 +22,8 @@ def test_a_copy_stops_at_the_end_of_its_text():
 
 def test_a_snippet_is_copied_from_when_the_text_itself_has_no_longer_match():
     assert PromptLookup([5, 1, 7, 2, 1], [], [[9, 2, 1, 8]]).proposals(1) == [8]
-    own = PromptLookup([5, 1, 7, 5, 1], [], [[5, 1, 8]])
-    assert own.proposals(1) == [7]
-    assert not own.from_snippet
-    other = PromptLookup([5, 1], [], [[9, 6], [5, 1, 8, 8]])
-    assert other.proposals(9) == [8, 8]
-    assert other.from_snippet
+    assert PromptLookup([5, 1, 7, 5, 1], [], [[5, 1, 8]]).proposals(1) == [7]
+    assert PromptLookup([5, 1], [], [[9, 6], [5, 1, 8, 8]]).proposals(9) == [8, 8]
 
 
 def test_without_a_match_there_is_no_proposal():
