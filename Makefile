@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 MODEL = qwen2.5-coder-0.5b
 
-.PHONY: demo picture test offline check lint format types bench eval install clean
+.PHONY: demo picture test test-slow offline check lint format types bench eval install clean
 
 # `make demo MODEL=embedded` fetches nothing; who says `make demo` asks for the one of half a gigabyte, once.
 # Not taken from the environment, where the name may mean anything.
@@ -16,8 +16,13 @@ demo: $(READY)
 picture: $(READY)
 	$(BIN)/python benchmarks/demo.py --model '$(MODEL)' --picture docs/figures/demo.svg --readme README.md
 
+# what takes a quarter of a minute or more on its own is left out, as pytest's last line says
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not slow'
+	@echo 'left out: the tests that are marked slow, which make test-slow runs'
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
 
 # The same where there is no network but the machine's own loopback, which editors and torchrun use among themselves.
 offline: $(READY)

@@ -17,6 +17,7 @@ from coder_model.model import weights
 from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.worker import threads
 
 # a shared machine may pause a test at any moment: no timing is asserted
 settings.register_profile("unmask", deadline=None)
@@ -40,7 +41,9 @@ def tiny_config(vocab_size: int) -> ModelConfig:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_threads():
+def _one_thread():
+    """Commands that run in this process would take two, which on tiny tensors wait for each other most of the time."""
+    threads.MAX_THREADS = 1
     torch.set_num_threads(1)
 
 

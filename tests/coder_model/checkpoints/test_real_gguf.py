@@ -13,6 +13,7 @@ import torch
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 PROSE = (
     "Größe, naïve — «quoted» 你好、世界 🙂🙂 ½ x² Ünïcödé e\u0301 \u200b it's THEY'LL 1234567 3.14e-10\n\n\n   \t end "

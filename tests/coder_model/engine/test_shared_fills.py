@@ -83,6 +83,7 @@ def test_a_model_on_the_triton_kernels_fills_what_it_fills_without(interpreted, 
         assert filled(shared, prefix, hole="line") == filled(alone, prefix, hole="line")
 
 
+@pytest.mark.slow
 def test_no_kernel_compiles_after_the_worker_is_ready(interpreted, model, tokenizer):
     from coder_kernels.gpu.launch import seen
 

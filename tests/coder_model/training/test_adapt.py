@@ -38,6 +38,7 @@ def files_of(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_training_on_a_repository_helps_on_its_held_out_files(model_directory, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(adapt_module, "MAX_EPOCHS", 40.0)
     before = files_of(model_directory)

@@ -99,6 +99,7 @@ def test_both_halves_are_learnt(checkpoint, corpus, tmp_path):
         assert getattr(after, half) < 0.8 * getattr(before, half), half
 
 
+@pytest.mark.slow
 def test_the_command_converts_trains_and_keeps_what_helps(checkpoint, corpus, tmp_path, monkeypatch, capsys):
     directory, _ = checkpoint
     monkeypatch.setattr(adapt_module, "CONVERSION", QUICK)

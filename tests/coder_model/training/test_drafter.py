@@ -169,6 +169,7 @@ def test_the_expected_number_of_accepted_tokens_leaves_out_what_a_fill_would_not
     assert accepted_tokens(agrees, off_at_once, everywhere)[1].tolist() == pytest.approx([3 / 4, 1 / 2, 0])
 
 
+@pytest.mark.slow
 def test_a_drafter_learns_what_a_small_model_says(tmp_path: Path):
     run = small_run(tmp_path, steps=60)
     before = run.validate()

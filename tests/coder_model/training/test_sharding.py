@@ -36,6 +36,7 @@ def test_four_processes_equal_one(corpus, tmp_path, small):
     torch.testing.assert_close(four, one, atol=2e-2, rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_sharded_weights_equal_whole_ones_and_go_on_exactly(corpus, tmp_path, small):
     one = under_torchrun(corpus, tmp_path / "1", 1, {**small, "rows": 4})
     sharded = {**small, "rows": 2, "shard": True, "decay_share": 0.01}
