@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from json import loads
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import msgspec
 import typer
 
 from coder_model.engine.options import EngineOptions, PolicyName
+from coder_model.errors import ModelFileError
 from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.settings import engine_options
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
-from unmask_cli import models
+from unmask_cli import models, train
 from unmask_cli.terminal import fail
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 _Model = Annotated[
     str,
@@ -31,6 +32,7 @@ _Model = Annotated[
 _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
+app.add_typer(train.app, name="train")
 
 
 def main() -> None:
@@ -130,20 +132,30 @@ def stats() -> None:
     print("\n".join(report(total(read_records(default_folder())))))
 
 
-@app.command(context_settings=_PASS_ON)
-def train(context: typer.Context) -> None:
-    """Prepare a corpus and train on it: `unmask train prepare --help`, `unmask train run --help`."""
-    from coder_model.training.cli import main as train_main
+@app.command(name="eval")
+def evaluate_cases(
+    data: Annotated[
+        Optional[Path],  # noqa: UP045  typer reads it
+        typer.Option(help="file or directory of cases; the own cases when absent"),
+    ] = None,
+    model: Annotated[str, typer.Option(help="directory or name of a model; the embedded one when absent")] = "",
+    quantize: _Quantize = "auto",
+    limit: Annotated[Optional[int], typer.Option(help="only so many cases, evenly spread")] = None,  # noqa: UP045
+    by: Annotated[str, typer.Option(help="fields and tags to split by")] = "copyable,mode,lang,kind",
+    options: Annotated[Any, typer.Option(parser=loads, metavar="JSON", help="of EngineOptions")] = "{}",
+    only_model: Annotated[
+        bool, typer.Option("--only-model", help="leave out the copy baseline and one token at a time")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="file to write")] = Path("benchmarks/results/eval.json"),
+) -> None:
+    """Score a model on infill cases."""
+    from unmask_cli.evaluate import evaluate
 
-    sys.exit(train_main(context.args))
-
-
-@app.command(name="eval", context_settings=_PASS_ON)
-def evaluate(context: typer.Context) -> None:
-    """Score the model on infill cases: `unmask eval --help`."""
-    from coder_model.evaluation.cli import main as eval_main
-
-    sys.exit(eval_main(context.args))
+    try:
+        split_by = [name for name in by.split(",") if name]
+        evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model)
+    except (InvalidInput, ModelFileError) as error:
+        fail("eval", error)
 
 
 def _user(model: str, verifier: str, quantize: str) -> UserSettings:

@@ -1,6 +1,8 @@
 """Fetches a model, and only what belongs to it, from the Hugging Face hub into its shared cache; or one file's bytes.
 
-The one module of the model side that opens connections, and only when somebody runs `unmask models pull`.
+The one module of the model side that opens connections, and only when somebody runs `unmask models pull`. Not by
+`HfApi.verify_repo_checksums`: that asks the hub again and hashes everything after the pull, where each file is checked
+here as it comes, and later against the manifest, without a network.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a safetensors file says it holds, checked before anything else reads it.
 
 The format: 8 bytes of length, little-endian, that many bytes of JSON, then the tensors' bytes without gaps
-(https://github.com/huggingface/safetensors, README, "Format").
+(https://github.com/huggingface/safetensors, README, "Format"). Ours and not `safe_open`, which reads headers of up to
+100 MB (one of 70 MB took 1 GB of memory and 38 s) and does not tell a pickle from a cut-off file.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from coder_model.evaluation import baselines
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.metrics import Score, mean, paired_difference, percentile, score
 from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput
+from coder_model.worker.threads import limit_threads
 
 
 class Filler(Protocol):
@@ -73,6 +74,31 @@ def by_engine(engine: Filler) -> Decide:
 def by_copy(case: Case) -> Decision:
     """Decides by the copy baseline."""
     return Decision(baselines.copy(case.prefix, case.suffix))
+
+
+def deciders(model: str, quantize: str, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
+    """Returns a model's decider and, unless `only_model`, those that it is compared with, by name.
+
+    Raises:
+        InvalidInput: when an option is none of `EngineOptions`.
+        ModelFileError: when the model cannot be loaded.
+    """
+    limit_threads()
+    from coder_model.checkpoints.open import open_single
+    from coder_model.engine.engine import Engine
+    from coder_model.engine.options import ONE_TOKEN, EngineOptions
+
+    def engine(**more: Any) -> Engine:
+        made = open_single(model, EngineOptions.of({**options, **more}), quantize)
+        made.warm_up()
+        return made
+
+    found = {"model": by_engine(engine())}
+    if not only_model:
+        found["one token at a time"] = by_engine(engine(policy=ONE_TOKEN))
+        found["model without copies"] = by_engine(engine(copy=False))
+        found["copy baseline"] = by_copy
+    return found
 
 
 def run(cases: list[Case], decide: Decide, progress: Callable[[], None] = lambda: None) -> list[Outcome]:

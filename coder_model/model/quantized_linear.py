@@ -1,4 +1,8 @@
-"""A linear layer whose weights are kept in few bits, and unpacked for each pass: the plain path."""
+"""A linear layer whose weights are kept in few bits, and unpacked for each pass: the plain path.
+
+Ours and not torchao (0.18): 26 MB and seconds to import, its product of 16 rows with int8 weights and activations takes
+1.5 times as long on a CPU (0.72 against 0.49 ms at 896 x 4,864, with the same error).
+"""
 
 from __future__ import annotations
 

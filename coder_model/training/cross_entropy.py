@@ -3,6 +3,9 @@
 At a width of 256 and a vocabulary of 8,192 the logits are 32 times the hidden states; writing, reading and
 differentiating them was two thirds of a training step on a CPU. The idea is that of Cut Cross-Entropy
 (arXiv:2411.09009): work in chunks and compute the gradients while a chunk's softmax is still in the cache.
+
+Ours and not torch's `linear_cross_entropy` (2.13), which has no weights of rows and takes 1.1 times as long in float32
+and 3 times in bfloat16 (2,048 rows on one core); plain products with a float32 softmax take 1.7 times as long.
 """
 
 from __future__ import annotations

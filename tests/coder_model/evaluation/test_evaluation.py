@@ -5,10 +5,11 @@ import json
 import math
 
 import pytest
+from commands import exit_code
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_model.evaluation import baselines, cli, sandbox
+from coder_model.evaluation import baselines, sandbox
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.metrics import paired_difference, percentile, score
 from coder_model.evaluation.run import by_copy, by_engine, difference, groups, run, summary, write
@@ -54,7 +55,7 @@ def test_a_limit_takes_cases_evenly(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"id": 1}', "3"])
 def test_a_line_that_is_no_case_is_named(tmp_path, text, capsys):
     (tmp_path / "a.jsonl").write_text(text)
-    assert cli.main(["--data", str(tmp_path / "a.jsonl")]) == 2
+    assert exit_code(["eval", "--data", str(tmp_path / "a.jsonl")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "a.jsonl:1 must be a case" in error
@@ -63,7 +64,7 @@ def test_a_line_that_is_no_case_is_named(tmp_path, text, capsys):
 @pytest.mark.parametrize("name", ["gone.jsonl", "empty"])
 def test_missing_cases_are_named(tmp_path, name, capsys):
     (tmp_path / "empty").mkdir()
-    assert cli.main(["--data", str(tmp_path / name)]) == 2
+    assert exit_code(["eval", "--data", str(tmp_path / name)]) == 2
     assert name in capsys.readouterr().err
 
 
@@ -174,7 +175,7 @@ def test_percentiles_of_nothing_are_not_numbers():
 def test_a_tiny_model_is_evaluated_beside_its_baselines(model_directory, tmp_path, capsys):
     out = tmp_path / "r.json"
     arguments = ["--model", str(model_directory), "--limit", "3", "--out", str(out), "--by", "lang"]
-    assert cli.main(arguments) == 0
+    assert exit_code(["eval", *arguments]) == 0
     figures = json.loads(out.read_text())["figures"]
     assert set(figures) == {"model", "one token at a time", "model without copies", "copy baseline"}
     assert figures["model"]["all"]["exact"] == figures["one token at a time"]["all"]["exact"]

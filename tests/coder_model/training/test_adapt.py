@@ -1,11 +1,11 @@
 from dataclasses import replace
 
 import pytest
+from commands import exit_code
 
 from coder_model.errors import CorpusError
 from coder_model.model import weights
 from coder_model.training import adapt as adapt_module
-from coder_model.training import cli
 from coder_model.training.adapt import Gain, adapt
 
 FUNCTION = '''
@@ -53,7 +53,7 @@ def test_what_does_not_help_is_not_kept(model_directory, corpus, tmp_path, capsy
     monkeypatch.setattr(adapt_module, "TUNING", replaced(rows=1, length=64, matrix_lr=0.0, other_lr=0.0))
     output = tmp_path / "out"
     arguments = ["--init", str(model_directory), "--corpus", str(corpus), "--output", str(output), "--minutes", "0.01"]
-    assert cli.main(arguments) == 1
+    assert exit_code(["train", *arguments]) == 1
     assert "not kept, it does not help: exact match on" in capsys.readouterr().err
     assert not output.exists()
 
@@ -67,7 +67,7 @@ def test_held_out_files_are_not_trained_on(corpus):
 
 def test_a_repository_with_too_little_is_refused(model_directory, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert cli.main(["--init", str(model_directory), "--corpus", str(tmp_path / "empty")]) == 2
+    assert exit_code(["train", "--init", str(model_directory), "--corpus", str(tmp_path / "empty")]) == 2
     assert "must hold at least 2 source files, found 0" in capsys.readouterr().err
     with pytest.raises(CorpusError, match="corpus directory must exist"):
         adapt(model_directory, tmp_path / "gone", tmp_path / "out", 1.0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BY_NAME
+from commands import exit_code
 
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.open import open_engine
@@ -14,7 +15,6 @@ from coder_model.errors import ModelFileError
 from coder_model.model import weights
 from coder_model.model.transformer import causally
 from coder_model.training import adapt as adapt_module
-from coder_model.training import cli
 from coder_model.training.adapt import CONVERSION, adapt
 from coder_model.training.convert import convert
 from coder_model.training.loop import train_step
@@ -106,9 +106,9 @@ def test_the_command_converts_trains_and_keeps_what_helps(checkpoint, corpus, tm
     monkeypatch.setattr(adapt_module, "MAX_EPOCHS", 30.0)
     output = tmp_path / "out"
     arguments = ["--init", str(directory), "--corpus", str(corpus), "--output", str(output), "--minutes", "0.2"]
-    assert cli.main(arguments) == 2
+    assert exit_code(["train", *arguments]) == 2
     assert "--objective block converts it" in capsys.readouterr().err
-    assert cli.main([*arguments, "--objective", "block"]) == 0
+    assert exit_code(["train", *arguments, "--objective", "block"]) == 0
     model, tokenizer = weights.load(output)
     assert model.config.attention == "causal_context"
     assert tokenizer.vocab_size == checkpoints.VOCAB

@@ -16,7 +16,7 @@ from coder_model.training.loop import train
 
 def under_torchrun(corpus, output, processes, values):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += ["-m", "coder_model.training.cli", "run", "--corpus", str(corpus), "--output", str(output)]
+    command += ["-m", "unmask_cli.train", "run", "--corpus", str(corpus), "--output", str(output)]
     done = subprocess.run([*command, "--options", json.dumps(values)], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     trained, _ = weights.load(output / "model")

@@ -1,0 +1,188 @@
+"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, average, quantise.
+
+Under torchrun it is `-m unmask_cli.train`. Imports torch only in the commands that need it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+from coder_model.errors import CorpusError, ModelFileError
+from coder_model.model.config import ModelConfig
+from unmask_cli.terminal import NOT_NOW, fail
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_Output = Annotated[Path, typer.Option(help="directory to write")]
+_Corpus = Annotated[Path, typer.Argument(help="directory that `prepare` wrote")]
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Ends the program with one line on stderr where the input is bad."""
+    try:
+        yield
+    except (CorpusError, ModelFileError) as error:
+        fail("train", error)
+
+
+@app.callback(invoke_without_command=True)
+def adapt(
+    context: typer.Context,
+    init: Annotated[str, typer.Option(help="directory or name of the model to go on from; else the embedded one")] = "",
+    objective: Annotated[
+        Optional[Literal["block"]],  # noqa: UP045  typer reads it
+        typer.Option(help="what a published autoregressive model is converted to; needed for one"),
+    ] = None,
+    corpus: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="your own code: a directory or a bare repository"),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="model directory; among the user's models when absent"),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="of training; scoring comes on top")] = 10.0,
+) -> None:
+    """Train on from a model on your own code (`--init MODEL --corpus PATH`), or run one of the commands."""
+    if context.invoked_subcommand:
+        return
+    with _one_line():
+        if corpus is None:
+            raise CorpusError("a command or --corpus is needed; see unmask train --help")
+        _adapt(init, objective is not None, corpus.resolve(), output, minutes)
+
+
+def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes: float) -> None:
+    from coder_model.worker.threads import limit_threads
+
+    limit_threads()
+    from platformdirs import user_data_path
+
+    from coder_model.checkpoints.hf_config import is_published
+    from coder_model.checkpoints.open import locate
+    from coder_model.engine.engine import DEFAULT_MODEL
+    from coder_model.training.adapt import adapt as train_on
+
+    output = output or user_data_path("unmask", appauthor=False) / "models" / corpus.name
+    init = init or str(DEFAULT_MODEL)
+    directory, _ = locate(init)
+    if is_published(directory) and not converts:
+        raise CorpusError(f"--init {init} is a published model: --objective block converts it to this project's layout")
+    gain = train_on(init, corpus, output, minutes)
+    if not gain.helped:
+        print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
+        sys.exit(NOT_NOW)
+    print(f"{gain}\nwritten to {output}; use it with: unmask lsp --model {output.resolve()}")
+
+
+@app.command()
+def prepare(
+    output: _Output,
+    roots: Annotated[Optional[list[Path]], typer.Argument(help="directories of projects")] = None,  # noqa: UP045
+    projects: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--list", help="JSON lines: name, licence, commit, language of each project"),
+    ] = None,
+    mirror: Annotated[Path, typer.Option(help="directory of the listed projects")] = Path(),
+    vocab_size: Annotated[int, typer.Option(help="tokens of the tokenizer that is trained")] = ModelConfig.vocab_size,
+    tokenizer: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="model directory whose tokenizer to use"),
+    ] = None,
+    hold_out: Annotated[list[str], typer.Option(help="source kept for validation; repeat")] = [],  # noqa: B006  read only
+    licences: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="JSON: project name -> licence, where files do not say"),
+    ] = None,
+    kept_out_hashes: Annotated[list[Path], typer.Option(help="line-pair hashes; repeat")] = [],  # noqa: B006
+    kept_out_texts: Annotated[list[Path], typer.Option(help="JSON lines; repeat")] = [],  # noqa: B006
+    processes: Annotated[int, typer.Option(help="that read projects at a time")] = os.cpu_count() or 1,
+) -> None:
+    """Filter and tokenise directories of projects."""
+    from coder_model.prompt.tokenizer import CodeTokenizer
+    from coder_model.training import shards
+    from coder_model.training.decontamination import KeptOut
+    from coder_model.training.sources import in_folders, listed
+
+    with _one_line():
+        sources = in_folders(roots or [], json.loads(licences.read_text("utf-8")) if licences else {})
+        if projects:
+            sources += listed(projects, mirror)
+        kept_out = KeptOut.read(kept_out_hashes, kept_out_texts)
+        given = CodeTokenizer.load(tokenizer / "tokenizer.json") if tokenizer else None
+        report = shards.prepare(sources, output, vocab_size, frozenset(hold_out), kept_out, processes, given)
+    kept, files = sum(report.kept_bytes.values()), sum(report.kept_files.values())
+    print(
+        f"kept {kept / 1e6:.1f} MB in {files} files of {len(report.kept_files)} sources; dropped {dict(report.dropped)}"
+    )
+
+
+@app.command()
+def pack(corpus: _Corpus, output: _Output) -> None:
+    """Compress a prepared corpus into parts."""
+    from coder_model.training import pack as packing
+
+    with _one_line():
+        for part in packing.pack(corpus, output, processes=os.cpu_count() or 1):
+            print(f"{part} {part.stat().st_size / (1 << 20):.1f} MiB")
+
+
+@app.command()
+def unpack(parts: Annotated[Path, typer.Argument(help="directory that `pack` wrote")], output: _Output) -> None:
+    """Make a prepared corpus of such parts."""
+    from coder_model.training import pack as packing
+
+    with _one_line():
+        packing.unpack(parts, output)
+
+
+@app.command()
+def quantise(model: Annotated[Path, typer.Argument(help="model directory")], output: _Output) -> None:
+    """Store a model's matrices as int8."""
+    from coder_model.model import weights
+
+    with _one_line():
+        weights.save(*weights.load(model), output, int8=True)
+
+
+@app.command()
+def average(models: Annotated[list[Path], typer.Argument(help="model directories")], output: _Output) -> None:
+    """Write the mean of models that went on from the same weights."""
+    from coder_model.model import weights
+
+    with _one_line():
+        loaded = [weights.load(path) for path in models]
+        model, tokenizer = loaded[0]
+        for path, (other, _) in zip(models, loaded, strict=True):
+            if other.config != model.config:
+                raise ModelFileError(f"{path} must have the shape of {models[0]}, found another")
+        states = [other.state_dict() for other, _ in loaded]
+        model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+        weights.save(model, tokenizer, output)
+
+
+@app.command()
+def run(
+    corpus: Annotated[str, typer.Option(help="directory that `prepare` wrote")],
+    output: Annotated[str, typer.Option(help="directory of the checkpoint, the log and the model")],
+    options: Annotated[
+        Any, typer.Option(parser=json.loads, metavar="JSON", help="of TrainOptions; `model` and `noise` of theirs")
+    ] = "{}",
+) -> None:
+    """Train, or go on with a run; under torchrun one process per core."""
+    from coder_model.training.launch import launch
+
+    with _one_line():
+        launch(corpus, output, options)
+
+
+if __name__ == "__main__":
+    app(prog_name="unmask train")
