@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from coder_kernels.cpu_dtype import reads_bfloat16
+from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_model.checkpoints.catalogue import Entry, catalogue
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, Precision, bytes_of
 from coder_model.decoding.diffusion import MAX_LENGTH
@@ -103,6 +103,8 @@ def _order(config: ModelConfig, device: torch.device) -> list[Precision]:
     if device.type == "cuda":
         has_fp8 = torch.cuda.get_device_capability(device) >= FIRST_FP8_CAPABILITY
         return ["fp8", "bfloat16", "int4"] if has_fp8 else ["bfloat16", "int8", "int4"]
+    if fastest() == "int8":
+        return ["int8", "int4"]
     exact = weights.parameters(config) <= MOST_FLOAT32 and not reads_bfloat16()
     return [*(["float32"] if exact else []), "bfloat16", "int8", "int4"]  # type: ignore[list-item]
 

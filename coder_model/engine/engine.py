@@ -22,10 +22,11 @@ from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
 from coder_model.engine.suggestion_time import SESSION, suggestion_ms
 from coder_model.model import weights
-from coder_model.model.checksum import ON_THE_SAME, checksum, same_checksum
+from coder_model.model.checksum import ON_THE_SAME, checksum, network_checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
 from coder_model.model.fused_drafter import FusedDrafter
 from coder_model.model.fused_transformer import fuse
+from coder_model.model.quantized_linear import multiply_in_int8_
 from coder_model.model.transformer import Transformer
 from coder_model.prompt import fim_prompt
 from coder_model.prompt.tokenizer import CodeTokenizer
@@ -60,7 +61,7 @@ class Engine:
         self.options = options or EngineOptions()
         self.name = name
         self.parameters = weights.parameters(model.config)
-        self._model, self._tokenizer = model, tokenizer
+        self._tokenizer = tokenizer
         self.can_verify = model.config.attention in ("causal", "causal_context")
         """Whether it can verify what another model drafts."""
         self._generation = generation or GenerationConfig(fim_prompt.suffix_first(tokenizer.special_tokens))
@@ -77,6 +78,8 @@ class Engine:
         network = batcher = None
         if model.config.attention != "bidirectional":
             network = fuse(model, model.config.context_tokens + SLACK, precision)
+        elif not torch.cuda.is_available() and precision == "int8":
+            multiply_in_int8_(model)
         if network and self.can_verify:
             widest = self.options.concurrent_on(network.device.type)
             batcher = shared_batcher(network, vocabulary, self.options.sessions, widest)
@@ -115,7 +118,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Runs small fills, so that the first real one costs no more than later ones; notes time and checksum."""
-        self._known_answer = checksum(self._model)
+        self._known_answer = self._answer()
         if self._context.batcher:
             self._context.batcher.warm_up(self._context.options.block_length, schedules_of(self._context.options))
         context = self._context
@@ -129,7 +132,11 @@ class Engine:
 
     def is_intact(self) -> bool:
         """Returns whether the model answers its known text as in `warm_up`: else the weights in memory are damaged."""
-        return same_checksum(checksum(self._model), self._known_answer, ON_THE_SAME)
+        return same_checksum(self._answer(), self._known_answer, ON_THE_SAME)
+
+    def _answer(self) -> float:
+        network = self._context.network
+        return network_checksum(network) if network else checksum(self._context.model)
 
     def reduce_memory(self) -> bool:
         """Lets go of all caches and reads half as much context from now on; False when that is too little to work."""

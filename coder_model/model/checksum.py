@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
+from coder_kernels.tensor_types import AttentionMetadata
+from coder_model.model.fused_transformer import FusedTransformer
+from coder_model.model.kv_cache import KVCache
 from coder_model.model.transformer import Transformer, causally
 
 _TOKENS, _STRIDE = 64, 37
@@ -17,10 +21,29 @@ ON_ANOTHER_MACHINE, ON_THE_SAME = 0.02, 1e-5
 def checksum(model: Transformer) -> float:
     """Returns the mean surprise, in nats, at a fixed sequence of tokens; one commit pass in float32."""
     weight = model.embed_tokens.weight
-    tokens = torch.arange(1, _TOKENS + 1, device=weight.device) * _STRIDE % model.config.vocab_size
+    tokens = _tokens(model.config.vocab_size, weight.device)
     hidden = model(tokens[None], torch.arange(_TOKENS, device=weight.device)[None], causally)[0]
-    scores = model.logits(hidden[:-1]).float().log_softmax(dim=1)
-    return float(-scores.gather(1, tokens[1:, None]).mean())
+    return _surprise(model.logits(hidden[:-1]), tokens)
+
+
+@torch.inference_mode()
+def network_checksum(network: FusedTransformer) -> float:
+    """Returns the same of merged weights, as they are multiplied."""
+    tokens = _tokens(network.config.vocab_size, network.device)
+    cache = KVCache(network.config, 1, _TOKENS, network.dtype, network.device)
+    spans = AttentionMetadata(*torch.tensor([[0], [0], [_TOKENS]], dtype=torch.int32, device=network.device))
+    hidden = network.hidden(tokens[None], cache, spans, 1)
+    nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool, device=network.device)
+    return _surprise(network.scores(hidden[:-1], nothing), tokens)
+
+
+def _tokens(vocab_size: int, device: torch.device) -> Tensor:
+    return torch.arange(1, _TOKENS + 1, device=device) * _STRIDE % vocab_size
+
+
+def _surprise(scores: Tensor, tokens: Tensor) -> float:
+    """Mean, in nats, of scores [T - 1, V] at the tokens [T] that follow."""
+    return float(-scores.float().log_softmax(dim=1).gather(1, tokens[1:, None]).mean())
 
 
 def same_checksum(found: float, expected: float, tolerance: float) -> bool:

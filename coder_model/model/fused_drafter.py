@@ -10,12 +10,13 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from coder_kernels import ops
-from coder_kernels.quantise import Quantised, quantise
+from coder_kernels import cpu_int8, ops
+from coder_kernels.quantise import Packed
 from coder_kernels.tensor_types import Activations, AttentionMetadata, Selection, Weight
 from coder_model.model.drafter import Drafter
-from coder_model.model.fused_transformer import FusedTransformer, merged_
+from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
+from coder_model.model.merged_weights import merged_
 from coder_model.model.quantized_linear import pack_
 from coder_model.model.rotary import rotary_tables
 from coder_model.model.transformer import Layer
@@ -41,14 +42,13 @@ class FusedDrafter:
         self._join_norm, self._norm = drafter.join_norm.weight.data, drafter.norm.weight.data
         self._masks = drafter.masks.data
         self._join: Weight = drafter.join.weight.data.to(self._dtype)
-        if is_int8:
-            self._join = quantise(drafter.join.weight.data, "int8")
-            pack_(drafter.layers, "int8")
-        self._layers = [merged_(cast(Layer, layer.to(self._dtype))) for layer in drafter.layers]
         head = network.head_rows(ids)
-        if is_int8 and isinstance(head, Tensor):
-            head = quantise(head, "int8")
-        self._head = head
+        self._head: Weight = head
+        if is_int8:
+            self._join = cpu_int8.pack(drafter.join.weight.data)
+            self._head = cpu_int8.pack(head)
+            pack_(drafter.layers, "int8")
+        self._layers = [merged_(cast(Layer, layer.to(self._dtype)), packs=is_int8) for layer in drafter.layers]
         shape = drafter.config.layers()
         cos, sin = rotary_tables(shape, torch.arange(capacity)[None])
         half = shape.head_dim // 2
@@ -112,8 +112,7 @@ class FusedDrafter:
         return [(x, norm.to(self._dtype)) for x, norm in zip(states, self._taps, strict=True)]
 
     def _product(self, x: Tensor, weight: Weight) -> Tensor:
-        is_eight = self._activation_dtype is not None and isinstance(weight, Quantised)
-        return ops.linear(ops.quantise_rows(x, torch.int8) if is_eight else x, weight)
+        return ops.linear(ops.quantise_rows(x, torch.int8) if isinstance(weight, Packed) else x, weight)
 
     def _rotate(self, parts: Tensor, index: int, cache: KVCache, spans: AttentionMetadata) -> Tensor:
         layer, eps = self._layers[index], self.config.norm_eps

@@ -6,20 +6,20 @@ another, and the residual stream is float32 whatever the weights are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from coder_kernels import ops
-from coder_kernels.quantise import PRECISION_OF, Quantised, quantise
+from coder_kernels import cpu_int8, ops
+from coder_kernels.quantise import PRECISION_OF, Packed, Quantised, quantise
 from coder_kernels.tensor_types import Activations, AttentionMetadata, Selection, Weight, matrix_of
 from coder_model.model.config import ModelConfig
 from coder_model.model.kv_cache import KVCache
-from coder_model.model.quantized_linear import QuantizedLinear, pack_
+from coder_model.model.merged_weights import merged_, weight_
+from coder_model.model.quantized_linear import pack_
 from coder_model.model.rotary import rotary_tables
-from coder_model.model.transformer import Layer, RMSNorm, Transformer
+from coder_model.model.transformer import Layer, Transformer
 
 
 def fuse(model: Transformer, capacity: int, precision: str) -> FusedTransformer:
@@ -39,25 +39,14 @@ def fuse(model: Transformer, capacity: int, precision: str) -> FusedTransformer:
         eights: tuple[torch.dtype, ...] = (torch.int8, torch.float8_e4m3fn)
     else:
         dtype = weight.dtype
-        eights = (torch.int8,) if precision == "int8" else ()
+        eights = (torch.int8,) if precision == "int8" and cpu_int8.is_exact() else ()
         if eights and dtype == torch.float32:
             pack_(model, "int8")
-    stored = matrix_of(_weight(cast(Layer, model.layers[0]).self_attn.q_proj)).dtype
-    return FusedTransformer(model, dtype, capacity, stored if stored in eights else None)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerWeights:
-    """What a pass over a layer reads."""
-
-    first_norm: Tensor
-    qkv: Weight
-    qkv_bias: Tensor | None
-    qk_norms: tuple[Tensor, Tensor] | None
-    out: Weight
-    second_norm: Tensor
-    gate_up: Weight
-    down: Weight
+    stored = matrix_of(weight_(cast(Layer, model.layers[0]).self_attn.q_proj, packs=False)).dtype
+    if stored not in eights:
+        return FusedTransformer(model, dtype, capacity)
+    # between products in int8 a CPU has little to do, and does it as fast in float32
+    return FusedTransformer(model, dtype if weight.is_cuda else torch.float32, capacity, stored)
 
 
 class FusedTransformer:
@@ -76,18 +65,19 @@ class FusedTransformer:
         """
         self.config: ModelConfig = model.config
         self.dtype = dtype
+        self.device = model.embed_tokens.weight.device
+        packs = activation_dtype == torch.int8 and self.device.type == "cpu"
+        table = model.embed_tokens.weight
         for parameter in model.parameters():
             # not model.to: weights in few bits are buffers, and fp8 is a floating dtype too
-            parameter.data = parameter.data.to(dtype)
-        self.device = model.embed_tokens.weight.device
-        self._embedding = model.embed_tokens.weight.data
-        self._layers = [merged_(cast(Layer, layer)) for layer in model.layers]
+            if not packs or parameter is not table:
+                parameter.data = parameter.data.to(dtype)
+        self._layers = [merged_(cast(Layer, layer), packs) for layer in model.layers]
         self._norm = model.norm.weight.data
-        self._head: Weight = self._embedding
-        if not self.config.tied_head:
-            self._head = _weight(model.lm_head)
-        elif activation_dtype:
-            self._head = quantise(self._embedding, PRECISION_OF[activation_dtype])
+        self._embedding: Weight = quantise(table.data, "int8") if packs else table.data
+        if packs:
+            table.data = table.data.new_empty(0, table.shape[1])
+        self._head = self._head_of(model, activation_dtype, packs)
         self.capacity = capacity
         cos, sin = rotary_tables(self.config, torch.arange(capacity, device=self.device)[None])
         half = self.config.head_dim // 2
@@ -114,7 +104,7 @@ class FusedTransformer:
             [B T, D] final normalised hidden states, and the residual streams [B T, D] float32 behind the taps.
         """
         eps, activation_dtype = self.config.norm_eps, self._activation_dtype
-        parts: Tensor = self._embedding[tokens.flatten()][None]
+        parts: Tensor = self.embedded(tokens.flatten())[None]
         stream: Tensor | None = None
         tapped: list[Tensor] = []
         x: Activations
@@ -134,14 +124,19 @@ class FusedTransformer:
 
     def embedded(self, tokens: Tensor) -> Tensor:
         """Returns [..., D], the embeddings of tokens."""
-        return cast(Tensor, self._embedding[tokens])
+        table = self._embedding
+        if isinstance(table, Quantised):
+            return table.values[tokens].to(self.dtype) * table.scale[tokens]
+        return cast(Tensor, table)[tokens]
 
-    def head_rows(self, ids: Tensor) -> Weight:
+    def head_rows(self, ids: Tensor) -> Tensor | Quantised:
         """Returns the rows of the head for some tokens [N] int64."""
-        if isinstance(self._head, Quantised):
-            offset = self._head.offset
-            return Quantised(self._head.values[ids], self._head.scale[ids], offset[ids] if offset.numel() else offset)
-        return self._head[ids]
+        head = cpu_int8.unpack(self._head) if isinstance(self._head, Packed) else self._head
+        if isinstance(head, Quantised):
+            return Quantised(
+                head.values[ids], head.scale[ids], head.offset[ids] if head.offset.numel() else head.offset
+            )
+        return head[ids]
 
     def select(self, hidden: Tensor, forbidden: Tensor) -> Selection:
         """Returns what the head says of each row [M, D]; `forbidden` [V] bool are no tokens."""
@@ -161,51 +156,14 @@ class FusedTransformer:
         is_eight = self._activation_dtype and matrix_of(self._head).dtype == self._activation_dtype
         return ops.quantise_rows(hidden, cast(torch.dtype, self._activation_dtype)) if is_eight else hidden
 
-
-def merged_(layer: Layer) -> LayerWeights:
-    """The weights of a layer; the layer's own become parts of them."""
-    attention, mlp = layer.self_attn, layer.mlp
-    qkv, bias = _together_([attention.q_proj, attention.k_proj, attention.v_proj])
-    gate_up, _ = _together_([mlp.gate_proj, mlp.up_proj])
-    norms = None
-    if isinstance(attention.q_norm, RMSNorm):
-        norms = attention.q_norm.weight.data, cast(RMSNorm, attention.k_norm).weight.data
-    return LayerWeights(
-        layer.input_layernorm.weight.data,
-        qkv,
-        bias,
-        norms,
-        _weight(attention.o_proj),
-        layer.post_attention_layernorm.weight.data,
-        gate_up,
-        _weight(mlp.down_proj),
-    )
-
-
-def _together_(linears: list[nn.Linear]) -> tuple[Weight, Tensor | None]:
-    """One weight of several, whose layers then hold parts of it."""
-    weights = [_weight(linear) for linear in linears]
-    biases = [linear.bias for linear in linears]
-    bias = None if biases[0] is None else torch.cat([bias.data for bias in biases])
-    if isinstance(weights[0], Quantised):
-        parts = zip(*cast(list[Quantised], weights), strict=True)
-        whole: Weight = Quantised(*(torch.cat(part) for part in parts))
-    else:
-        whole = torch.cat(cast(list[Tensor], weights))
-    start = 0
-    for linear, weight in zip(linears, weights, strict=True):
-        end = start + len(matrix_of(weight))
-        if isinstance(linear, QuantizedLinear) and isinstance(whole, Quantised):
-            linear.values, linear.scale = whole.values[start:end], whole.scale[start:end]
-            linear.offset = whole.offset[start:end] if whole.offset.numel() else whole.offset
-        else:
-            linear.weight.data = cast(Tensor, whole)[start:end]
-        start = end
-    return whole, bias
-
-
-def _weight(linear: nn.Module) -> Weight:
-    """The weight of a layer, dense or in few bits."""
-    if isinstance(linear, QuantizedLinear):
-        return Quantised(linear.values, linear.scale, linear.offset)  # type: ignore[arg-type]
-    return cast(nn.Linear, linear).weight.data
+    def _head_of(self, model: Transformer, activation_dtype: torch.dtype | None, packs: bool) -> Weight:
+        """The head's weight; where it is the table and activations have eight bits, the table in them."""
+        if not self.config.tied_head:
+            return weight_(model.lm_head, packs)
+        if isinstance(self._embedding, Quantised):
+            return cpu_int8.pack(self._embedding)
+        return (
+            quantise(cast(Tensor, self._embedding), PRECISION_OF[activation_dtype])
+            if activation_dtype
+            else self._embedding
+        )

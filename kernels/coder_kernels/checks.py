@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from coder_kernels.quantise import GROUP, Quantised
+from coder_kernels.quantise import GROUP, Packed, Quantised
 from coder_kernels.tensor_types import Activations, AttentionMetadata, Rows, Weight, matrix_of, rows_of
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -14,6 +14,10 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_pair(x: Activations, weight: Weight) -> None:
     """Checks that activations and a weight can be multiplied."""
     rows, matrix = rows_of(x), matrix_of(weight)
+    if isinstance(weight, Packed):
+        # its order is oneDNN's own: it has no strides to look at
+        checked(rows, "x", (None, matrix.shape[0]), (torch.int8,), torch.device("cpu"))
+        return
     is_int4 = matrix.dtype == torch.uint8
     width = matrix.shape[1] * (2 if is_int4 else 1)
     checked(matrix, "weight", (None, None), None, rows.device)

@@ -24,7 +24,7 @@ from coder_kernels.tensor_types import (
     Rows,
     Selection,
     Weight,
-    matrix_of,
+    height_of,
     rows_of,
 )
 
@@ -113,8 +113,8 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
     check_pair(x, gate_up)
-    if len(matrix_of(gate_up)) % 2:
-        raise ValueError(f"gate_up must have an even number of rows, got {len(matrix_of(gate_up))}")
+    if height_of(gate_up) % 2:
+        raise ValueError(f"gate_up must have an even number of rows, got {height_of(gate_up)}")
     inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), few_rows(x)) or reference).swiglu(x, gate_up, dtype)
     return inner
 
@@ -235,7 +235,7 @@ def head_select(
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
     check_pair(hidden, weight)
-    rows, vocabulary = rows_of(hidden), len(matrix_of(weight))
+    rows, vocabulary = rows_of(hidden), height_of(weight)
     if forbidden is not None:
         checked(forbidden, "forbidden", (vocabulary,), (torch.bool,), rows.device)
     if temperature < 0 or (temperature and seeds is None):

@@ -31,6 +31,17 @@ class Quantised(NamedTuple):
     """For int4 float16 [N, K / group, 1], the value of 0; empty otherwise."""
 
 
+class Packed(NamedTuple):
+    """An int8 matrix [N, K] in the order in which a CPU multiplies it, see `cpu_int8`."""
+
+    values: Tensor
+    """int8 [K, N], opaque."""
+    scale: Tensor
+    """[N] float32."""
+    zeros: Tensor
+    """[N] int32, all 0: the interface asks for them."""
+
+
 def quantise(weight: Tensor, precision: Precision) -> Quantised:
     """Returns a matrix in few bits, by the absolute maximum of each row (int8, fp8) or the range of each group (int4).
 

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
+from coder_kernels import cpu_int8
 from coder_kernels.policies import Schedule, Step
-from coder_kernels.quantise import MOST, Quantised, dequantise
+from coder_kernels.quantise import MOST, Packed, Quantised, dequantise
 from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, Weight
 
 
@@ -23,11 +24,15 @@ def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
 
 def linear(x: Activations, weight: Weight) -> Tensor:
     """Returns x W^T as [1, M, N] partial sums: see `ops.linear`."""
-    if isinstance(x, Rows) and isinstance(weight, Quantised) and x.values.dtype == torch.int8:
+    if isinstance(weight, Packed):
+        assert isinstance(x, Rows)
+        return cpu_int8.linear(x, weight)[None]
+    if isinstance(x, Rows) and isinstance(weight, Quantised) and x.values.is_cuda:
+        # not on a CPU: without instructions for it, its sums overflow
+        if x.values.dtype == torch.float8_e4m3fn:
+            return fp8_product(x, weight)[None]
         whole = torch._int_mm(x.values, weight.values.T)
         return whole.float().mul_(x.scale).mul_(weight.scale.T)[None]
-    if isinstance(x, Rows) and isinstance(weight, Quantised) and x.values.is_cuda:
-        return fp8_product(x, weight)[None]
     if isinstance(x, Rows):
         x = x.values.float() * x.scale
     if isinstance(weight, Quantised):

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from coder_kernels.quantise import Quantised
+from coder_kernels.quantise import Packed, Quantised
 
-Weight = Tensor | Quantised
+Weight = Tensor | Quantised | Packed
 """A matrix [N, K], dense or in few bits."""
 
 
@@ -75,5 +75,10 @@ def rows_of(x: Activations) -> Tensor:
 
 
 def matrix_of(weight: Weight) -> Tensor:
-    """Returns the tensor of a weight: [N, K], or [N, K / 2] in int4."""
-    return weight.values if isinstance(weight, Quantised) else weight
+    """Returns the tensor of a weight: [N, K], or [N, K / 2] in int4, or opaque."""
+    return weight if isinstance(weight, Tensor) else weight.values
+
+
+def height_of(weight: Weight) -> int:
+    """Returns N of a weight [N, K]."""
+    return len(weight.scale if isinstance(weight, Packed) else matrix_of(weight))

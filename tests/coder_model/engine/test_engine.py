@@ -63,7 +63,7 @@ def test_damaged_weights_in_memory_are_found(model, tokenizer):
     made = engine(copy.deepcopy(model), tokenizer)
     made.warm_up()
     assert made.is_intact()
-    made._model.embed_tokens.weight[:, 3] *= -1
+    made._context.network._norm[3] *= -1
     assert not made.is_intact()
 
 
