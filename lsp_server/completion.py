@@ -114,7 +114,9 @@ class Completer:
         self._newest[uri] = task
         try:
             document = self._documents.get(uri)
-            if document is None or not self._is_on(document, invoked):
+            # an item must begin with what is selected, and may not have a range of several lines
+            lines = {selected.start.line, selected.end.line, position.line} if selected else {position.line}
+            if document is None or not self._is_on(document, invoked) or len(lines) > 1:
                 return Answer([])
             self._documents.touch(uri)
             place = place_at(document, position, invoked, selected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import stat
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ SECRET_FILES = GitIgnoreSpec.from_lines(
         ".env", ".env.*", "!.env.example", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
         "*.ovpn", "*.tfstate", "*.tfstate.*", "*.tfvars", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc",
         "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd", ".git-credentials", ".dockercfg", ".aws/", ".azure/",
+        "*.env", ".envrc", "*.ppk", ".my.cnf", ".vault-token", ".s3cfg",
         ".gnupg/", ".kube/", ".ssh/", "**/.docker/config.json", "credentials.json", "credentials.csv",
         "credentials.ini", "credentials.toml", "credentials.yaml", "credentials.yml", "secrets.json", "secrets.toml",
         "secrets.yaml", "secrets.yml", "**/secrets/**/*.json", "**/secrets/**/*.toml", "**/secrets/**/*.txt",
@@ -30,8 +32,17 @@ MAX_IGNORE_BYTES = 256 << 10
 _PATHS = re.compile(r"[^\s\"'&=?#,;{}()<>|]*[^\s\"'&=?#,;:{}()<>|]")
 _QUOTED = re.compile(r"\"([^\"]+)\"")
 """What may be a path in a query or a fragment."""
-_COPY = re.compile(r"(?:~|\.(?:git|bak|old|orig|save|swp|tmp|copy|rej|base|local|remote)|[;,@:]\w*|\s\(\w+\)|/+)$")
-"""Endings that tools give to the name of a file when they show or keep a copy of it."""
+_COPY = re.compile(
+    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|\s+\([^()]*\)"
+    r"|\s+-?\s*copy|[\s.]+|/+)$",
+    re.IGNORECASE,
+)
+"""Endings that tools give to the name of a file when they keep a copy of it; some systems drop blanks and dots."""
+_COPY_BEFORE = re.compile(r"(?:(?<=/)|^)(?:\._|\.#|#|~\$|\.(?=\.))(?=[^/]+$)")
+"""What they put before it."""
+_SWAP = re.compile(r"(?:(?<=/)|^)\.([^/]+)\.sw[a-p]$")
+_PARTS = re.compile(r"[\s\"'&=?#,;:!{}()<>|]+")
+"""Between the words of a URI."""
 
 
 class Privacy:
@@ -106,6 +117,10 @@ def _decoded(text: str) -> str:
     )
 
 
+def _all_decoded(text: str) -> str:
+    return _decoded(_decoded(_decoded(text)))
+
+
 def _plain(name: str) -> str:
     """A path without an authority, with slashes, and without the drive of another system."""
     name = name.replace("\\", "/").replace("::", "/")
@@ -117,21 +132,28 @@ def _plain(name: str) -> str:
 def path_of(uri: str) -> Path | None:
     """Returns the path that a `file:` URI names, links followed; None for any other URI."""
     try:
-        path = to_fs_path(uri) if uri.startswith("file:") else None
+        path = to_fs_path(uri) if uri[:5].lower() == "file:" else None
         return Path(path).resolve() if path else None
     except (ValueError, RuntimeError):
         # no path can be so, or links go in circles
         return None
 
 
+@lru_cache(maxsize=512)
 def _is_secret(uri: str) -> bool:
-    for name in names_of(uri):
-        while (shorter := _COPY.sub("", name)) and shorter != name:
-            name = shorter
-        # file systems that do not tell capitals apart have the same file under both
-        if any(SECRET_FILES.match_file(one) for one in {name.strip("/"), name.strip("/").lower()} if one):
-            return True
-    return False
+    whole = _all_decoded(uri).replace("\\", "/")
+    # whatever stands around a name: an authority, an archive, a command
+    ends = [re.split(r"[?#\"&{}<>|]", whole[part.end() :], maxsplit=1)[0] for part in _PARTS.finditer(whole)]
+    words = (word.lstrip("/") for word in (*_PARTS.split(whole), *ends))
+    return any(_names_secret(one) for name in (*names_of(uri), *words) for one in {name, _SWAP.sub(r"\1", name)})
+
+
+def _names_secret(name: str) -> bool:
+    name = "".join(char for char in _all_decoded(name) if not unicodedata.category(char).startswith("C"))
+    while (shorter := _COPY_BEFORE.sub("", _COPY.sub("", name))) and shorter != name:
+        name = shorter
+    # file systems that do not tell capitals apart have the same file under both
+    return any(SECRET_FILES.match_file(one) for one in {name.strip("/"), name.strip("/").lower()} if one)
 
 
 def _spec(file: Path) -> GitIgnoreSpec:

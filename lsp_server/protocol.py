@@ -120,15 +120,27 @@ def as_now(data: dict[str, Any]) -> dict[str, Any]:
             "languageId": "",
             **{key: value for key, value in document.items() if value is not None},
         }
-        if not isinstance(document["version"], int):
+        if not isinstance(document["version"], int) or not -(2**31) <= document["version"] < 2**31:
             document["version"] = 0
         parameters["textDocument"] = document
     changes = parameters.get("contentChanges")
     if isinstance(changes, list):
         parameters["contentChanges"] = [_without_nulls(change) for change in changes]
-    if method == types.TEXT_DOCUMENT_INLINE_COMPLETION and parameters.get("context") is None:
-        parameters["context"] = {"triggerKind": types.InlineCompletionTriggerKind.Automatic.value}
+    if method == types.TEXT_DOCUMENT_INLINE_COMPLETION and isinstance(parameters.get("context"), dict | None):
+        automatic = types.InlineCompletionTriggerKind.Automatic.value
+        context = {"triggerKind": automatic, **_without_nulls(parameters.get("context") or {})}
+        if not _is_selection(context.get("selectedCompletionInfo")):
+            context.pop("selectedCompletionInfo", None)
+        parameters["context"] = context
     return {**data, "params": parameters}
+
+
+def _is_selection(info: Any) -> bool:
+    """True for what an editor's menu has selected, as the protocol has it."""
+    if not isinstance(info, dict) or not isinstance(info.get("text"), str) or not isinstance(info.get("range"), dict):
+        return False
+    ends = (info["range"].get(end) for end in ("start", "end"))
+    return all(isinstance(end, dict) and all(type(end.get(k)) is int for k in ("line", "character")) for end in ends)
 
 
 def _without_nulls(change: Any) -> Any:

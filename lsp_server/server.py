@@ -274,8 +274,8 @@ def _position(position: types.Position) -> Position:
 
 
 def _selected(info: types.SelectedCompletionInfo | None) -> Selected | None:
-    """What is selected in the client's menu; None for a range of several lines, which no item may have."""
-    if info is None or info.range.start.line != info.range.end.line:
+    """What is selected in the client's menu."""
+    if info is None:
         return None
     return Selected(_position(info.range.start), _position(info.range.end), info.text)
 

@@ -118,6 +118,22 @@ FORMS = [
     "zipfile:///work/a.zip::{name}",
     "review:/work/{name}?commit=1#L3",
     "/work/{name}",
+    "FILE:///work/{name}",
+    "file:///work/{name}%20",
+    "file:///work/{name} ",
+    "file:///work/{name}.",
+    "file:///work/{name}%00",
+    "file:///work/{name}%2520",
+    "file:///work/{name}%EF%BB%BF",
+    "file:///work/\u202e{name}",
+    "file:///work/{name}~",
+    "file:///work/{name}.bak.2",
+    "file:///work/{name}%20copy",
+    "file:///work/{name} (Working Tree)",
+    "tar:///work/a.tar!{name}",
+    "term://work//123:vim {name}",
+    "man://{name}",
+    "c:\\work\\{name}",
 ]
 
 
@@ -128,6 +144,19 @@ def test_a_secret_name_is_known_whatever_stands_around_it(form, encode):
     assert len(SECRET_NAMES) == 300
     seen = [name for name in SECRET_NAMES if privacy.may_complete(form.replace("{name}", encode(name)))]
     assert seen == []
+
+
+@pytest.mark.parametrize("form", ["._{}", ".#{}", "#{}#", ".{}.swp", ".{}.swo", "~${}"])
+def test_what_tools_put_beside_a_secret_is_one(form):
+    for name in ("server.pem", ".env", "id_rsa", "credentials.json", "prod.tfvars"):
+        assert not Privacy([]).may_complete(f"file:///work/{form.format(name)}")
+    for name in ("a.py", "main.rs", "keys.ts"):
+        assert Privacy([]).may_complete(f"file:///work/{form.format(name)}")
+
+
+@pytest.mark.parametrize("name", ["prod.env", ".envrc", "login.ppk", ".my.cnf", ".vault-token", ".s3cfg"])
+def test_files_of_settings_that_hold_keys_are_secrets(name):
+    assert not Privacy([]).may_complete(f"file:///work/{name}")
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -123,7 +123,9 @@ def test_a_version_that_is_null_absent_or_no_number_loses_no_text(client):
     uri = "file:///old.py"
     document = {"uri": uri, "languageId": "python", "text": "x = 1\n"}
     client.notify("textDocument/didOpen", {"textDocument": document})
-    for number, version in enumerate([{}, {"version": None}, {"version": "2"}, {"version": 1}, {"version": 1}]):
+    for number, version in enumerate(
+        [{}, {"version": None}, {"version": "2"}, {"version": 2**40}, {"version": 1}, {"version": 1}]
+    ):
         change = {"range": None, "rangeLength": None, "text": f"y{number} = "}
         client.notify("textDocument/didChange", {"textDocument": {"uri": uri, **version}, "contentChanges": [change]})
         (item,) = client.items(uri, 0, 5)
@@ -135,7 +137,9 @@ def test_a_document_without_a_language_and_a_request_without_a_context_are_taken
     client.notify("textDocument/didOpen", {"textDocument": document})
     parameters = {"textDocument": {"uri": "file:///none"}, "position": {"line": 0, "character": 4}}
     assert "items" in client.request("textDocument/inlineCompletion", parameters)
-    assert "items" in client.request("textDocument/inlineCompletion", {**parameters, "context": None})
+    infos = ({}, 3, {"text": "a"}, {"text": "a", "range": {"start": {}, "end": None}})
+    for context in (None, {}, {"triggerKind": None}, *({"selectedCompletionInfo": info} for info in infos)):
+        assert client.request("textDocument/inlineCompletion", {**parameters, "context": context})["items"]
 
 
 def test_an_item_goes_on_with_what_the_menu_has_selected(client):
@@ -147,3 +151,12 @@ def test_an_item_goes_on_with_what_the_menu_has_selected(client):
     assert item["insertText"].startswith("feed")
     assert len(item["insertText"]) > len("feed")
     assert item["range"] == chosen
+
+
+def test_nothing_is_offered_for_a_menu_whose_choice_is_not_in_the_cursors_line(client):
+    client.open("file:///menu.py", "cat = Cat()\ncat.fe\n")
+    for first, last in ((0, 1), (0, 0), (1, 2)):
+        chosen = {"start": {"line": first, "character": 0}, "end": {"line": last, "character": 0}}
+        context = {"triggerKind": 2, "selectedCompletionInfo": {"range": chosen, "text": "feed"}}
+        at = {"textDocument": {"uri": "file:///menu.py"}, "position": {"line": 1, "character": 6}}
+        assert client.request("textDocument/inlineCompletion", {**at, "context": context})["items"] == []
