@@ -26,7 +26,8 @@ from coder_model.model.fused_transformer import fuse
 from coder_model.prompt import fim_prompt
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
-from coder_model.runtime.sequence import LoneSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import Sequence
 from coder_model.types import FillRequest
 
 Trial = tuple[float, float]
@@ -35,7 +36,7 @@ Trial = tuple[float, float]
 
 @torch.inference_mode()
 def trials(
-    case: Case, sequence: LoneSequence, tokenizer: CodeTokenizer, budget: fim_prompt.Budget
+    case: Case, sequence: Sequence, tokenizer: CodeTokenizer, budget: fim_prompt.Budget
 ) -> list[tuple[tuple[bool, int], Trial]]:
     """Returns origin, match length and trial of every token of a reference that a copy had a proposal for."""
     request = FillRequest("s", case.prefix, case.suffix, path=case.file_name, snippets=case.snippets)
@@ -68,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model, tokenizer = weights.load(arguments.model)
     network = fuse(model, model.config.context_tokens, "float32")
-    sequence = LoneSequence(network, Vocabulary(tokenizer).forbidden)
+    sequence = Sequence(EagerRunner(network, Vocabulary(tokenizer).forbidden))
     budget = fim_prompt.Budget.of(model.config.context_tokens)
     by_place: dict[tuple[bool, int], list[Trial]] = defaultdict(list)
     for case in read_cases(arguments.cases):

@@ -30,7 +30,8 @@ from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
 from coder_model.model.fused_transformer import fuse
-from coder_model.runtime.sequence import LoneSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import Sequence
 
 PRECISIONS = ("bfloat16", "int8", "int4", "float32")
 CONTEXT, TURNS = 512, 10
@@ -87,7 +88,7 @@ def turn(file: Path, precision: str) -> dict[str, float]:
     loaded = time.perf_counter() - began
     multiplies = precision if precision in ("int8", "float32") else "bfloat16"
     network = fuse(model, CONTEXT + 64, multiplies)
-    sequence = LoneSequence(network, torch.zeros(network.config.vocab_size, dtype=torch.bool))
+    sequence = Sequence(EagerRunner(network, torch.zeros(network.config.vocab_size, dtype=torch.bool)))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, network.config.vocab_size, (CONTEXT + 16,), generator=generator).tolist()
     found = {"load_s": round(loaded, 2)}

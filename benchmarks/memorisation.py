@@ -53,7 +53,8 @@ def main() -> None:
     from coder_model.model.fused_transformer import fuse
     from coder_model.prompt import fim_prompt
     from coder_model.prompt.vocabulary import Vocabulary
-    from coder_model.runtime.sequence import LoneSequence
+    from coder_model.runtime.eager_runner import EagerRunner
+    from coder_model.runtime.sequence import Sequence
     from coder_model.training.shards import Shard
 
     model, tokenizer = weights.load(arguments.model or DEFAULT_MODEL)
@@ -71,7 +72,7 @@ def main() -> None:
             start = rng.randrange(len(ids) - PROMPT - 2 * GENERATED)
             shown, true = ids[start : start + PROMPT], ids[start + PROMPT : start + PROMPT + 2 * GENERATED]
             name = tokenizer.encode(file_name(shard.names[index]))
-            sequence = LoneSequence(network, Vocabulary(tokenizer).forbidden)
+            sequence = Sequence(EagerRunner(network, Vocabulary(tokenizer).forbidden))
             p = sequence.read(fim_prompt.layout(tokenizer.special_tokens, name, [], False, [], shown), lambda: None)
             said: list[int] = []
             for _ in range(GENERATED):

@@ -204,23 +204,25 @@ def canvas_passes(root: Path) -> dict[str, Any]:
     """A pass over a canvas of `SLOTS` between prefix and suffix: exact, and one of four that share what those wrote."""
     from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.loading import load_weights
+    from coder_model.model.fused_transformer import fuse
     from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
     from coder_model.runtime.canvas import Canvas
+    from coder_model.runtime.eager_runner import EagerRunner
 
     directory, _ = _built(root, next(f for f in FAMILIES if f.name == "dream"), SMALL, torch.float32)
     published = read_published(directory)
     model = load_weights(published, "float32").model
+    nothing = torch.zeros(SMALL["vocab_size"], dtype=torch.bool)
+    runner = EagerRunner(fuse(model, 2048 + SLOTS, "float32"), nothing)
     found = {}
     for context in (256, 1024, 2048):
-        nothing = torch.zeros(SMALL["vocab_size"], dtype=torch.bool)
-        decoders = [BidirectionalSequence(model, nothing, every, None, 0) for every in (1, 4)]
-        for sequence in decoders:
-            sequence.place([1] * (context // 2), [2] * (context // 2))
+        half = context // 2
+        decoders = [BidirectionalSequence(runner, [1] * half, [2] * half, every) for every in (1, 4)]
 
         def passes(sequence: BidirectionalSequence) -> None:
             canvas = Canvas.opening([], SLOTS, published.special_tokens.mask)
             for _ in range(4):
-                sequence.probabilities_(canvas)
+                sequence.predict_(canvas)
 
         exact, shared = side_by_side(*(partial(passes, sequence) for sequence in decoders))
         found[str(context)] = {"exact_ms": exact / 4, "refreshed_ms": shared / 4, "ratio": shared / exact}

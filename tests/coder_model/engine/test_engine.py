@@ -34,10 +34,9 @@ def test_a_kept_cache_changes_nothing(model, tokenizer):
 def test_typing_on_reads_only_what_is_new(model, tokenizer):
     made = engine(model, tokenizer)
     last(made, DOCUMENT + "value = tot")
-    decoder = made._sessions["s"].strategy.sequence
     lengths = []
-    passes = decoder._pass
-    decoder._pass = lambda tokens, attend: lengths.append(len(tokens)) or passes(tokens, attend)
+    run = made._runner.run
+    made._runner.run = lambda work: lengths.append(len(work.tokens)) or run(work)
     last(made, DOCUMENT + "value = tota")
     assert lengths[0] <= 2
 
