@@ -75,9 +75,10 @@ def _together_(linears: list[nn.Linear], packs: bool) -> tuple[Weight, Tensor | 
     bias = None if biases[0] is None else torch.cat([bias.data for bias in biases])
     if isinstance(weights[0], Quantised):
         parts = zip(*cast(list[Quantised], weights), strict=True)
-        whole: Weight = Quantised(*(torch.cat(part) for part in parts))
+        joined = Quantised(*(torch.cat(part) for part in parts))
         if packs:
-            return _packed_(whole, cast(list[QuantizedLinear], linears)), bias
+            return _packed_(joined, cast(list[QuantizedLinear], linears)), bias
+        whole: Weight = joined
     else:
         whole = torch.cat(cast(list[Tensor], weights))
     start = 0
