@@ -25,7 +25,7 @@ from coder_model.errors import ModelFileError, Unreachable
 TIMEOUT_S = 10
 RESUME_AFTER_S = 0.5
 PART_SUFFIX = ".unmask.part"
-"""Of the file in the cache that an interrupted pull goes on with."""
+"""Suffix of the partial file in the cache that a later pull appends to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RemoteFile:
     sha256: str
     """Empty for small files that the hub knows by `git_sha1` alone."""
     git_sha1: str
-    """Of git's blob: the header `blob SIZE NUL` and the content."""
+    """Hash of git's blob: the header `blob SIZE NUL` and the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Offer:
 
     @property
     def n_bytes(self) -> int:
-        """Of all files together; less when some lie in the cache."""
+        """Bytes of all files together; files in the cache are not fetched again."""
         return sum(file.size for file in self.files)
 
 
