@@ -25,7 +25,7 @@ class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Kind
     """`mercury`, `mercury-edit`, `openai` or `llama.cpp`."""
     url: str = ""
-    """Of the server, without the path of the protocol; the service's own when empty."""
+    """Address of the server, without the path of the protocol; the service's own when empty."""
     model: str = ""
     """As the service calls it; its usual one when empty."""
     key_variable: str = ""

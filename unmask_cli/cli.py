@@ -75,7 +75,7 @@ def fill_at(
         bool, typer.Option("--watch", help="show the denoising step by step, also where it does not pay")
     ] = False,
     policy: Annotated[PolicyName, typer.Option(help="which slots a denoise step reveals")] = "threshold",
-    steps: Annotated[int, typer.Option(help="denoise steps per block; 0: what suits the model")] = 0,
+    steps: Annotated[int, typer.Option(min=0, help="denoise steps per block; 0: what suits the model")] = 0,
     deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="have the model verify drafts token by token")] = True,

@@ -11,7 +11,7 @@ from rich.progress import Progress as Bars
 from coder_model.checkpoints.transfer import TransferProgress
 
 LINES = 10
-"""Of a whole transfer where there is no terminal."""
+"""Lines that are printed per transfer where there is no terminal."""
 
 
 class TransferBar:

@@ -14,7 +14,7 @@ from coder_model.errors import ModelFileError
 
 FILE = Path(__file__).with_name("catalogue.toml")
 BYTES_PER_PARAMETER = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.1, "int4": 0.7, "fp8": 1.1}
-"""Of a whole model, embeddings in 16 bits counted in; what is loaded is counted exactly."""
+"""Mean over a model whose embeddings have 16 bits, for the list; a plan counts exactly."""
 
 
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -31,7 +31,7 @@ class WheelParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     member: str
     """Path in the wheel."""
     bytes: _Positive
-    """Of each part; the last one has what remains."""
+    """Bytes of each part; the last part has the remainder."""
 
 
 class WeightFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 64 << 20
 """A vocabulary of 150,000 tokens with its merges takes 6 MB."""
 MAX_KEYS, MAX_TENSORS, MAX_DIMENSIONS, MAX_LENGTH = 1 << 14, 1 << 16, 4, 1 << 48
 MAX_ITEMS = 1 << 20
-"""Of a list: more than any vocabulary has, and 100 MB at most once they are Python's."""
+"""Most items of a list: more than any vocabulary has, and 100 MB at most once they are Python's."""
 WITH_TEXTS = ("tokenizer.ggml.tokens", "tokenizer.ggml.merges")
 """Keys whose lists of texts are kept; others are passed over."""
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}

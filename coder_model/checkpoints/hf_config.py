@@ -66,7 +66,7 @@ class Published:
     names: Names
     """What its files call its tensors."""
     header: Header | None = None
-    """Of the GGUF file that is all of it; None for a directory."""
+    """Header of the GGUF file that holds the whole model; None for a directory."""
 
 
 def is_published(path: Path) -> bool:

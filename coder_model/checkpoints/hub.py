@@ -1,8 +1,7 @@
 """Fetches a model, and only what belongs to it, from the Hugging Face hub into its shared cache; or one file's bytes.
 
 The one module of the model side that opens connections, and only when somebody runs `unmask models pull`. Not by
-`HfApi.verify_repo_checksums`: that asks the hub again and hashes everything after the pull, where each file is checked
-here as it comes, and later against the manifest, without a network.
+`HfApi.verify_repo_checksums`, which asks the hub again: files are checked as they come, then against the manifest.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from coder_model.errors import ModelFileError, Unreachable
 TIMEOUT_S = 10
 RESUME_AFTER_S = 0.5
 PART_SUFFIX = ".unmask.part"
-"""Of the file in the cache that an interrupted pull goes on with."""
+"""Suffix of the partial file in the cache that a later pull appends to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class RemoteFile:
     sha256: str
     """Empty for small files that the hub knows by `git_sha1` alone."""
     git_sha1: str
-    """Of git's blob: the header `blob SIZE NUL` and the content."""
+    """Hash of git's blob: the header `blob SIZE NUL` and the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Offer:
 
     @property
     def n_bytes(self) -> int:
-        """Of all files together; less when some lie in the cache."""
+        """Bytes of all files together; files in the cache are not fetched again."""
         return sum(file.size for file in self.files)
 
 
@@ -206,14 +205,13 @@ def _fetch_blob(found: Offer, file: RemoteFile, cache: Path) -> None:
 
     source = found.entry.source
     folder = repo_folder_name(repo_id=source, repo_type="model")
-    blob = cache / folder / "blobs" / file.sha256
-    if blob.exists():
+    if (blob := cache / folder / "blobs" / file.sha256).exists():
         return
-    blob.parent.mkdir(parents=True, exist_ok=True)
     part = blob.with_name(f"{file.sha256}{PART_SUFFIX}")
     # the lock that the library itself takes for this blob (`_hf_hub_download_to_cache_dir`)
     lock_file = cache / ".locks" / folder / f"{file.sha256}.lock"
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    for parent in (blob.parent, lock_file.parent):
+        parent.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(lock_file, blocking=False, mode=0o664).acquire()
     except Timeout as error:

@@ -33,7 +33,7 @@ class Plan:
     precision: Precision
     context_tokens: int
     n_bytes: int
-    """Of weights, caches and work together, at most."""
+    """Upper bound for weights, caches and work together."""
 
 
 def free_bytes(device: torch.device) -> int:

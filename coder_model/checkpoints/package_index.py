@@ -28,7 +28,7 @@ SCRATCH = "wheel-"
 PORTION = 1 << 20
 POLL_S = 0.2
 TRIES = 3
-"""Of one part, when a connection breaks off in its middle."""
+"""Attempts at one part whose connection breaks."""
 FIRST_RETRIES, RETRIES = 1, 5
 """pip's own, before anything has come and later: where there is no network, nobody should wait to hear it."""
 MEANT_FOR_PACKAGES = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_REQUIRE_HASHES": "0"}

@@ -27,7 +27,7 @@ STALL_S = 60.0
 HUB_STALL_S = 20.0
 """The same for the hub, where the package index can go on."""
 PARTIAL = ".pull"
-"""Of the folder in the store that an interrupted pull goes on with."""
+"""Suffix of the folder in the store whose partial file a later pull appends to."""
 
 
 @dataclass(frozen=True, slots=True)

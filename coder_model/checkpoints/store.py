@@ -41,14 +41,14 @@ class Manifest(msgspec.Struct, frozen=True):
     source: str
     """Repository on the hub, or the directory that it was copied from."""
     commit: str
-    """Of the repository; empty for a copied directory."""
+    """Commit of the repository; empty for a copied directory."""
     family: str
     directory: str
     files: dict[str, File]
 
     @property
     def n_bytes(self) -> int:
-        """Of all files together."""
+        """Bytes of all files together."""
         return sum(file.size for file in self.files.values())
 
 

@@ -25,7 +25,7 @@ class TransferProgress:
     """Bytes, those of earlier attempts counted in."""
     total: int
     bytes_per_s: float
-    """Of the last seconds; 0 where nothing has moved."""
+    """Mean over the last seconds; 0 where nothing has arrived."""
 
     @property
     def seconds_left(self) -> float | None:

@@ -1,7 +1,7 @@
-"""Who may see whom in training: attention masks as boolean tensors, True where a query may attend to a key.
+"""Attention masks of training as boolean tensors, True where a query may attend to a key.
 
-Block diffusion (BD3-LM, arXiv:2503.09573, section 3.1) with blocks that may start anywhere in the clean sequence. Who
-sees whom in serving is said by `coder_kernels.ops.block_attention`.
+Block diffusion (BD3-LM, arXiv:2503.09573, section 3.1) with blocks that may start anywhere in the clean sequence. The
+masks of serving are in `coder_kernels.ops.block_attention`.
 """
 
 from __future__ import annotations

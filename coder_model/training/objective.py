@@ -24,7 +24,7 @@ from coder_model.training.sampler import IGNORE, Batch
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Of one batch; the means are in nats per token."""
+    """Losses of one batch; the means are in nats per token."""
 
     total: Tensor
     """[] float32, differentiable."""

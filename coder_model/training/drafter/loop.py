@@ -37,7 +37,7 @@ class DrafterOptions:
     """Directory with the larger model's cut vocabulary, its weights, and the shards in its numbers."""
     output: str
     minutes: float
-    """Of training; reading, compiling and validating included."""
+    """Length of the run, with reading, compiling and validating."""
     holes: HoleOptions = field(default_factory=HoleOptions)
     n_layers: int = 3
     d_ff: int = 1280
@@ -50,7 +50,7 @@ class DrafterOptions:
     other_lr: float = 0.004
     warm_up: int = 40
     decay_share: float = 0.4
-    """Of the time."""
+    """Share of the time, in (0, 1], in which the learning rates fall to zero."""
     hard: float = 0.5
     """Share of the larger model's first choice in what is learnt."""
     steps: int = 1 << 30
