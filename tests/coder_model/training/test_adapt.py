@@ -42,7 +42,7 @@ def files_of(folder):
 def test_training_on_a_repository_helps_on_its_held_out_files(model_directory, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(adapt_module, "MAX_EPOCHS", 40.0)
     before = files_of(model_directory)
-    gain = adapt(model_directory, corpus, tmp_path / "out", 1.0, replaced(rows=4, length=128, bf16=False))
+    gain = adapt(model_directory, corpus, tmp_path / "out", 10.0, replaced(rows=4, length=128, bf16=False))
     assert gain.loss_after < gain.loss_before - 1
     assert gain.helped
     weights.load(tmp_path / "out")
