@@ -125,7 +125,7 @@ def shown_at(engine: Any, spot: Spot, preset: str) -> str:
         language=spot.language,
         hole=hole,
         least_probability=LEAST_PROBABILITY[preset][0 if ends else 1],
-        deadline_ms=5000,
+        deadline_ms=60_000,
     )
     *_, draft = engine.fill(request)
     return str(draft.text)

@@ -64,84 +64,56 @@ class Compiled:
     """`wgmma`, `mma`, `tcgen05`, or nothing."""
 
 
-Call = Callable[[], object]
+Call = tuple[str, Callable[..., object], tuple[Any, ...]]
 
 
-def calls(shape: Shape, n_rows: int, fp8: bool) -> Iterator[tuple[str, Call]]:
-    """Yields a name and a call for each kernel as a pass over `n_rows` tokens of a model launches it."""
-
-    def empty(*size: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-        return torch.empty(size, dtype=dtype, device="meta")
-
-    def pair(kind: str, height: int, width: int) -> tuple[Any, Any]:
-        x = empty(n_rows, width)
-        if kind == "dense":
-            return x, empty(height, width)
-        if kind == "int4":
-            groups = empty(height, width // GROUP, 1, dtype=torch.float16)
-            return x, Quantised(empty(height, width // 2, dtype=torch.uint8), groups, groups)
-        dtype = torch.int8 if "int8" in kind else torch.float8_e4m3fn
-        packed = Quantised(
-            empty(height, width, dtype=dtype), empty(height, 1, dtype=torch.float32), empty(0, dtype=torch.float32)
-        )
-        rows = Rows(empty(n_rows, width, dtype=dtype), empty(n_rows, 1, dtype=torch.float32))
-        return (rows if "rows" in kind else x), packed
-
+def calls(shape: Shape, n_rows: int, fp8: bool) -> Iterator[Call]:
+    """Yields a name, what launches, and its arguments, for each kernel as a pass over `n_rows` tokens launches it."""
+    d, width, n_all = shape.d_model, shape.head_dim, shape.n_heads + 2 * shape.n_kv_heads
+    for kind in ["dense", "int4", "int8", "int8 rows"] + (["fp8", "fp8 rows"] if fp8 else []):
+        yield f"linear {kind}", kernels.linear, _pair(kind, n_rows, n_all * width, d)
+        yield f"swiglu {kind}", kernels.swiglu, (*_pair(kind, n_rows, 2 * shape.d_ff, d), torch.bfloat16)
+        forbidden = _empty(shape.vocab_size, dtype=torch.bool)
+        yield f"head_select {kind}", kernels.head_select, (*_pair(kind, n_rows, shape.vocab_size, d), forbidden)
     eights = [torch.int8, torch.float8_e4m3fn] if fp8 else [torch.int8]
-    d, width = shape.d_model, shape.head_dim
-    n_all = shape.n_heads + 2 * shape.n_kv_heads
-    kinds = ["dense", "int4", "int8", "int8 rows"] + (["fp8", "fp8 rows"] if fp8 else [])
-    forbidden = empty(shape.vocab_size, dtype=torch.bool)
-    for kind in kinds:
-        yield f"linear {kind}", lambda kind=kind: kernels.linear(*pair(kind, n_all * width, d))  # type: ignore[misc]
-        yield (
-            f"swiglu {kind}",
-            lambda kind=kind: kernels.swiglu(*pair(kind, 2 * shape.d_ff, d), torch.bfloat16),  # type: ignore[misc]
-        )
-        yield (
-            f"head_select {kind}",
-            lambda kind=kind: kernels.head_select(*pair(kind, shape.vocab_size, d), forbidden),  # type: ignore[misc]
-        )
-    parts, stream = empty(4, n_rows, d, dtype=torch.float32), empty(n_rows, d, dtype=torch.float32)
-    yield "add_rms_norm", lambda: kernels.add_rms_norm(parts, stream, empty(d), 1e-6)
+    norm = _empty(4, n_rows, d, dtype=torch.float32), _empty(n_rows, d, dtype=torch.float32), _empty(d), 1e-6
+    yield "add_rms_norm", kernels.add_rms_norm, norm
     for eight in eights:
-        yield f"add_rms_norm {eight}", lambda e=eight: kernels.add_rms_norm(parts, stream, empty(d), 1e-6, e)  # type: ignore[misc]
-        yield f"quantise_rows {eight}", lambda e=eight: kernels.quantise_rows(empty(n_rows, shape.d_ff), e)  # type: ignore[misc]
-    spans = AttentionMetadata(*(empty(1, dtype=torch.int32) for _ in range(3)))
-    cache = empty(4, shape.n_kv_heads, 4096, width)
-    tables = (empty(n_rows, width // 2, dtype=torch.float32),) * 2
-    qkv = empty(4, n_rows, n_all * width, dtype=torch.float32)
-    yield (
-        "rotate_and_write",
-        lambda: kernels.rotate_and_write_(qkv, empty(n_all * width), None, 1e-6, tables, cache, cache, spans),
-    )
-    q = empty(1, n_rows, shape.n_heads, width)
-    for name, block_length in (("all", 0), ("causal", 1)):
-        yield (
-            f"block_attention {name}",
-            lambda b=block_length: kernels.block_attention(q, cache, cache, spans, b, 0),  # type: ignore[misc]
-        )
-    eight = eights[-1]
-    yield "block_attention to eight bits", lambda: kernels.block_attention(q, cache, cache, spans, 0, 0, eight)
-    slots, count = empty(1, n_rows, dtype=torch.int64), empty(1, n_rows, dtype=torch.float32)
-    blocks = Blocks(
-        slots,
-        slots,
-        empty(1, n_rows, dtype=torch.bool),
-        count,
-        count,
-        empty(1, dtype=torch.int32),
-        empty(1, dtype=torch.bool),
-        empty(1, dtype=torch.int32),
-    )
-    found = Selection(empty(n_rows, dtype=torch.int64), *(empty(n_rows, dtype=torch.float32) for _ in range(3)))
+        yield f"add_rms_norm {eight}", kernels.add_rms_norm, (*norm, eight)
+        yield f"quantise_rows {eight}", kernels.quantise_rows, (_empty(n_rows, shape.d_ff), eight)
+    spans = AttentionMetadata(*(_empty(1, dtype=torch.int32) for _ in range(3)))
+    cache = (_empty(4, shape.n_kv_heads, 4096, width),) * 2
+    tables = (_empty(n_rows, width // 2, dtype=torch.float32),) * 2
+    qkv = _empty(4, n_rows, n_all * width, dtype=torch.float32), _empty(n_all * width)
+    yield "rotate_and_write", kernels.rotate_and_write_, (*qkv, None, 1e-6, tables, *cache, spans)
+    q = _empty(1, n_rows, shape.n_heads, width)
+    for name, more in {"all": (0,), "causal": (1,), "to eight bits": (0, eights[-1])}.items():
+        yield f"block_attention {name}", kernels.block_attention, (q, *cache, spans, *more)
+    kinds = (torch.int64, torch.int64, torch.bool, torch.float32, torch.float32)
+    numbers = (torch.int32, torch.bool, torch.int32)
+    blocks = Blocks(*(_empty(1, n_rows, dtype=kind) for kind in kinds), *(_empty(1, dtype=kind) for kind in numbers))
+    found = Selection(*(_empty(n_rows, dtype=kind) for kind in (torch.int64, torch.float32, torch.float32)))
     for policy in POLICIES.values():
-        yield (
-            f"unmask {policy.__name__}",
-            lambda p=policy: kernels.unmask_(
-                blocks, found, True, Schedule(p, PolicyOptions(), 8), empty(2, shape.vocab_size, dtype=torch.bool)
-            ),  # type: ignore[misc]
-        )
+        ends, schedule = _empty(2, shape.vocab_size, dtype=torch.bool), Schedule(policy, PolicyOptions(), 8)
+        yield f"unmask {policy.__name__}", kernels.unmask_, (blocks, found, True, schedule, ends)
+
+
+def _empty(*size: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    return torch.empty(size, dtype=dtype, device="meta")
+
+
+def _pair(kind: str, n_rows: int, height: int, width: int) -> tuple[Any, Any]:
+    """Activations and a weight in a number format; with `rows` both of them."""
+    x = _empty(n_rows, width)
+    if kind == "dense":
+        return x, _empty(height, width)
+    if kind == "int4":
+        groups = _empty(height, width // GROUP, 1, dtype=torch.float16)
+        return x, Quantised(_empty(height, width // 2, dtype=torch.uint8), groups, groups)
+    dtype = torch.int8 if "int8" in kind else torch.float8_e4m3fn
+    scale, nothing = _empty(height, 1, dtype=torch.float32), _empty(0, dtype=torch.float32)
+    rows = Rows(_empty(n_rows, width, dtype=dtype), _empty(n_rows, 1, dtype=torch.float32))
+    return (rows if "rows" in kind else x), Quantised(_empty(height, width, dtype=dtype), scale, nothing)
 
 
 @contextlib.contextmanager
@@ -201,9 +173,9 @@ def table(architectures: list[int], few: bool) -> dict[str, dict[str, object]]:
     cases = [("7B", 32)] if few else [("embedded", 16), ("0.5B", 32), ("7B", 32), ("7B", 128)]
     for sm in architectures:
         for name, n_rows in cases:
-            for label, call in calls(SHAPES[name], n_rows, sm >= FP8_FROM):
+            for label, call, given in calls(SHAPES[name], n_rows, sm >= FP8_FROM):
                 with recording(sm) as launches:
-                    call()
+                    call(*given)
                 for kernel, arguments, tile, constants in launches:
                     key = f"sm_{sm} {name} {n_rows} {label}: {kernel.__name__}"
                     found[key] = asdict(compiled(kernel, arguments, tile, constants, sm))

@@ -15,7 +15,7 @@ from torch import Tensor
 from coder_kernels import ops, reference
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import Quantised, dequantise, quantise
-from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, Weight, matrix_of
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, matrix_of
 
 BLOCK = 32
 KINDS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "int8 weights": 8.0, "int4": 4.5}
@@ -33,7 +33,7 @@ class Case:
 
     n_bytes: float
     """What it must move at least."""
-    runs: list[Callable[[], Any]]
+    runs: Sequence[Callable[[], Any]]
     """The same on different data."""
     right: Callable[[Any], float]
     """The relative error of a result against float64."""
@@ -98,7 +98,7 @@ def relative(found: Tensor, expected: Tensor) -> float:
 
 def operands(
     kind: str, rows: int, height: int, width: int, device: torch.device, dtype: torch.dtype
-) -> tuple[Activations, Weight]:
+) -> tuple[Activations, Tensor | Quantised]:
     """Returns random activations and a weight."""
     x = torch.randn(rows, width, device=device).to(dtype)
     weight = (torch.randn(height, width, device=device) * width**-0.5).to(dtype)
@@ -108,14 +108,14 @@ def operands(
     return (reference.quantise_rows(x, packed.values.dtype) if kind in ("fp8", "int8") else x), packed
 
 
-def exact(x: Activations | Weight) -> Tensor:
+def exact(x: Activations | Quantised) -> Tensor:
     """Returns a tensor's values in float64."""
     if isinstance(x, Quantised):
         return dequantise(x, torch.float64)
     return x.values.double() * x.scale.double() if isinstance(x, Rows) else cast(Tensor, x).double()
 
 
-def exact_product(x: Activations, weight: Weight) -> Tensor:
+def exact_product(x: Activations, weight: Tensor | Quantised) -> Tensor:
     """Returns x W^T in float64, a piece at a time: several processes share the memory of a GPU."""
     rows, pieces = exact(x), []
     for start in range(0, len(matrix_of(weight)), PIECE):
@@ -135,31 +135,20 @@ def _product(
 ) -> Case:
     n_bytes = height * width * KINDS[kind] / 8
     data = [operands(kind, rows, height, width, device, dtype) for _ in range(copies(n_bytes, device))]
-    x, weight = data[0]
-    if name == "head_select":
-        runs: list[Callable[[], Any]] = [lambda p=pair: ops.head_select(*p) for pair in data]  # type: ignore[misc]
+    more = (dtype,) if name == "swiglu" else ()
+    operation = "linear" if name.startswith("linear") else name
 
-        def right(found: Any) -> float:
-            expected = reference.select(exact_product(x, weight))
-            return max(relative(a, b) for a, b in zip(found[1:], expected[1:], strict=True))
-    elif name == "swiglu":
-        runs = [lambda p=pair: ops.swiglu(p[0], p[1], dtype) for pair in data]  # type: ignore[misc]
-
-        def right(found: Any) -> float:
-            gate, up = exact_product(x, weight).chunk(2, dim=1)
+    def right(found: Any) -> float:
+        scores = exact_product(*data[0])
+        if operation == "head_select":
+            return max(relative(a, b) for a, b in zip(found[1:], reference.select(scores)[1:], strict=True))
+        if operation == "swiglu":
+            gate, up = scores.chunk(2, dim=1)
             return relative(found, torch.nn.functional.silu(gate) * up)
-    else:
-        runs = [lambda p=pair: ops.linear(*p) for pair in data]  # type: ignore[misc]
+        return relative(found.sum(0), scores)
 
-        def right(found: Any) -> float:
-            return relative(found.sum(0), exact_product(x, weight))
-
-    how: dict[str, Callable[..., Any]] = {
-        "head_select": reference.head_select,
-        "swiglu": lambda x, weight: reference.swiglu(x, weight, dtype),
-    }
-    plain = [partial(how.get(name, reference.linear), *pair) for pair in data]
-    return Case(n_bytes, runs, right, plain)
+    ours, plain = ([partial(getattr(of, operation), *pair, *more) for pair in data] for of in (ops, reference))
+    return Case(n_bytes, ours, right, plain)
 
 
 def _norm(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> Case:
@@ -169,41 +158,30 @@ def _norm(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> Ca
     def right(found: Any) -> float:
         return relative(found[0], reference.add_rms_norm(parts.double(), stream.double(), weight.double(), 1e-6)[0])
 
-    return Case(
-        rows * width * (4 * 4 + dtype.itemsize),
-        [lambda: ops.add_rms_norm(parts, stream, weight, 1e-6)],
-        right,
-        [lambda: reference.add_rms_norm(parts, stream, weight, 1e-6)],
-    )
+    ours, plain = ([partial(of.add_rms_norm, parts, stream, weight, 1e-6)] for of in (ops, reference))
+    return Case(rows * width * (4 * 4 + dtype.itemsize), ours, right, plain)
 
 
 def _attention(shape: Shape, batch: int, device: torch.device, dtype: torch.dtype) -> Case:
     context = CONTEXT if device.type == "cuda" else 128
+    end = context + BLOCK
     n_bytes = batch * shape.cache_bytes(context) / shape.n_layers
-    spans = AttentionMetadata(
-        torch.arange(batch, dtype=torch.int32, device=device),
-        torch.full((batch,), context, dtype=torch.int32, device=device),
-        torch.full((batch,), BLOCK, dtype=torch.int32, device=device),
-    )
-    size = (batch, shape.n_kv_heads, context + 2 * BLOCK, shape.head_dim)
+    rows = torch.arange(batch, dtype=torch.int32, device=device)
+    spans = AttentionMetadata(rows, torch.full_like(rows, context), torch.full_like(rows, BLOCK))
+    size = (batch, shape.n_kv_heads, end + BLOCK, shape.head_dim)
     data = [[torch.randn(size, device=device).to(dtype) for _ in range(2)] for _ in range(copies(n_bytes, device))]
     q = torch.randn(batch, BLOCK, shape.n_heads, shape.head_dim, device=device).to(dtype)
-    keys, values = data[0]
 
     def right(found: Any) -> float:
-        return relative(found, reference.block_attention(q.double(), keys.double(), values.double(), spans, 0, 0))
+        keys, values = (part.double() for part in data[0])
+        return relative(found, reference.block_attention(q.double(), keys, values, spans, 0))
 
     def plain(keys: Tensor, values: Tensor) -> Tensor:
-        end = context + BLOCK
-        return torch.nn.functional.scaled_dot_product_attention(
-            q.transpose(1, 2), keys[:, :, :end], values[:, :, :end], enable_gqa=True
-        )
+        seen = keys[:, :, :end], values[:, :, :end]
+        return torch.nn.functional.scaled_dot_product_attention(q.transpose(1, 2), *seen, enable_gqa=True)
 
-    runs: list[Callable[[], Any]] = [
-        lambda k=pair[0], v=pair[1]: ops.block_attention(q, k, v, spans)  # type: ignore[misc]
-        for pair in data
-    ]
-    return Case(n_bytes, runs, right, [partial(plain, *pair) for pair in data])
+    ours = [partial(ops.block_attention, q, keys, values, spans) for keys, values in data]
+    return Case(n_bytes, ours, right, [partial(plain, *pair) for pair in data])
 
 
 def _unmask(name: str, batch: int, vocabulary: int, device: torch.device) -> Case:
@@ -212,17 +190,12 @@ def _unmask(name: str, batch: int, vocabulary: int, device: torch.device) -> Cas
     tokens = torch.randint(0, vocabulary, (batch, BLOCK), device=device)
     confidence = torch.rand(batch, BLOCK, device=device)
     numbers = torch.zeros(batch, dtype=torch.int32, device=device)
-    first = Blocks(
-        tokens, tokens.clone(), masked, confidence, confidence.clone(), numbers, masked.any(1), numbers.clone()
-    )
-    found = Selection(
-        torch.randint(0, vocabulary, (batch * BLOCK,), device=device),
-        *(torch.rand(batch * BLOCK, device=device) for _ in range(3)),
-    )
+    first = Blocks(tokens, tokens, masked, confidence, confidence, numbers, masked.any(1), numbers)
+    found = Selection(torch.randint_like(tokens, vocabulary).flatten(), *torch.rand(2, batch * BLOCK, device=device))
     ends = torch.zeros(1, vocabulary, dtype=torch.bool, device=device)
     schedule = Schedule(POLICIES[name], PolicyOptions(), 8)
 
-    def run(unmask_: Callable[..., None] = ops.unmask_) -> Blocks:
+    def run(unmask_: Callable[..., None]) -> Blocks:
         now = Blocks(*(part.clone() for part in first))
         unmask_(now, found, True, schedule, ends)
         return now
@@ -230,4 +203,4 @@ def _unmask(name: str, batch: int, vocabulary: int, device: torch.device) -> Cas
     def right(done: Any) -> float:
         return float(any(not torch.equal(a, b) for a, b in zip(done, run(reference.unmask_), strict=True)))
 
-    return Case(40.0 * batch * BLOCK, [run], right, [partial(run, reference.unmask_)])
+    return Case(40.0 * batch * BLOCK, [partial(run, ops.unmask_)], right, [partial(run, reference.unmask_)])

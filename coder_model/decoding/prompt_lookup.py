@@ -37,7 +37,6 @@ class PromptLookup:
         self.match = 0
         """Tokens of the present match; 0 without one."""
         own = [_END, *document, _END, *after, _END]
-        self._n_own = len(own)
         self._tokens = np.array([*own, *(token for other in others for token in (*other, _END))], np.int64)
         self._hole = len(document) + 1
         self._tail = document[-LONGEST:]

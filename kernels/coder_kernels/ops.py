@@ -174,7 +174,6 @@ def block_attention(
     values: Tensor,
     spans: AttentionMetadata,
     block_length: int = 0,
-    window: int = 0,
     activation_dtype: torch.dtype | None = None,
 ) -> Activations:
     """Returns the attention of a pass over the cache, whose new keys and values are written already.
@@ -187,7 +186,6 @@ def block_attention(
         block_length: 0: every token sees all keys, those of the new tokens in both directions (denoise); 1: no token
             sees a later one (commit, verify); L: a token sees its own block of L, counted from the start of the row,
             and all before.
-        window: how many positions back a token sees, itself counted; 0 for all.
         activation_dtype: int8 or float8_e4m3fn, to have the result in eight bits.
 
     Returns:
@@ -200,36 +198,27 @@ def block_attention(
     checked(q, "q", (len(spans.rows), None, None, keys.shape[3]), (keys.dtype,), keys.device)
     if q.shape[2] % keys.shape[1]:
         raise ValueError(f"q must have a multiple of {keys.shape[1]} heads, got {q.shape[2]}")
-    if block_length < 0 or window < 0:
-        raise ValueError(f"block_length and window must not be negative, got {block_length} and {window}")
+    if block_length < 0:
+        raise ValueError(f"block_length must not be negative, got {block_length}")
     if gpu := _gpu(q, q.shape[1], MOST_QUERIES):
         if keys.shape[3] not in WIDTHS:
             raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
-        out: Activations = gpu.block_attention(q, keys, values, spans, block_length, window, activation_dtype)
+        out: Activations = gpu.block_attention(q, keys, values, spans, block_length, activation_dtype)
         return out
-    plain = reference.block_attention(q, keys, values, spans, block_length, window)
+    plain = reference.block_attention(q, keys, values, spans, block_length)
     return quantise_rows(plain, activation_dtype) if activation_dtype else plain
 
 
-def head_select(
-    hidden: Activations,
-    weight: Weight,
-    forbidden: Tensor | None = None,
-    temperature: float = 0.0,
-    seeds: Tensor | None = None,
-) -> Selection:
+def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
     """Returns what the head says of each row, without its scores ever being in memory.
 
     Args:
         hidden: [M, D] float, or in eight bits.
         weight: [V, D], as in `linear`.
         forbidden: [V] bool, tokens that are not to be chosen and have no probability; never all of them.
-        temperature: above 0 the token is drawn, by Gumbel noise on the scores divided by it; the confidence is that of
-            the drawn token at temperature 1, margin and entropy are those of the distribution.
-        seeds: [M] int64; a row's noise depends on its seed and the token alone. Needed with a temperature.
 
     Returns:
-        Token, confidence, margin and entropy; of equal scores the first token. A row whose scores are no numbers has a
+        Token, confidence and entropy; of equal scores the first token. A row whose scores are no numbers has a
         confidence of NaN. Reads the weight once per `FEW_ROWS` rows.
 
     Raises:
@@ -239,33 +228,26 @@ def head_select(
     rows, vocabulary = rows_of(hidden), height_of(weight)
     if forbidden is not None:
         checked(forbidden, "forbidden", (vocabulary,), (torch.bool,), rows.device)
-    if temperature < 0 or (temperature and seeds is None):
-        raise ValueError(f"temperature must be 0, or positive with seeds, got {temperature}")
-    if seeds is not None:
-        checked(seeds, "seeds", (len(rows),), (torch.int64,), rows.device)
     gpu = _gpu(rows)
     run = (gpu or reference).head_select
     if not gpu or len(rows) <= FEW_ROWS:
-        return cast(Selection, run(hidden, weight, forbidden, temperature, seeds))
+        return cast(Selection, run(hidden, weight, forbidden))
     # more rows read the weight more than once, but their scores would fill the memory
-    parts = [
-        run(first_rows(hidden, start), weight, forbidden, temperature, first_rows(seeds, start))
-        for start in range(0, len(rows), FEW_ROWS)
-    ]
+    parts = [run(first_rows(hidden, start), weight, forbidden) for start in range(0, len(rows), FEW_ROWS)]
     return Selection(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def select(logits: Tensor) -> Selection:
-    """Returns token, confidence, margin and entropy of each row of scores that are there already.
+    """Returns token, confidence and entropy of each row of scores that are there already.
 
     Args:
-        logits: [M, V] float with V > 1; forbidden tokens hold -inf, never a whole row.
+        logits: [M, V] float with V > 0; forbidden tokens hold -inf, never a whole row.
 
     Raises:
-        ValueError: when `logits` is not [M, V] with V > 1.
+        ValueError: when `logits` is not [M, V] with V > 0.
     """
-    if logits.dim() != 2 or logits.shape[1] < 2:
-        raise ValueError(f"logits must be [M, V] with V > 1, got shape {tuple(logits.shape)}")
+    if logits.dim() != 2 or logits.shape[1] < 1:
+        raise ValueError(f"logits must be [M, V] with V > 0, got shape {tuple(logits.shape)}")
     return reference.select(logits)
 
 

@@ -88,9 +88,7 @@ def rotate_and_write_(
     return _rotate(q, cos, sin).to(keys.dtype)
 
 
-def block_attention(
-    q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMetadata, block_length: int, window: int
-) -> Tensor:
+def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMetadata, block_length: int) -> Tensor:
     """Returns [B * T, H * K], the attention of a pass over the cache: see `ops.block_attention`."""
     batch, length, n_heads, width = q.shape
     out = torch.zeros_like(q)
@@ -100,7 +98,7 @@ def block_attention(
         end = start + count
         # one token, or one block, sees all that is there
         alone = block_length == 0 or count == 1 or (count == block_length and start % block_length == 0)
-        seen = None if alone and not window else visible(start, count, block_length, window, q.device)
+        seen = None if alone else visible(start, count, block_length, q.device)
         out[index, :count] = F.scaled_dot_product_attention(
             q[index, :count].transpose(0, 1)[None],
             keys[row, :, :end].to(q.dtype)[None],
@@ -112,48 +110,36 @@ def block_attention(
 
 
 @lru_cache(maxsize=8)
-def visible(start: int, count: int, block_length: int, window: int, device: torch.device) -> Tensor:
+def visible(start: int, count: int, block_length: int, device: torch.device) -> Tensor:
     """Returns [count, start + count] bool, which keys the new tokens of one sequence see: see `ops.block_attention`."""
     key = torch.arange(start + count, device=device)
     query = torch.arange(start, start + count, device=device)[:, None]
-    seen = key >= query - window + 1 if window else (key >= 0).expand(count, -1)
-    return seen & (key < (query // block_length + 1) * block_length) if block_length else seen
+    end = (query // block_length + 1) * block_length if block_length else torch.full_like(query, start + count)
+    return key < end
 
 
-def head_select(
-    hidden: Activations,
-    weight: Weight,
-    forbidden: Tensor | None = None,
-    temperature: float = 0.0,
-    seeds: Tensor | None = None,
-) -> Selection:
+def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
     """Returns what the head says of each row: see `ops.head_select`."""
     logits = linear(hidden, weight)[0]
     if forbidden is not None:
         logits = logits.masked_fill(forbidden, float("-inf"))
-    found = select(logits)
-    if not temperature:
-        return found
-    assert seeds is not None
-    token = (logits / temperature + gumbel(seeds, logits.shape[1])).argmax(dim=1)
-    confidence = logits.float().softmax(dim=1).gather(1, token[:, None])[:, 0]
-    return found._replace(token=token, confidence=confidence)
+    return select(logits)
 
 
 def select(logits: Tensor) -> Selection:
-    """Returns token, confidence, margin and entropy of each row of logits [M, V]: see `ops.select`."""
+    """Returns token, confidence and entropy of each row of logits [M, V]: see `ops.select`."""
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
     p = log_p.exp()
-    (first, second), (token, _) = (part.T.contiguous() for part in p.topk(2, dim=1))
+    confidence, token = p.max(dim=1)
     # 0 * -inf is NaN: a forbidden token adds nothing
     entropy = -(p * log_p.masked_fill(log_p == -torch.inf, 0.0)).sum(dim=1)
-    return Selection(token, first, first - second, entropy)
+    return Selection(token, confidence, entropy)
 
 
 def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
     """Takes in what a pass says of blocks, and reveals slots: see `ops.unmask_`."""
     n_slots, shift = blocks.tokens.shape[1], int(shifted)
-    token, confidence, _, entropy = (F.pad(part.view(-1, n_slots)[:, : n_slots - shift], (shift, 0)) for part in found)
+    token, confidence, entropy = (F.pad(part.view(-1, n_slots)[:, : n_slots - shift], (shift, 0)) for part in found)
     news = blocks.masked & blocks.active[:, None]
     blocks.candidates.copy_(torch.where(news, token, blocks.candidates))
     blocks.confidence.copy_(torch.where(news, confidence, blocks.confidence))
@@ -191,36 +177,6 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     seen = scores.view(batch, groups, -1, length, k.shape[2]) + (bias if bias.dim() == 2 else bias[:, None])
     out: Tensor = seen.softmax(dim=-1).view(together) @ v
     return out.view(batch, heads, length, width)
-
-
-def gumbel(seeds: Tensor, n: int) -> Tensor:
-    """Returns [M, n] float32 of Gumbel noise, number v of row m from the seed m and the counter v alone.
-
-    Philox 4x32 with ten rounds (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011, section 3.3), its
-    first word made uniform as Triton's `tl.rand` does.
-
-    Args:
-        seeds: [M] int64.
-        n: numbers per row.
-    """
-    low = 0xFFFFFFFF
-    c0 = torch.arange(n, device=seeds.device).expand(len(seeds), n)
-    c1 = c2 = c3 = torch.zeros_like(c0)
-    k0, k1 = (seeds & low)[:, None], (seeds >> 32 & low)[:, None]
-    for _ in range(10):
-        a, b = _wide_product(0xD2511F53, c0), _wide_product(0xCD9E8D57, c2)
-        c0, c1, c2, c3 = b[0] ^ c1 ^ k0, b[1], a[0] ^ c3 ^ k1, a[1]
-        k0, k1 = k0 + 0x9E3779B9 & low, k1 + 0xBB67AE85 & low
-    signed = torch.where(c0 >= 1 << 31, (1 << 32) - 1 - c0, c0)
-    uniform = (signed.float() * 4.6566127342e-10).clamp(min=1e-10)
-    return -(-uniform.log()).clamp(min=1e-10).log()
-
-
-def _wide_product(factor: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The upper and the lower half of a product of two 32-bit numbers; in 64 bits the whole would overflow the sign."""
-    low, high = factor * (x & 0xFFFF), factor * (x >> 16)
-    upper = high + (low >> 16)
-    return upper >> 16, (upper & 0xFFFF) << 16 | low & 0xFFFF
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -42,8 +42,6 @@ class Selection(NamedTuple):
     """[M] int64, the likeliest token."""
     confidence: Tensor
     """[M] float32 in (0, 1], its probability; NaN where the scores hold NaN or an infinity that is no prohibition."""
-    margin: Tensor
-    """[M] float32 in [0, 1], the lead of the likeliest over the second."""
     entropy: Tensor
     """[M] float32 >= 0, in nats."""
 

@@ -34,7 +34,6 @@ def block_attention_kernel(
     capacity,
     scale,
     BLOCKS: tl.constexpr,
-    WINDOW: tl.constexpr,
     WIDTH: tl.constexpr,
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
@@ -73,8 +72,6 @@ def block_attention_kernel(
             v = tl.load(values + key[:, None] * WIDTH + lane[None, :], there[:, None], 0.0)
             scores = tl.dot(q, k, input_precision="ieee") * scale
             seen = there[None, :] & (key[None, :] < limit[:, None])
-            if WINDOW > 0:
-                seen = seen & (key[None, :] > place[:, None] - WINDOW)
             scores = tl.where(seen, scores, float("-inf"))
             higher = tl.maximum(most, tl.max(scores, 1))
             # a row that sees nothing yet would be inf - inf
@@ -145,7 +142,6 @@ def block_attention(
     values: Tensor,
     spans: AttentionMetadata,
     block_length: int,
-    window: int,
     activation_dtype: torch.dtype | None = None,
 ) -> Activations:
     """Launches the kernels of `ops.block_attention`.
@@ -176,7 +172,6 @@ def block_attention(
         width**-0.5 * 1.4426950408889634,
         tile=sizes,
         BLOCKS=block_length,
-        WINDOW=window,
         WIDTH=width,
         QUERIES=n_queries,
         KEYS=sizes.columns,

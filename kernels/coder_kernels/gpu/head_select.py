@@ -1,7 +1,7 @@
 """The head's product and what it says of each row, without the scores ever being in memory.
 
-Each program has a tile of the vocabulary and leaves six numbers per row; a second kernel joins them, tile by tile in
-order, so that the result is the same in every launch.
+Each program has a tile of the vocabulary and leaves three numbers and a token per row; a second kernel joins them, tile
+by tile in order, so that the result is the same in every launch.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from coder_kernels.gpu.launch import launch, power_of_two
 from coder_kernels.gpu.matmul import depth_of, kind_of, operands, product
 from coder_kernels.tensor_types import Activations, Selection, Weight, matrix_of, rows_of
 
-STATISTICS = 6
-"""Per row and tile: the highest score, the second, the sum of e^(x - highest), that of e^(x - highest) (x - highest),
-the score of the chosen token, and its noisy score."""
+STATISTICS = 3
+"""Per row and tile: the highest score, the sum of e^(x - highest), that of e^(x - highest) (x - highest)."""
 
 
 @triton.jit(do_not_specialize=["n_rows", "vocabulary", "n_tiles"])
@@ -29,15 +28,12 @@ def head_partial_kernel(
     w_scale,
     w_offset,
     forbidden,  # [V] bool
-    seeds,  # [M] int64
     statistics,  # [STATISTICS, M, n_tiles] float32
     tokens,  # [M, n_tiles] int64
     n_rows,
     vocabulary,
     n_tiles,
-    temperature,
     FORBIDS: tl.constexpr,
-    SAMPLES: tl.constexpr,
     WIDTH: tl.constexpr,
     TALL: tl.constexpr,
     WIDE: tl.constexpr,
@@ -53,31 +49,19 @@ def head_partial_kernel(
         possible = possible & (tl.load(forbidden + inner_n) == 0)
     scores = tl.where(possible[:, None], scores, float("-inf"))
     highest = tl.max(scores, 0)
-    at_highest = tl.min(tl.where(scores == highest[None, :], n[:, None], 2147483647), 0)
-    second = tl.max(tl.where(n[:, None] == at_highest[None, :], float("-inf"), scores), 0)
+    token = tl.min(tl.where(scores == highest[None, :], n[:, None], 2147483647), 0)
     against = tl.where(highest == float("-inf"), 0.0, highest)
     # NaN and +inf make the sum NaN: a broken score is seen in the confidence
     distance = scores - against[None, :]
     e = tl.exp(distance)
     total = tl.sum(e, 0)
     weighted = tl.sum(tl.where(possible[:, None] & (distance > float("-inf")), e * distance, 0.0), 0)
-    chosen, noisy, token = highest, highest, at_highest
-    if SAMPLES:
-        uniform = tl.rand(tl.load(seeds + inner_m)[None, :] + tl.zeros([TALL, 1], tl.int64), n[:, None])
-        gumbel = -tl.log(tl.maximum(-tl.log(tl.maximum(uniform, 1e-10)), 1e-10))
-        noise = scores / temperature + gumbel
-        noisy = tl.max(noise, 0)
-        token = tl.min(tl.where(noise == noisy[None, :], n[:, None], 2147483647), 0)
-        chosen = tl.max(tl.where(n[:, None] == token[None, :], scores, float("-inf")), 0)
     at = m * n_tiles + tl.program_id(0)
     inside = m < n_rows
     plane = n_rows * n_tiles
     tl.store(statistics + at, highest, inside)
-    tl.store(statistics + plane + at, second, inside)
-    tl.store(statistics + 2 * plane + at, total, inside)
-    tl.store(statistics + 3 * plane + at, weighted, inside)
-    tl.store(statistics + 4 * plane + at, chosen, inside)
-    tl.store(statistics + 5 * plane + at, noisy, inside)
+    tl.store(statistics + plane + at, total, inside)
+    tl.store(statistics + 2 * plane + at, weighted, inside)
     tl.store(tokens + at, token.to(tl.int64), inside)
 
 
@@ -87,7 +71,6 @@ def head_combine_kernel(
     tokens,  # [M, n_tiles] int64
     token,  # [M] int64
     confidence,  # [M] float32
-    margin,  # [M] float32
     entropy,  # [M] float32
     n_rows,
     n_tiles,
@@ -97,55 +80,34 @@ def head_combine_kernel(
     plane = n_rows * n_tiles
     lane = tl.arange(0, TILES)
     highest = float("-inf")
+    found = tl.zeros([], tl.int64)
     for start in range(0, n_tiles, TILES):
         inside = start + lane < n_tiles
-        highest = tl.maximum(
-            highest, tl.max(tl.load(statistics + row * n_tiles + start + lane, inside, float("-inf")), 0)
-        )
+        at = row * n_tiles + start + lane
+        first = tl.load(statistics + at, inside, float("-inf"))
+        best = tl.max(first, 0)
+        # of equal scores the first token
+        where = tl.min(tl.where(first == best, lane, TILES), 0)
+        here = tl.sum(tl.where(lane == where, tl.load(tokens + at, inside, 0), 0), 0)
+        found = tl.where(best > highest, here, found)
+        highest = tl.maximum(highest, best)
     total, weighted = 0.0, 0.0
-    second, noisy, chosen = float("-inf"), float("-inf"), float("-inf")
-    found = tl.zeros([], tl.int64)
-    seen_highest = 0
     for start in range(0, n_tiles, TILES):
         inside = start + lane < n_tiles
         at = statistics + row * n_tiles + start + lane
         first = tl.load(at, inside, float("-inf"))
         shift = tl.where(first == float("-inf"), float("-inf"), first - highest)
         shrink = tl.exp(shift)
-        sums = tl.load(at + 2 * plane, inside, 0.0)
+        sums = tl.load(at + plane, inside, 0.0)
         total += tl.sum(tl.where(inside, sums * shrink, 0.0), 0)
-        shifted = tl.load(at + 3 * plane, inside, 0.0) * shrink + tl.where(shrink > 0, sums * shrink * shift, 0.0)
+        shifted = tl.load(at + 2 * plane, inside, 0.0) * shrink + tl.where(shrink > 0, sums * shrink * shift, 0.0)
         weighted += tl.sum(tl.where(inside, shifted, 0.0), 0)
-        # the second is another tile's first, if the highest stands in one tile only, or a second of some tile
-        is_highest = inside & (first == highest)
-        others = tl.where(is_highest, float("-inf"), first)
-        second = tl.maximum(second, tl.max(tl.maximum(others, tl.load(at + plane, inside, float("-inf"))), 0))
-        seen_highest += tl.sum(is_highest.to(tl.int32), 0)
-        noise = tl.load(at + 5 * plane, inside, float("-inf"))
-        best = tl.max(noise, 0)
-        where = tl.min(tl.where(noise == best, lane, TILES), 0)
-        picked = lane == where
-        better = best > noisy
-        found = tl.where(
-            better, tl.sum(tl.where(picked, tl.load(tokens + row * n_tiles + start + lane, inside, 0), 0), 0), found
-        )
-        of_tile = tl.max(tl.where(picked, tl.load(at + 4 * plane, inside, float("-inf")), float("-inf")), 0)
-        chosen = tl.where(better, of_tile, chosen)
-        noisy = tl.maximum(noisy, best)
-    second = tl.where(seen_highest > 1, highest, second)
     tl.store(token + row, found)
-    tl.store(confidence + row, tl.exp(chosen - highest) / total)
-    tl.store(margin + row, (1.0 - tl.exp(second - highest)) / total)
+    tl.store(confidence + row, 1.0 / total)
     tl.store(entropy + row, tl.log(total) - weighted / total)
 
 
-def head_select(
-    hidden: Activations,
-    weight: Weight,
-    forbidden: Tensor | None = None,
-    temperature: float = 0.0,
-    seeds: Tensor | None = None,
-) -> Selection:
+def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
     """Launches the kernels of `ops.head_select`."""
     rows = rows_of(hidden)
     n_rows, width = rows.shape
@@ -160,16 +122,13 @@ def head_select(
         (n_tiles,),
         *operands(hidden, weight),
         statistics if forbidden is None else forbidden,
-        tokens if seeds is None else seeds,
         statistics,
         tokens,
         n_rows,
         vocabulary,
         n_tiles,
-        float(temperature) or 1.0,
         tile=sizes,
         FORBIDS=forbidden is not None,
-        SAMPLES=bool(temperature),
         WIDTH=width,
         TALL=sizes.rows,
         WIDE=wide,
@@ -177,7 +136,7 @@ def head_select(
         KIND=kind_of(hidden, weight),
     )
     token = rows.new_empty(n_rows, dtype=torch.int64)
-    confidence, margin, entropy = rows.new_empty((3, n_rows), dtype=torch.float32)
+    confidence, entropy = rows.new_empty((2, n_rows), dtype=torch.float32)
     combine = tile("select_combine")
     launch(
         head_combine_kernel,
@@ -186,11 +145,10 @@ def head_select(
         tokens,
         token,
         confidence,
-        margin,
         entropy,
         n_rows,
         n_tiles,
         tile=combine,
         TILES=min(power_of_two(n_tiles), combine.columns),
     )
-    return Selection(token, confidence, margin, entropy)
+    return Selection(token, confidence, entropy)

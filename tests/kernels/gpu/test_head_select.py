@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from kernel_cases import FLOATS, KINDS, as_double, assert_near, drawn, operands
+from kernel_cases import FLOATS, KINDS, as_double, drawn, operands
 
 from coder_kernels import ops, reference
 from coder_kernels.tensor_types import Selection
@@ -26,9 +26,10 @@ def test_head_select(gpu, dtype, kind, n_rows, vocabulary):
 
 def check_selection(found, logits):
     expected = reference.select(logits)
-    clear = expected.margin > 1e-3
+    first, second = logits.float().softmax(dim=1).topk(2, dim=1).values.T
+    clear = first - second > 1e-3
     assert torch.equal(found.token[clear], expected.token[clear])
-    for name in ("confidence", "margin", "entropy"):
+    for name in ("confidence", "entropy"):
         # probabilities are errors of the scores, which a float32 sum has
         assert float((getattr(found, name).double() - getattr(expected, name)).abs().max()) < 2e-3, name
 
@@ -50,28 +51,7 @@ def test_head_select_takes_the_first_of_equal_scores(gpu):
     hidden = weight[200:201] / 8
     found = gpu.head_select(hidden, weight)
     assert found.token.tolist() == [7]
-    assert found.margin.tolist() == [0.0]
     assert abs(float(found.confidence) - float(reference.head_select(hidden, weight).confidence)) < 1e-5
-
-
-def test_head_select_draws_the_token_that_the_reference_draws(gpu):
-    hidden, weight = drawn(6, 64), drawn(300, 64, seed=1, spread=0.2)
-    seeds = torch.tensor([1, 2, 3, 1 << 40, 5, -6])
-    forbidden = torch.arange(300) < 20
-    found = gpu.head_select(hidden, weight, forbidden, 0.8, seeds)
-    expected = reference.head_select(hidden, weight, forbidden, 0.8, seeds)
-    greedy = reference.head_select(hidden, weight, forbidden)
-    assert torch.equal(found.token, expected.token)
-    assert not torch.equal(found.token, greedy.token)
-    assert_near(found.confidence, expected.confidence, 1e-4)
-    assert_near(found.margin, greedy.margin, 1e-4)
-
-
-def test_drawn_tokens_follow_the_distribution():
-    logits = torch.tensor([0.5, 0.0, -1.0, 2.0])
-    noisy = logits + reference.gumbel(torch.arange(20_000), 4)
-    shares = torch.bincount(noisy.argmax(dim=1), minlength=4) / 20_000
-    assert float((shares - logits.softmax(0)).abs().max()) < 0.01
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])

@@ -38,7 +38,6 @@ def test_unmask(gpu, policy, shifted, n_slots):
         found = Selection(
             torch.randint(0, 50, (5 * n_slots,)),
             torch.rand(5 * n_slots, generator=torch.Generator().manual_seed(seed)).pow(0.2),
-            torch.rand(5 * n_slots),
             torch.rand(5 * n_slots) / 10,
         )
         schedule = Schedule(policy, PolicyOptions(threshold=0.95, factor=0.6, entropy_bound=0.2, k=3), 3)
