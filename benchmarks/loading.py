@@ -33,7 +33,8 @@ from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
 from coder_model.model.fused_transformer import fuse
-from coder_model.runtime.sequence import LoneSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import Sequence
 
 CONTEXT, TURNS = 512, 10
 SIZES = {"hidden_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 16, "num_key_value_heads": 4,
@@ -109,7 +110,7 @@ def turn(file: Path, precision: str) -> dict[str, float]:
     found["weights_bytes"] = sum(tensor.nbytes for tensor in model.state_dict().values())
     found["peak_bytes"] = peak_bytes() - before
     network = fuse(model, CONTEXT + 64, precision if precision in ("int8", "float32") else "bfloat16")
-    sequence = LoneSequence(network, torch.zeros(network.config.vocab_size, dtype=torch.bool))
+    sequence = Sequence(EagerRunner(network, torch.zeros(network.config.vocab_size, dtype=torch.bool)))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, network.config.vocab_size, (CONTEXT + 16,), generator=generator).tolist()
 

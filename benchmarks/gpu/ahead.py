@@ -109,7 +109,7 @@ def calls(shape: Shape, n_rows: int, fp8: bool) -> Iterator[tuple[str, Call]]:
         yield f"quantise_rows {eight}", lambda e=eight: kernels.quantise_rows(empty(n_rows, shape.d_ff), e)  # type: ignore[misc]
     spans = AttentionMetadata(*(empty(1, dtype=torch.int32) for _ in range(3)))
     cache = empty(4, shape.n_kv_heads, 4096, width)
-    tables = (empty(4096, width // 2, dtype=torch.float32),) * 2
+    tables = (empty(n_rows, width // 2, dtype=torch.float32),) * 2
     qkv = empty(4, n_rows, n_all * width, dtype=torch.float32)
     yield (
         "rotate_and_write",

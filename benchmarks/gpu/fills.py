@@ -15,9 +15,10 @@ from coder_kernels.quantise import PRECISIONS
 from coder_model.model.fused_transformer import fuse
 from coder_model.model.kv_cache import KVCache
 from coder_model.model.quantized_linear import pack_
-from coder_model.runtime.batched_steps import DENOISE, Commit, Denoise, blocks_of
+from coder_model.runtime.batched_steps import DenoiseStep, blocks_of
 from coder_model.runtime.batcher import SLACK, Batcher
 from coder_model.runtime.canvas import Canvas
+from coder_model.runtime.passes import DENOISE_MASK, CacheRow, Commit, Denoise, Work
 from coder_model.runtime.sequence import COMMIT_TOKENS
 
 FILLED = 64
@@ -46,10 +47,11 @@ class Bench:
         network = fuse(model, capacity, "int8" if packed == "int8" else "float32")
         cache = KVCache(model.config, batch + 1, capacity, network.dtype, device)
         self.batcher = Batcher(network, cache, nothing, nothing[None], batch)
-        self.rows = [cache.allocate() for _ in range(batch)]
+        self.rows = [CacheRow(cache) for _ in range(batch)]
         self.read(self.rows[0])
         for row in self.rows[1:]:
-            cache.keys[:, row], cache.values[:, row] = cache.keys[:, self.rows[0]], cache.values[:, self.rows[0]]
+            for part in (cache.keys, cache.values):
+                part[:, row.index] = part[:, self.rows[0].index]
 
     def checked(self) -> dict[str, float]:
         """Returns how far the kernels are from torch on the same weights, and whether a captured step says the same.
@@ -58,20 +60,21 @@ class Bench:
         """
         schedule = Schedule(top_k, PolicyOptions(k=1), 1 << 20)
         works = self._blocks(schedule, self.context)
-        around = self.batcher._around
-        network, spans = around.network, around.spans(works, len(works), self.device)
+        context = self.batcher._context
+        network = context.network
+        spans = context.spans([(work.row.index, work.start, self.block) for work in works], len(works), self.device)
         blocks = blocks_of(works, len(works), self.block, self.device)
 
         def hidden() -> torch.Tensor:
-            return network.hidden(blocks.tokens, around.cache, spans, DENOISE)
+            return network.hidden(blocks.tokens, context.cache, spans, DENOISE_MASK)
 
         ours = hidden()
         same = torch.equal(ours, hidden())
         with mock.patch.object(ops, "_gpu", return_value=None):
             plain = hidden()
         read_error = self._read_error()
-        ops.unmask_(blocks, network.select(ours, around.forbidden), network.config.shifted, schedule, around.ends)
-        self.batcher._denoise_step(self.batcher.most, self.block, schedule).do(works)
+        ops.unmask_(blocks, network.select(ours, context.forbidden), network.config.shifted, schedule, context.ends)
+        self.batcher._step(self.batcher.most, (DenoiseStep, self.block, schedule)).do(works)
         told = torch.stack([work.canvas.candidates for work in works])
         return {
             "error": float((ours.double() - plain.double()).norm() / plain.double().norm()),
@@ -84,13 +87,13 @@ class Bench:
         """How far a context that was read in captured portions is from one that was not."""
         parts = self.batcher.cache.keys, self.batcher.cache.values
         row = self.rows[0]
-        before = [part[:, row, :, : self.context].double() for part in parts]
+        before = [part[:, row.index, :, : self.context].double() for part in parts]
         with mock.patch.object(self.batcher, "_captures", False):
             self.read(row)
-        after = [part[:, row, :, : self.context].double() for part in parts]
+        after = [part[:, row.index, :, : self.context].double() for part in parts]
         return max(float((a - b).norm() / a.norm()) for a, b in zip(after, before, strict=True))
 
-    def read(self, row: int) -> None:
+    def read(self, row: CacheRow) -> None:
         """Reads the context of a row, in portions."""
         for start in range(0, self.context, COMMIT_TOKENS):
             self.batcher.run(Commit(row, start, [5] * min(COMMIT_TOKENS, self.context - start), 0))
@@ -98,10 +101,10 @@ class Bench:
     def step_ms(self) -> float:
         """Milliseconds of the device for one denoise step of all rows."""
         schedule = Schedule(top_k, PolicyOptions(k=1), 1 << 20)
-        step = self.batcher._denoise_step(self.batcher.most, self.block, schedule)
+        step = self.batcher._step(self.batcher.most, (DenoiseStep, self.block, schedule))
         works = self._blocks(schedule, self.context)
         step.do(works)
-        return elapsed(step._step) if self.device.type == "cuda" else wall(step._step, self.device)
+        return elapsed(step.repeat) if self.device.type == "cuda" else wall(step.repeat, self.device)
 
     def commit_ms(self) -> float:
         """Milliseconds until a block of every row is committed, distributions included."""
@@ -133,10 +136,11 @@ class Bench:
 
     def _in_batches(self, works: list[Any]) -> None:
         """Does passes of one shape together, as many at a time as one pass takes."""
-        most = self.batcher._most(self.batcher._shape(works[0]))
-        with torch.inference_mode():
-            for start in range(0, len(works), most):
-                self.batcher._do(works[start : start + most])
+        waiting: list[Work] = list(works)
+        while waiting:
+            batch = self.batcher._batch(waiting)
+            self.batcher._do(batch)
+            waiting = waiting[len(batch) :]
 
 
 def measured(bench: Bench, bytes_per_second: float, flops: float, bits: float) -> dict[str, Any]:

@@ -57,18 +57,17 @@ def needed_bytes(config: ModelConfig, precision: Precision, context_tokens: int,
         config: its shape.
         precision: of its weights.
         context_tokens: most tokens of a sequence.
-        documents: whose caches are kept; a bidirectional model keeps none.
+        documents: whose keys and values are in memory at a time, see `batcher.cache_rows`.
     """
     width = 4 if precision == "float32" else 2
-    caches = 1 if config.attention == "bidirectional" else documents
     cache = 2 * config.n_layers * config.n_kv_heads * config.head_dim * width * (context_tokens + MAX_LENGTH)
     work = context_tokens * (3 * config.d_ff + 6 * config.d_model) * width + MAX_LENGTH * config.vocab_size * 16
     unpacked = 0 if precision in ("float32", "bfloat16") else max(config.d_ff, config.vocab_size) * config.d_model * 2
-    return bytes_of(config, precision) + caches * cache + work + unpacked
+    return bytes_of(config, precision) + documents * cache + work + unpacked
 
 
 def plan(
-    name: str, config: ModelConfig, free: int, device: torch.device, wanted: str = "auto", documents: int = 8
+    name: str, config: ModelConfig, free: int, device: torch.device, wanted: str = "auto", documents: int = 1
 ) -> Plan:
     """Chooses precision and context.
 
@@ -78,7 +77,7 @@ def plan(
         free: bytes that may be taken.
         device: where it will run.
         wanted: a precision, or `auto`: the best that fits.
-        documents: whose caches are kept.
+        documents: as in `needed_bytes`.
 
     Raises:
         ModelFileError: when it does not fit; says what is missing, and the two nearest models that would fit.

@@ -21,6 +21,7 @@ from coder_model.errors import ModelFileError
 from coder_model.model import weights
 from coder_model.model.drafter_files import drafter_for
 from coder_model.model.quantized_linear import pack_
+from coder_model.runtime.batcher import cache_rows, widest_batch
 
 
 def locate(model: str) -> tuple[Path, str]:
@@ -92,7 +93,8 @@ def open_single(
     options = options or EngineOptions()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     published = read_published(directory, family)
-    documents = options.sessions + options.concurrent_on(device.type)
+    attention = published.config.attention
+    documents = cache_rows(attention, options.sessions, widest_batch(attention, options.concurrent_on(device.type)))
     chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     loaded = load_weights(published, chosen.precision, device, progress)

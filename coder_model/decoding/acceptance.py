@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from coder_model.runtime.drafted_sequence import PassCosts
+from coder_model.runtime.pass_costs import PassCosts
 
 AVERAGED, RETRY_AFTER = 4, 64
 """Drafts that the mean is over, and drafts that it skips between two tries."""

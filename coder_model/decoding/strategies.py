@@ -6,24 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.diffusion import MOST_EXPANDED, fill_between, fill_blocks
 from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, fill_middle
 from coder_model.decoding.token_selector import TokenSelector
-from coder_model.model.fused_drafter import FusedDrafter
-from coder_model.model.fused_transformer import FusedTransformer
-from coder_model.model.transformer import Transformer
 from coder_model.prompt.fim_prompt import Prompt, PromptFormat
 from coder_model.prompt.vocabulary import Vocabulary
-from coder_model.runtime.batcher import Batcher
 from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
-from coder_model.runtime.block_sequence import BlockSequence
-from coder_model.runtime.drafted_sequence import DraftedSequence
-from coder_model.runtime.sequence import Check, LoneSequence, Sequence
-from coder_model.runtime.shared_sequence import SharedSequence
+from coder_model.runtime.passes import PassRunner
+from coder_model.runtime.sequence import Check, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +39,13 @@ class GenerationConfig:
 class EngineContext:
     """What the documents of one model share."""
 
-    model: Transformer
+    runner: PassRunner
+    """Runs the passes of all documents."""
     vocabulary: Vocabulary
     options: FillOptions
     acceptance: DraftAcceptance
-    prefill_dtype: torch.dtype
     refresh_every: int
-    network: FusedTransformer | None = None
-    """Of models that have a cache: all but the bidirectional ones."""
-    batcher: Batcher | None = None
-    """Who runs the passes of all documents together; None where each one runs its own."""
-    sync_interval: int = 1
-    """Denoise steps until the host looks at a block."""
-    drafter: FusedDrafter | None = None
-    """Of a model that a drafter was trained on."""
+    """Of a bidirectional model, see `BidirectionalSequence`."""
 
 
 class DecodingStrategy(Protocol):
@@ -79,21 +64,13 @@ class CausalStrategy:
     proposes = True
 
     def __init__(self, context: EngineContext) -> None:
-        self._context = context
-        self.sequence: Sequence
-        if context.batcher:
-            self.sequence = SharedSequence(context.batcher, context.sync_interval)
-        elif context.drafter:
-            self.sequence = DraftedSequence(
-                _network(context), context.vocabulary.forbidden, context.drafter, context.prefill_dtype
-            )
-        else:
-            self.sequence = LoneSequence(_network(context), context.vocabulary.forbidden, context.prefill_dtype)
+        self._context, self.sequence = context, Sequence(context.runner)
 
     def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
         p = self.sequence.read(prompt.context, check)
-        return fill_middle(self.sequence, p, selector, self._context.options, self._context.acceptance, middle, check)
+        options, acceptance = self._context.options, self._context.acceptance
+        return fill_middle(self.sequence, p, selector, options, acceptance, middle, check)
 
 
 class BlockStrategy:
@@ -102,8 +79,7 @@ class BlockStrategy:
     proposes = False
 
     def __init__(self, context: EngineContext) -> None:
-        self._options = context.options
-        self.sequence = BlockSequence(_network(context), context.vocabulary.forbidden)
+        self._options, self.sequence = context.options, Sequence(context.runner)
 
     def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
@@ -111,30 +87,26 @@ class BlockStrategy:
 
 
 class BidirectionalStrategy:
-    """A canvas between prefix and suffix."""
+    """A canvas between prefix and suffix; nothing is kept from one hole to the next."""
 
     proposes = False
 
     def __init__(self, context: EngineContext) -> None:
-        self._options = context.options
-        expand = context.options.operations[0] if context.options.operations else None
-        forbidden = context.vocabulary.forbidden.clone()
-        forbidden[list(context.options.operations or ())] = False
-        self.sequence = BidirectionalSequence(context.model, forbidden, context.refresh_every, expand, MOST_EXPANDED)
+        self._context = context
 
     def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
-        return fill_between(self.sequence, prompt, selector, self._options, middle, check)
-
-
-def _network(context: EngineContext) -> FusedTransformer:
-    assert context.network is not None
-    return context.network
+        runner, options = self._context.runner, self._context.options
+        expand = options.operations[0] if options.operations else None
+        sequence = BidirectionalSequence(
+            runner, prompt.context, prompt.behind, self._context.refresh_every, expand, MOST_EXPANDED
+        )
+        return fill_between(sequence, prompt.hole, selector, options, middle, check)
 
 
 def strategy_of(context: EngineContext) -> DecodingStrategy:
     """Returns a new document's state."""
-    match context.model.config.attention:
+    match context.runner.config.attention:
         case "block_causal":
             return BlockStrategy(context)
         case "bidirectional":

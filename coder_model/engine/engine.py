@@ -12,27 +12,23 @@ from pathlib import Path
 
 import torch
 
-from coder_kernels.cpu_dtype import fastest
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.draft_and_verify import schedules_of
 from coder_model.decoding.strategies import EngineContext, GenerationConfig, strategy_of
-from coder_model.engine.fill_options import CPU_PRECISIONS, fill_options
+from coder_model.engine.fill_options import fill_options
 from coder_model.engine.fill_state import FillState, Session
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
+from coder_model.engine.runner import runner_for
 from coder_model.engine.suggestion_time import SESSION, suggestion_ms
 from coder_model.model import weights
-from coder_model.model.checksum import ON_THE_SAME, checksum, network_checksum, same_checksum
+from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
-from coder_model.model.fused_drafter import FusedDrafter
-from coder_model.model.fused_transformer import fuse
-from coder_model.model.quantized_linear import multiply_in_int8_
 from coder_model.model.transformer import Transformer
 from coder_model.prompt import fim_prompt
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
-from coder_model.runtime.batcher import SLACK, shared_batcher
-from coder_model.runtime.drafted_sequence import pass_costs
+from coder_model.runtime.pass_costs import pass_costs
 from coder_model.text.fill_region import FillRegion
 from coder_model.types import Draft, FillRequest
 
@@ -71,33 +67,14 @@ class Engine:
         """Milliseconds of a usual suggestion on this machine, see `suggestion_time.py`; known after `warm_up`."""
         self._known_answer = math.nan
         self._in_use = threading.Lock()
-        precision = CPU_PRECISIONS[self.options.precision]()
-        # weights that are short already are read with as they are
-        reads_short = precision == "bfloat16" and model.embed_tokens.weight.dtype == torch.float32
-        vocabulary = Vocabulary(tokenizer, self._generation.ends)
-        network = batcher = None
-        if model.config.attention != "bidirectional":
-            network = fuse(model, model.config.context_tokens + SLACK, precision)
-        elif not torch.cuda.is_available() and precision == "int8":
-            multiply_in_int8_(model)
-        if network and self.can_verify:
-            widest = self.options.concurrent_on(network.device.type)
-            batcher = shared_batcher(network, vocabulary, self.options.sessions, widest)
-        drafts = None
-        if network and drafter and not batcher and self.options.drafter:
-            drafts = FusedDrafter(drafter.drafter, network, drafter.ids, network.capacity, fastest() == "int8")
-        slots = drafter.drafter.config.block_length + 1 if drafter and drafts else 0
+        vocabulary, operations = Vocabulary(tokenizer, self._generation.ends), self._generation.operations
+        self._runner = runner_for(model, vocabulary, operations, self.options, drafter)
         self._context = EngineContext(
-            model,
+            self._runner,
             vocabulary,
-            fill_options(self.options, model.config, self._generation.operations, slots),
+            fill_options(self.options, model.config, operations, self._runner.drafted_slots),
             DraftAcceptance(self.options.min_accepted),
-            torch.bfloat16 if reads_short else torch.float32,
             self.options.refresh_every,
-            network,
-            batcher,
-            self.options.sync_interval,
-            drafts,
         )
 
     @classmethod
@@ -114,29 +91,24 @@ class Engine:
     @property
     def max_concurrent(self) -> int:
         """Fills that may run at the same time, each in a thread of its own; after `warm_up` what the memory allows."""
-        return self._context.batcher.most if self._context.batcher else 1
+        return self._runner.most
 
     def warm_up(self) -> None:
         """Runs small fills, so that the first real one costs no more than later ones; notes time and checksum."""
-        self._known_answer = self._answer()
-        if self._context.batcher:
-            self._context.batcher.warm_up(self._context.options.block_length, schedules_of(self._context.options))
-        context = self._context
-        if context.drafter and context.network:
-            steps, slots = context.options.max_steps, context.options.denoised_slots
-            context.acceptance.measured(
-                pass_costs(context.network, context.vocabulary.forbidden, context.drafter, slots, steps)
-            )
+        self._known_answer = network_checksum(self._runner.network)
+        options = self._context.options
+        barred: list[int | None] = []
+        if not self.can_verify:
+            barred = [None, options.operations[0]] if options.operations else [None]
+        self._runner.warm_up(options.block_length, schedules_of(options) if self.can_verify else [], barred)
+        if slots := self._runner.drafted_slots:
+            self._context.acceptance.measured(pass_costs(self._runner, slots, options.max_steps))
         self.suggestion_ms = suggestion_ms(self.fill)
         self._sessions.pop(SESSION, None)
 
     def is_intact(self) -> bool:
         """Returns whether the model answers its known text as in `warm_up`: else the weights in memory are damaged."""
-        return same_checksum(self._answer(), self._known_answer, ON_THE_SAME)
-
-    def _answer(self) -> float:
-        network = self._context.network
-        return network_checksum(network) if network else checksum(self._context.model)
+        return same_checksum(network_checksum(self._runner.network), self._known_answer, ON_THE_SAME)
 
     def reduce_memory(self) -> bool:
         """Lets go of all caches and reads half as much context from now on; False when that is too little to work."""

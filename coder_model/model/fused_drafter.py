@@ -117,7 +117,9 @@ class FusedDrafter:
     def _rotate(self, parts: Tensor, index: int, cache: KVCache, spans: AttentionMetadata) -> Tensor:
         layer, eps = self._layers[index], self.config.norm_eps
         keys, values = cache.keys[index], cache.values[index]
-        return ops.rotate_and_write_(parts, None, layer.qk_norms, eps, self._tables, keys, values, spans)
+        start = int(spans.starts)
+        cos, sin = (table[start : start + parts.shape[1]] for table in self._tables)
+        return ops.rotate_and_write_(parts, None, layer.qk_norms, eps, (cos, sin), keys, values, spans)
 
 
 def _spans(start: int, count: int) -> AttentionMetadata:

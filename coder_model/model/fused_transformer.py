@@ -1,6 +1,6 @@
-"""The transformer's fast twin: the same weights, merged, in few operations of `coder_kernels`, over a static cache.
+"""The transformer in few operations of `coder_kernels` over a KV cache, for all attention patterns.
 
-`model.py` says what is computed; the tests hold this to it. Queries, keys and values are one product here, gate and up
+`transformer.py` is the reference that tests compare it with. Queries, keys and values are one product here, gate and up
 another, and the residual stream is float32 whatever the weights are.
 """
 
@@ -84,25 +84,43 @@ class FusedTransformer:
         self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
         self._activation_dtype = activation_dtype
 
-    def hidden(self, tokens: Tensor, cache: KVCache, spans: AttentionMetadata, block_length: int) -> Tensor:
+    def hidden(
+        self,
+        tokens: Tensor,
+        cache: KVCache,
+        spans: AttentionMetadata,
+        block_length: int,
+        positions: Tensor | None = None,
+    ) -> Tensor:
         """Returns [B T, D], the final normalised hidden states of a pass; see `states`."""
-        return self.states(tokens, cache, spans, block_length, ())[0]
+        return self.states(tokens, cache, spans, block_length, (), positions)[0]
 
     def states(
-        self, tokens: Tensor, cache: KVCache, spans: AttentionMetadata, block_length: int, taps: tuple[int, ...]
+        self,
+        tokens: Tensor,
+        cache: KVCache,
+        spans: AttentionMetadata,
+        block_length: int,
+        taps: tuple[int, ...],
+        positions: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """One pass, which writes its keys and values behind what the rows hold.
+        """Runs one pass, which writes its keys and values behind what the rows hold.
 
         Args:
             tokens: [B, T] int64.
             cache: with room for T tokens more in each row.
             spans: where the tokens stand.
             block_length: the attention mask among them, see `ops.block_attention`: 0 denoise, 1 commit.
-            taps: layers, counted from 1, whose residual stream is wanted; none is the last.
+            taps: layers, counted from 1, whose residual stream is returned too; the last one has none.
+            positions: [B, T] int64 in [0, capacity), for the rotary embedding; None: the tokens' places in the cache.
 
         Returns:
             [B T, D] final normalised hidden states, and the residual streams [B T, D] float32 behind the taps.
         """
+        if positions is None:
+            positions = spans.starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
+        places = positions.flatten()
+        tables = self._tables[0][places], self._tables[1][places]
         eps, activation_dtype = self.config.norm_eps, self._activation_dtype
         parts: Tensor = self.embedded(tokens.flatten())[None]
         stream: Tensor | None = None
@@ -114,7 +132,7 @@ class FusedTransformer:
                 tapped.append(stream)
             keys, values = cache.keys[index], cache.values[index]
             qkv = ops.linear(x, layer.qkv)
-            q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, self._tables, keys, values, spans)
+            q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, tables, keys, values, spans)
             x = ops.block_attention(q, keys, values, spans, block_length, activation_dtype=activation_dtype)
             x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
             x = ops.swiglu(x, layer.gate_up, self.dtype)

@@ -6,13 +6,10 @@ Ours and not torchao (0.18): 26 MB and seconds to import, its product of 16 rows
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor, nn
 
-from coder_kernels import cpu_int8
-from coder_kernels.quantise import Packed, Precision, Quantised, dequantise, quantise
-from coder_kernels.reference import quantise_rows
+from coder_kernels.quantise import Precision, Quantised, dequantise, quantise
 
 
 def pack_(model: nn.Module, precision: Precision) -> None:
@@ -21,17 +18,6 @@ def pack_(model: nn.Module, precision: Precision) -> None:
         for name, child in parent.named_children():
             if isinstance(child, nn.Linear):
                 setattr(parent, name, QuantizedLinear(child.weight.data, child.bias, precision))
-
-
-def multiply_in_int8_(model: nn.Module) -> None:
-    """Lets a model's int8 layers on a CPU round their inputs too, which is far quicker than unpacking weights.
-
-    Nothing changes where this processor has no exact products of int8, or weights are in other bits.
-    """
-    for layer in model.modules():
-        if isinstance(layer, QuantizedLinear) and layer.weight().values.dtype == torch.int8 and cpu_int8.is_exact():
-            layer.packed = cpu_int8.pack(layer.weight())
-            layer.drop_()
 
 
 class QuantizedLinear(nn.Module):
@@ -45,8 +31,6 @@ class QuantizedLinear(nn.Module):
         self.register_buffer("scale", found.scale)
         self.register_buffer("offset", found.offset)
         self.register_buffer("bias", bias)
-        self.packed: Packed | None = None
-        """The weight in the order in which a CPU multiplies it, and `values` empty."""
 
     def weight(self) -> Quantised:
         """Returns W."""
@@ -58,8 +42,4 @@ class QuantizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns [..., N] for x [..., K]."""
-        bias: Tensor | None = self.bias  # type: ignore[assignment]
-        if self.packed is None:
-            return F.linear(x, dequantise(self.weight(), x.dtype), bias)
-        y = cpu_int8.linear(quantise_rows(x.flatten(0, -2), torch.int8), self.packed).to(x.dtype)
-        return (y if bias is None else y + bias).view(*x.shape[:-1], -1)
+        return F.linear(x, dequantise(self.weight(), x.dtype), self.bias)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The slots that are being filled: what each holds, and what the last denoise pass says of those that are masked."""
+"""The slots that are being filled: their tokens, and what the last denoise pass predicted for those that are masked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coder_kernels.ops import select
+from coder_kernels.policies import Schedule, Step
 from coder_kernels.tensor_types import Selection
 from coder_model.errors import BrokenScores
 
@@ -39,32 +39,49 @@ class Canvas:
         confidence = torch.where(masked, 0.0, probability)
         return cls(tokens, masked, confidence, torch.zeros(n_slots), tokens.clone(), len(given))
 
+    def note_(self, found: Selection, first: int = 0) -> None:
+        """Takes in what a pass predicts for the slots from `first` on; only those that are masked change.
+
+        Raises:
+            BrokenScores: when a score was not a number.
+        """
+        slots = slice(first, first + len(found.token))
+        masked = self.masked[slots]
+        for kept, new in (
+            (self.candidates, found.token),
+            (self.confidence, found.confidence),
+            (self.entropy, found.entropy),
+        ):
+            kept[slots] = torch.where(masked, new.cpu(), kept[slots])
+        self.check()
+
+    def chosen(self, schedule: Schedule, index: int) -> Tensor:
+        """Returns [B] bool, the masked slots that the policy of a schedule picks in step `index`."""
+        step = Step(self.confidence, self.entropy, self.masked, index, schedule.total)
+        return schedule.policy(step, schedule.options)
+
+    def step_(self, schedule: Schedule, index: int) -> None:
+        """Reveals what a schedule picks in step `index`, in its last one all; as `ops.unmask_` does for a batch."""
+        self.reveal_(self.masked if index + 1 >= schedule.total else self.chosen(schedule, index))
+
     def reveal_(self, slots: Tensor) -> None:
         """Writes the candidates into `slots` [B] bool."""
         self.tokens = torch.where(slots, self.candidates, self.tokens)
         self.masked = self.masked & ~slots
 
-    def note_(self, found: Selection, first: int = 0) -> None:
-        """Takes in what a pass says of the slots from `first` on; only those that are masked change."""
-        masked = self.masked[first:]
-        self.candidates[first:] = torch.where(masked, found.token.cpu(), self.tokens[first:])
-        self.confidence[first:] = torch.where(masked, found.confidence.cpu(), self.confidence[first:])
-        self.entropy[first:] = found.entropy.cpu()
-        self.check()
-
     def check(self) -> None:
-        """Looks whether what a pass said can be believed.
+        """Checks the predictions of the last pass.
 
         Raises:
-            BrokenScores: when it was no number.
+            BrokenScores: when a score was not a number.
         """
         if bool(self.confidence.isnan().any()):
             raise BrokenScores
 
-    def read_(self, scores: Tensor) -> Tensor:
-        """Takes in the scores [B, V] of a pass; returns [V] float32, the distribution of the leftmost masked slot."""
-        self.note_(select(scores))
-        return scores[int(self.masked.int().argmax())].softmax(dim=0).cpu()
+    @property
+    def leftmost(self) -> int:
+        """Index of the leftmost masked slot; 0 when none is masked."""
+        return int(self.masked.int().argmax())
 
     def leftmost_run(self) -> list[int]:
         """Returns the revealed tokens behind the given ones and before the first mask."""
@@ -76,8 +93,14 @@ class Canvas:
     def operate_(self, expand: int, delete: int, mask: int, budget: int) -> None:
         """Carries out the operations that were revealed (DreamOn): a slot becomes two, or none.
 
-        `expand` becomes two masked slots, as long as the canvas has not grown by `budget`; then one. `delete` goes, and
-        with it every masked slot to its right: what ends the middle there ends it for all of them.
+        `expand` becomes two masked slots, or one once the canvas has grown by `budget`. `delete` is removed together
+        with every masked slot to its right: the middle ends there.
+
+        Args:
+            expand: the token that makes a slot two.
+            delete: the token that removes a slot.
+            mask: the mask token.
+            budget: slots that may become two.
         """
         tokens, masked = self.tokens.tolist(), self.masked.tolist()
         deleted = tokens.index(delete) if delete in tokens else len(tokens)

@@ -138,7 +138,8 @@ def rotate_and_write_(
         bias: [(H + 2 G) K] float, or None.
         norms: two [K] float, of queries and of keys, or None.
         eps: of the norms.
-        tables: cosines and sines [C, K / 2] float32 (rotary positions, arXiv:2104.09864, half-split layout).
+        tables: cosines and sines [M, K / 2] float32 of each token's position, which need not be its place in the cache
+            (rotary positions, arXiv:2104.09864, half-split layout).
         keys: [R, G, C, K] float; token t of sequence b is written to row `spans.rows[b]` at `spans.starts[b]` + t, the
             padding too: the row must have room for it.
         values: as `keys`.
@@ -162,7 +163,7 @@ def rotate_and_write_(
     for norm in norms or ():
         checked(norm, "norms", (width,), FLOATS, keys.device)
     for table in tables:
-        checked(table, "tables", (None, width // 2), (torch.float32, torch.float64), keys.device)
+        checked(table, "tables", (n_rows, width // 2), (torch.float32, torch.float64), keys.device)
     queries: Tensor = (_gpu(parts) or reference).rotate_and_write_(parts, bias, norms, eps, tables, keys, values, spans)
     return queries
 

@@ -80,13 +80,12 @@ def rotate_and_write_(
     q, k, v = torch.split(heads, [n_heads, groups, groups], dim=2)
     if norms:
         q, k = (F.rms_norm(x, (width,), w.to(x.dtype), eps) for x, w in zip((q, k), norms, strict=True))
-    queries = torch.empty(q.shape, dtype=keys.dtype, device=keys.device)
+    cos, sin = (table.view(batch, length, 1, -1).to(qkv.dtype) for table in tables)
+    turned = _rotate(k, cos, sin).transpose(1, 2)
     for index, (row, start) in enumerate(zip(spans.rows.tolist(), spans.starts.tolist(), strict=True)):
-        cos, sin = (table[start : start + length, None].to(qkv.dtype) for table in tables)
-        queries[index] = _rotate(q[index], cos, sin)
-        keys[row, :, start : start + length] = _rotate(k[index], cos, sin).transpose(0, 1)
+        keys[row, :, start : start + length] = turned[index]
         values[row, :, start : start + length] = v[index].transpose(0, 1)
-    return queries
+    return _rotate(q, cos, sin).to(keys.dtype)
 
 
 def block_attention(
@@ -225,7 +224,7 @@ def _wide_product(factor: int, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns [T, H, K] by tables [T, 1, K / 2], half-split layout (RoFormer, arXiv:2104.09864)."""
+    """Turns [..., H, K] by tables [..., 1, K / 2], half-split layout (RoFormer, arXiv:2104.09864)."""
     left, right = x.chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
 

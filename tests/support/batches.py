@@ -11,11 +11,11 @@ from coder_model.runtime.batcher import SLACK, Batcher
 CAPACITY = 400 + SLACK
 
 
-def passes_of(model, tokenizer, rows=4, widest=4):
+def passes_of(model, tokenizer, rows=4, widest=4, sync_interval=1):
     vocabulary = Vocabulary(tokenizer)
     network = FusedTransformer(model, torch.float32, CAPACITY)
     cache = KVCache(model.config, rows + 1, CAPACITY, torch.float32)
-    return Batcher(network, cache, vocabulary.forbidden, vocabulary.ends, widest)
+    return Batcher(network, cache, vocabulary.forbidden, vocabulary.ends, widest, sync_interval)
 
 
 def tokens_of(tokenizer, n, seed=0):
@@ -39,6 +39,12 @@ def assert_near(found, expected):
 def note_batches(batcher):
     """The sizes of all batches from now on."""
     sizes = []
-    do = batcher._do
-    batcher._do = lambda works: (sizes.append(len(works)), do(works))
+    note_batches_by(batcher, lambda works: sizes.append(len(works)))
     return sizes
+
+
+def note_batches_by(batcher, note):
+    """Calls `note` with every batch from now on."""
+    scheduler = batcher._scheduler
+    execute = scheduler._execute
+    scheduler._execute = lambda works: (note(works), execute(works))

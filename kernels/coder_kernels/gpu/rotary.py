@@ -28,8 +28,8 @@ def rotate_and_write_kernel(
     bias,  # [(H + 2 G) K]
     q_norm,  # [K]
     k_norm,  # [K]
-    cos,  # [C, K / 2] float32
-    sin,  # [C, K / 2] float32
+    cos,  # [M, K / 2] float32
+    sin,  # [M, K / 2] float32
     keys,  # [R, G, C, K]
     values,  # [R, G, C, K]
     rows,  # [B] int32
@@ -66,8 +66,8 @@ def rotate_and_write_kernel(
         q_right, k_right = tl.load(q_norm + half + lane).to(tl.float32), tl.load(k_norm + half + lane).to(tl.float32)
         left *= inverse * tl.where(is_value, 1.0, tl.where(is_query, q_left, k_left))
         right *= inverse * tl.where(is_value, 1.0, tl.where(is_query, q_right, k_right))
-    c = tl.where(is_value, 1.0, tl.load(cos + place.to(tl.int64) * half + lane))
-    s = tl.where(is_value, 0.0, tl.load(sin + place.to(tl.int64) * half + lane))
+    c = tl.where(is_value, 1.0, tl.load(cos + row * half + lane))
+    s = tl.where(is_value, 0.0, tl.load(sin + row * half + lane))
     turned_left, turned_right = left * c - right * s, right * c + left * s
     dtype = queries.dtype.element_ty
     query = queries + (row.to(tl.int64) * n_heads + head) * WIDTH + lane

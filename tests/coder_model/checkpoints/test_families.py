@@ -1,5 +1,7 @@
 """Every family, on a tiny checkpoint in its exact layout, against the models of transformers."""
 
+import copy
+
 import checkpoints
 import pytest
 import torch
@@ -19,9 +21,9 @@ from coder_model.engine.options import EngineOptions
 from coder_model.model.fused_transformer import fuse
 from coder_model.prompt import fim_prompt
 from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
-from coder_model.runtime.block_sequence import BlockSequence
 from coder_model.runtime.canvas import Canvas
-from coder_model.runtime.sequence import LoneSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import Sequence
 from coder_model.text.stop_rules import StopRules
 from coder_model.training.masks import additive
 from coder_model.types import FillRequest
@@ -55,6 +57,10 @@ def seen_by(attention, length, block):
     if attention == "block_causal":
         return columns // block <= rows // block
     return columns <= rows
+
+
+def runner_of(model):
+    return EagerRunner(fuse(copy.deepcopy(model), 256, "float32"), WITHOUT_LIMIT)
 
 
 def independent_logits(model, tokens, seen):
@@ -115,7 +121,7 @@ def test_logits_equal_those_of_an_independent_model(made, name):
 def test_a_causal_cache_equals_an_independent_model_without_one(made, name):
     _, independent, _, ours = made(name)
     tokens = some_tokens(60)
-    sequence = LoneSequence(fuse(ours.model, 256, "float32"), WITHOUT_LIMIT)
+    sequence = Sequence(runner_of(ours.model))
     sequence.read(tokens[:30], lambda: None)
     sequence.read([*tokens[:20], *tokens[40:50]], lambda: None)
     p = sequence.read(tokens, lambda: None)
@@ -130,12 +136,12 @@ def test_a_cache_of_blocks_equals_an_independent_model_without_one(made, name, n
     _, independent, published, ours = made(name)
     size, mask = published.config.block_length, published.special_tokens.mask
     context = some_tokens(2 * size + n_given, seed=5)
-    sequence = BlockSequence(fuse(ours.model, 256, "float32"), WITHOUT_LIMIT)
-    sequence.read_blocks(some_tokens(3 * size, seed=6), lambda: None)
-    given = sequence.read_blocks(context, lambda: None)
-    assert given == context[2 * size :]
-    canvas = Canvas.opening(given, size, mask)
-    p = sequence.probabilities_(canvas)
+    sequence = Sequence(runner_of(ours.model))
+    sequence.read(some_tokens(3 * size, seed=6), lambda: None)
+    following = sequence.read(context, lambda: None)
+    assert sequence.tokens == context[: 2 * size]
+    canvas = Canvas.opening(context[2 * size :], size, mask)
+    p = sequence.predict_(canvas, following)
     whole = [*context[: 2 * size], *canvas.tokens.tolist()]
     logits = independent_logits(independent, whole, seen_by("block_causal", len(whole), size))
     first = 2 * size - published.config.shifted
@@ -149,14 +155,11 @@ def test_a_cache_of_blocks_equals_an_independent_model_without_one(made, name, n
 def test_a_canvas_equals_an_independent_model_on_the_whole_sequence(made, name):
     _, independent, published, ours = made(name)
     before, behind, mask = some_tokens(21, seed=1), some_tokens(13, seed=2), published.special_tokens.mask
-    exact = BidirectionalSequence(ours.model, WITHOUT_LIMIT, 1, None, 0)
-    cached = BidirectionalSequence(ours.model, WITHOUT_LIMIT, 3, None, 0)
+    exact, cached = (BidirectionalSequence(runner_of(ours.model), before, behind, every) for every in (1, 3))
     canvas = Canvas.opening([], 8, mask)
-    for sequence in (exact, cached):
-        sequence.place(before, behind)
     differences = []
     for step in range(6):
-        p, near = exact.probabilities_(canvas), cached.probabilities_(canvas)
+        p, near = exact.predict_(canvas), cached.predict_(canvas)
         whole = [*before, *canvas.tokens.tolist(), *behind]
         logits = independent_logits(independent, whole, seen_by("bidirectional", len(whole), 1))
         slot = int(canvas.masked.int().argmax())
@@ -190,17 +193,15 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
         size = config.block_length if config.attention == "block_causal" else 8
         context = some_tokens(2 * size, seed=3)
         if config.attention == "bidirectional":
-            sequence = BidirectionalSequence(model, WITHOUT_LIMIT, 1, None, 0)
-            sequence.place(context, some_tokens(5))
             canvas = Canvas.opening([], size, mask)
-            sequence.probabilities_(canvas)
+            BidirectionalSequence(runner_of(model), context, some_tokens(5), 1).predict_(canvas)
         elif config.attention == "block_causal":
-            sequence = BlockSequence(fuse(model, 256, "float32"), WITHOUT_LIMIT)
-            sequence.read_blocks(context, lambda: None)
+            sequence = Sequence(runner_of(model))
+            following = sequence.read(context, lambda: None)
             canvas = Canvas.opening([], size, mask)
-            sequence.probabilities_(canvas)
+            sequence.predict_(canvas, following)
         else:
-            sequence = LoneSequence(fuse(model, 256, "float32"), WITHOUT_LIMIT)
+            sequence = Sequence(runner_of(model))
             sequence.read(context, lambda: None)
             canvas = Canvas.opening(context[-1:], size, mask)
             sequence.denoise_(canvas, ALL_AT_ONCE, 0, 0)
@@ -217,7 +218,7 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_policy_fills_a_hole_of_unknown_length(made, name, policy):
     _, _, _, ours = made(name)
-    engine = Engine(ours.model, ours.tokenizer, name, EngineOptions(policy=policy), ours.generation)
+    engine = Engine(copy.deepcopy(ours.model), ours.tokenizer, name, EngineOptions(policy=policy), ours.generation)
     for hole, cursor in (("line", "result = sta"), ("block", "result += value\n")):
         prefix, _, suffix = checkpoints.TEXT.partition(cursor)
         request = FillRequest("s", prefix + cursor, suffix, path="a.py", hole=hole)
@@ -233,7 +234,7 @@ def test_every_policy_fills_a_hole_of_unknown_length(made, name, policy):
 def test_tokens_under_the_cursor_are_healed(made, name):
     """Whatever the model says begins with the piece that stands before the cursor."""
     _, _, _, ours = made(name)
-    engine = Engine(ours.model, ours.tokenizer, name, None, ours.generation)
+    engine = Engine(copy.deepcopy(ours.model), ours.tokenizer, name, None, ours.generation)
     request = FillRequest("s", "def total(values):\n    resu", "\n    return result\n", path="a.py")
     built = fim_prompt.build(request, ours.tokenizer, fim_prompt.Budget.of(256), ours.generation.form)
     assert built.heal == b" resu"
@@ -246,11 +247,13 @@ def test_tokens_under_the_cursor_are_healed(made, name):
 
 def test_a_second_request_reads_only_what_changed_where_the_cache_is_exact(made, monkeypatch):
     read = []
-    through = LoneSequence._commit
-    monkeypatch.setattr(LoneSequence, "_commit", lambda self, part: (read.append(len(part)), through(self, part))[1])
+    through = EagerRunner._commit
+    monkeypatch.setattr(
+        EagerRunner, "_commit", lambda self, work: (read.append(len(work.tokens)), through(self, work))[1]
+    )
     for name in ("stable-diffcoder", "sdar", "nemotron-labs-diffusion"):
         _, _, published, ours = made(name)
-        engine = Engine(ours.model, ours.tokenizer, name, None, ours.generation)
+        engine = Engine(copy.deepcopy(ours.model), ours.tokenizer, name, None, ours.generation)
         costs = []
         for typed in ("    x = 1", "    x = 1 "):
             read.clear()

@@ -34,10 +34,9 @@ def test_a_kept_cache_changes_nothing(model, tokenizer):
 def test_typing_on_reads_only_what_is_new(model, tokenizer):
     made = engine(model, tokenizer)
     last(made, DOCUMENT + "value = tot")
-    decoder = made._sessions["s"].strategy.sequence
     lengths = []
-    passes = decoder._pass
-    decoder._pass = lambda tokens, attend: lengths.append(len(tokens)) or passes(tokens, attend)
+    run = made._runner.run
+    made._runner.run = lambda work: lengths.append(len(work.tokens)) or run(work)
     last(made, DOCUMENT + "value = tota")
     assert lengths[0] <= 2
 
@@ -63,7 +62,7 @@ def test_damaged_weights_in_memory_are_found(model, tokenizer):
     made = engine(copy.deepcopy(model), tokenizer)
     made.warm_up()
     assert made.is_intact()
-    made._context.network._norm[3] *= -1
+    made._runner.network._norm[3] *= -1
     assert not made.is_intact()
 
 

@@ -50,7 +50,7 @@ def test_fills_that_come_and_go_at_any_moment_are_what_they_are_alone(own, model
     expected = [filled(alone, prefix, "alone") for prefix in PREFIXES]
     shared = Engine(own, tokenizer, options=EngineOptions(**options, max_concurrent=8, sessions=3))
     shared.warm_up()
-    sizes = note_batches(shared._context.batcher)
+    sizes = note_batches(shared._runner)
 
     def one(index):
         left = iter(range(index % 5))

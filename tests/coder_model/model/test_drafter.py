@@ -19,7 +19,8 @@ from coder_model.model.fused_drafter import FusedDrafter
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
 from coder_model.runtime.canvas import Canvas
-from coder_model.runtime.drafted_sequence import DraftedSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import Sequence
 from coder_model.training.drafter.objective import target_states
 from coder_model.types import FillRequest
 
@@ -70,17 +71,19 @@ def test_the_fast_passes_say_what_the_plain_twin_says(loaded):
     torch.testing.assert_close(found.confidence, expected.values, rtol=1e-3, atol=1e-5)
 
 
+def drafted(network, drafts):
+    nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool)
+    return Sequence(EagerRunner(network, nothing, drafter=drafts))
+
+
 def test_in_int8_it_says_nearly_the_same(loaded):
     said = []
     for activation_dtype in (False, True):
         model = loaded().model
         network = FusedTransformer(model, torch.float32, 64)
         beside = stored(model)
-        sequence = DraftedSequence(
-            network,
-            torch.zeros(model.config.vocab_size, dtype=torch.bool),
-            FusedDrafter(beside.drafter, network, beside.ids, 64, activation_dtype),
-        )
+        drafts = FusedDrafter(beside.drafter, network, beside.ids, 64, activation_dtype)
+        sequence = drafted(network, drafts)
         sequence.read(list(range(5, 45)), lambda: None)
         canvas = Canvas.opening([7], 7, 0)
         sequence.denoise_(canvas, ALL_AT_ONCE, 0, 0)
@@ -92,10 +95,9 @@ def test_what_was_refused_leaves_nothing_behind(loaded):
     model = loaded().model
     network, beside = FusedTransformer(model, torch.float32, 64), stored(model)
     drafts = FusedDrafter(beside.drafter, network, beside.ids, 64, False)
-    forbidden = torch.zeros(model.config.vocab_size, dtype=torch.bool)
     said = []
     for refused in ([], [9, 9, 9, 9]):
-        sequence = DraftedSequence(network, forbidden, drafts)
+        sequence = drafted(network, drafts)
         sequence.read([5, 6, 7, 8], lambda: None)
         sequence.commit(refused or [1])
         sequence.truncate(4)

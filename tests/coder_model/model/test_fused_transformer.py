@@ -14,8 +14,8 @@ from coder_model.model.kv_cache import KVCache
 from coder_model.model.quantized_linear import pack_
 from coder_model.runtime.batcher import Batcher
 from coder_model.runtime.canvas import Canvas
-from coder_model.runtime.sequence import LoneSequence
-from coder_model.runtime.shared_sequence import SharedSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import Sequence
 
 # both sides of a `where` are computed; numpy speaks of the side that is not taken
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
@@ -28,10 +28,10 @@ def test_the_merged_network_says_what_the_transformer_says(model, tokenizer, var
     if variant in PRECISIONS:
         pack_(made, variant)
     nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
-    plain = LoneSequence(FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY), nothing)
+    plain = Sequence(EagerRunner(FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY), nothing))
     network, cache = FusedTransformer(made, torch.float32, CAPACITY), KVCache(made.config, 2, CAPACITY, torch.float32)
     batcher = Batcher(network, cache, nothing, nothing[None], 1)
-    shared = SharedSequence(batcher, 1)
+    shared = Sequence(batcher)
     for count in (1, 40, 7, 16, 20):
         tokens = tokens_of(tokenizer, count, count)
         assert_near(shared.commit(tokens), plain.commit(tokens))
@@ -63,10 +63,10 @@ def test_eight_bits_on_both_sides_stay_near_what_the_weights_say(model, tokenize
     made = random_transformer(model.config)
     pack_(made, precision)
     nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
-    exact = LoneSequence(FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY), nothing)
-    short = LoneSequence(
-        FusedTransformer(made, torch.float32, CAPACITY, exact._network._layers[0].qkv.values.dtype), nothing
-    )
+    network = FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY)
+    exact = Sequence(EagerRunner(network, nothing))
+    eight = network._layers[0].qkv.values.dtype
+    short = Sequence(EagerRunner(FusedTransformer(made, torch.float32, CAPACITY, eight), nothing))
     tokens = tokens_of(tokenizer, 40)
     a, b = exact.commit(tokens), short.commit(tokens)
     assert 0 < float((a - b).norm() / a.norm()) < 0.25

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from batches import CAPACITY, assert_near, passes_of, tokens_of
+from batches import CAPACITY, assert_near, note_batches_by, passes_of, tokens_of
 
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.canvas import Canvas
-from coder_model.runtime.sequence import COMMIT_TOKENS, LoneSequence
-from coder_model.runtime.shared_sequence import SharedSequence
+from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.sequence import COMMIT_TOKENS, Sequence
 
 # both sides of a `where` are computed; numpy speaks of the side that is not taken
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
@@ -21,9 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_a_long_context_is_read_in_portions_and_others_go_between(own, tokenizer):
     batcher = passes_of(own, tokenizer)
     order = []
-    do = batcher._do
-    batcher._do = lambda works: (order.append(len(works[0].tokens)), do(works))
-    sequence, other = SharedSequence(batcher, 1), SharedSequence(batcher, 1)
+    note_batches_by(batcher, lambda works: order.append(len(works[0].tokens)))
+    sequence, other = Sequence(batcher), Sequence(batcher)
     portions = iter(range(99))
 
     def check():
@@ -40,10 +39,8 @@ def test_portions_of_a_fixed_length_read_what_portions_of_any_length_read(own, m
     """As on a GPU, where a portion is captured: what is missing to its length is padding."""
     batcher = passes_of(own, tokenizer)
     batcher._captures = True
-    plain = LoneSequence(
-        FusedTransformer(copy.deepcopy(model), torch.float32, CAPACITY), Vocabulary(tokenizer).forbidden
-    )
-    shared = SharedSequence(batcher, 1)
+    network = FusedTransformer(copy.deepcopy(model), torch.float32, CAPACITY)
+    plain, shared = Sequence(EagerRunner(network, Vocabulary(tokenizer).forbidden)), Sequence(batcher)
     tokens = tokens_of(tokenizer, count)
     for context in (tokens, tokens[:35], tokens[:30] + tokens[: count - 30]):
         assert_near(shared.read(context, lambda: None), plain.read(context, lambda: None))
@@ -56,15 +53,15 @@ def test_how_often_the_host_looks_changes_neither_tokens_nor_cache(own, tokenize
     schedule = Schedule(POLICIES["top_k"], PolicyOptions(k=1), 8)
     found = []
     for sync_interval in (1, 2, 4, 8):
-        batcher = passes_of(copy.deepcopy(own), tokenizer)
-        sequence = SharedSequence(batcher, sync_interval)
+        batcher = passes_of(copy.deepcopy(own), tokenizer, sync_interval=sync_interval)
+        sequence = Sequence(batcher)
         sequence.read(tokens_of(tokenizer, 30), lambda: None)
         canvas = Canvas.opening([7], 8, 1)
         index = 0
         while index < schedule.total and bool(canvas.masked.any()):
             index = sequence.denoise_(canvas, schedule, index, 0)
         sequence.commit(canvas.tokens.tolist())
-        row, end = sequence._row, len(sequence.tokens)
+        row, end = sequence._row.index, len(sequence.tokens)
         found.append(
             (
                 canvas.tokens,
@@ -81,16 +78,16 @@ def test_how_often_the_host_looks_changes_neither_tokens_nor_cache(own, tokenize
 
 def test_a_row_is_given_back_with_its_document(own, tokenizer):
     batcher = passes_of(own, tokenizer, rows=2)
-    decoders = [SharedSequence(batcher, 1), SharedSequence(batcher, 1)]
+    decoders = [Sequence(batcher), Sequence(batcher)]
     with pytest.raises(MemoryError, match="the cache has 3 rows, and all are lent"):
-        SharedSequence(batcher, 1)
+        Sequence(batcher)
     del decoders[0]
-    SharedSequence(batcher, 1)
+    Sequence(batcher)
 
 
 def test_a_context_that_does_not_fit_is_an_error_of_its_request_alone(own, tokenizer):
     batcher = passes_of(own, tokenizer)
-    sequence = SharedSequence(batcher, 1)
+    sequence = Sequence(batcher)
     with pytest.raises(MemoryError, match=f"the cache holds {CAPACITY} tokens of a document"):
         sequence.read([5] * (CAPACITY + 1), lambda: None)
     assert sequence.read([5] * 20, lambda: None).shape == (tokenizer.vocab_size,)

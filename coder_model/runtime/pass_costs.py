@@ -1,0 +1,62 @@
+"""How long passes with a drafter take on this machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coder_kernels.policies import PolicyOptions, Schedule, top_k
+from coder_model.runtime.canvas import Canvas
+from coder_model.runtime.passes import PassRunner
+from coder_model.runtime.sequence import Sequence
+
+TIMED_CONTEXT, TIMES = 128, 3
+"""Tokens before the passes that are timed, and how often each is run: the shortest counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassCosts:
+    """What passes take on this machine, in milliseconds."""
+
+    one: float
+    """A commit pass over one token."""
+    more: float
+    """Each further token in it."""
+    draft: float
+    """All denoise passes of a draft."""
+
+    @property
+    def min_accepted(self) -> float:
+        """Tokens of a draft that verify must accept for it to be no slower than one token at a time."""
+        gain = self.one - self.more
+        # about two tokens more than those accepted are verified in vain
+        return (self.draft + 2 * self.more) / gain if gain > 0 else math.inf
+
+
+def pass_costs(runner: PassRunner, slots: int, steps: int) -> PassCosts:
+    """Measures what passes take on this machine, in a quarter of a second or so.
+
+    Args:
+        runner: of a model with a drafter.
+        slots: of a block.
+        steps: denoise steps of a draft.
+    """
+    sequence = Sequence(runner)
+    sequence.read([0] * TIMED_CONTEXT, lambda: None)
+
+    def milliseconds(run: Callable[[], object]) -> float:
+        times = []
+        for _ in range(TIMES):
+            began = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - began)
+            sequence.truncate(TIMED_CONTEXT)
+        return min(times) * 1e3
+
+    one = milliseconds(lambda: sequence.commit([0]))
+    block = milliseconds(lambda: sequence.commit([0] * slots))
+    schedule = Schedule(top_k, PolicyOptions(), 1)
+    draft = milliseconds(lambda: sequence.denoise_(Canvas.opening([0], slots, 0), schedule, 0, 0))
+    return PassCosts(one, max(0.0, block - one) / (slots - 1), steps * draft)
