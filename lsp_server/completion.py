@@ -1,4 +1,8 @@
-"""One inline completion's life: what is remembered, newest wins, the backend's answer, and whether it still fits."""
+"""One inline completion's life: what is remembered, the backend's answer, and whether it still fits.
+
+Only the newest request of a document is awaited, and a fill that nobody awaits is dropped. That a newer fill of a
+document ends the older one is the backend's rule (`coder_model/worker/request_queue.py`).
+"""
 
 from __future__ import annotations
 
@@ -88,7 +92,7 @@ class Completer:
         self._documents, self._backend, self._context = documents, backend, context
         self._counts = statistics.counts
         self._recent = SuggestionCache()
-        self._newest: dict[str, asyncio.Task[object]] = {}
+        self._awaited: dict[str, asyncio.Task[object]] = {}
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[CursorPlace, list[Suggestion]]] = {}
         self._again: defaultdict[str, Again] = defaultdict(Again)
@@ -109,9 +113,9 @@ class Completer:
         """
         task = asyncio.current_task()
         assert task
-        if older := self._newest.get(uri):
+        if older := self._awaited.get(uri):
             older.cancel()
-        self._newest[uri] = task
+        self._awaited[uri] = task
         try:
             document = self._documents.get(uri)
             # an item must begin with what is selected, and may not have a range of several lines
@@ -131,8 +135,8 @@ class Completer:
             self._shown[uri] = place, found
             return Answer([_behind(one, selected) for one in found], document, place.revision)
         finally:
-            if self._newest.get(uri) is task:
-                del self._newest[uri]
+            if self._awaited.get(uri) is task:
+                del self._awaited[uri]
 
     def is_current(self, answer: Answer) -> bool:
         """Returns whether an answer speaks of a document as it is now."""
@@ -209,11 +213,8 @@ class Completer:
         return [Suggestion(left.text, place.row, place.column, left.made)]
 
     def _begin(self, place: CursorPlace) -> _Run:
-        """Asks the model; what it was doing for this document ends."""
-        uri = place.document.uri
-        if older := self._runs.pop(uri, None):
-            older.drop_if_unwanted()
-        run = self._runs[uri] = _Run(place, asyncio.create_task(self._ask(place)))
+        """Asks the backend, which ends what it was doing for this document."""
+        run = self._runs[place.document.uri] = _Run(place, asyncio.create_task(self._ask(place)))
         return run
 
     async def _ask(self, place: CursorPlace) -> list[Suggestion]:

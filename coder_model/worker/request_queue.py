@@ -1,4 +1,8 @@
-"""The fills that wait for the one model, from every editor window, and whether those that run are still wanted."""
+"""The fills that wait for the one model, from every editor window, and whether those that run are still wanted.
+
+This is where the newest request of a document wins: `put` drops those of its session that wait and stops the one that
+runs. A front only cancels what it does not await any more.
+"""
 
 from __future__ import annotations
 
