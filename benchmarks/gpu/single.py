@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from shapes import CONTEXT, Shape
@@ -112,7 +112,7 @@ def exact(x: Activations | Quantised) -> Tensor:
     """Returns a tensor's values in float64."""
     if isinstance(x, Quantised):
         return dequantise(x, torch.float64)
-    return x.values.double() * x.scale.double() if isinstance(x, Rows) else cast(Tensor, x).double()
+    return x.values.double() * x.scale.double() if isinstance(x, Rows) else x.double()
 
 
 def exact_product(x: Activations, weight: Tensor | Quantised) -> Tensor:
@@ -120,7 +120,7 @@ def exact_product(x: Activations, weight: Tensor | Quantised) -> Tensor:
     rows, pieces = exact(x), []
     for start in range(0, len(matrix_of(weight)), PIECE):
         here = slice(start, start + PIECE)
-        piece = weight[here] if isinstance(weight, Tensor) else _rows_of(cast(Quantised, weight), here)
+        piece = weight[here] if isinstance(weight, Tensor) else _rows_of(weight, here)
         pieces.append(rows @ exact(piece).T)
     return torch.cat(pieces, dim=1)
 

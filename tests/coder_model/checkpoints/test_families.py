@@ -1,5 +1,7 @@
 """Every family, on a tiny checkpoint in its exact layout, against the models of transformers."""
 
+import copy
+
 import checkpoints
 import pytest
 import torch
@@ -58,7 +60,7 @@ def seen_by(attention, length, block):
 
 
 def runner_of(model):
-    return EagerRunner(fuse(model, 256, "float32"), WITHOUT_LIMIT)
+    return EagerRunner(fuse(copy.deepcopy(model), 256, "float32"), WITHOUT_LIMIT)
 
 
 def independent_logits(model, tokens, seen):
@@ -216,7 +218,7 @@ def test_the_shift_is_proven_by_a_model_that_copies(made, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_policy_fills_a_hole_of_unknown_length(made, name, policy):
     _, _, _, ours = made(name)
-    engine = Engine(ours.model, ours.tokenizer, name, EngineOptions(policy=policy), ours.generation)
+    engine = Engine(copy.deepcopy(ours.model), ours.tokenizer, name, EngineOptions(policy=policy), ours.generation)
     for hole, cursor in (("line", "result = sta"), ("block", "result += value\n")):
         prefix, _, suffix = checkpoints.TEXT.partition(cursor)
         request = FillRequest("s", prefix + cursor, suffix, path="a.py", hole=hole)
@@ -232,7 +234,7 @@ def test_every_policy_fills_a_hole_of_unknown_length(made, name, policy):
 def test_tokens_under_the_cursor_are_healed(made, name):
     """Whatever the model says begins with the piece that stands before the cursor."""
     _, _, _, ours = made(name)
-    engine = Engine(ours.model, ours.tokenizer, name, None, ours.generation)
+    engine = Engine(copy.deepcopy(ours.model), ours.tokenizer, name, None, ours.generation)
     request = FillRequest("s", "def total(values):\n    resu", "\n    return result\n", path="a.py")
     built = fim_prompt.build(request, ours.tokenizer, fim_prompt.Budget.of(256), ours.generation.form)
     assert built.heal == b" resu"
@@ -251,7 +253,7 @@ def test_a_second_request_reads_only_what_changed_where_the_cache_is_exact(made,
     )
     for name in ("stable-diffcoder", "sdar", "nemotron-labs-diffusion"):
         _, _, published, ours = made(name)
-        engine = Engine(ours.model, ours.tokenizer, name, None, ours.generation)
+        engine = Engine(copy.deepcopy(ours.model), ours.tokenizer, name, None, ours.generation)
         costs = []
         for typed in ("    x = 1", "    x = 1 "):
             read.clear()
