@@ -14,6 +14,9 @@ MAX_TYPED = 400
 """Code points that may be typed after a suggestion for it to count as taken or refused."""
 IN_A_ROW = 2
 """Suggestions taken one after the other; another one like them must have something to go by."""
+_NEAR_LINES = 6
+"""Lines before the cursor whose names are near."""
+_ASSIGNED = re.compile(r"(?m)^[ \t]*(?:\w+[ \t]+)*?([\w.$]+)[ \t]*:?=(?!=)")
 _LEAST = 4
 """Code points that a text needs to be found in another one by more than chance."""
 _WORD = re.compile(r"[^\W\d]\w+")
@@ -67,13 +70,19 @@ class Again:
         return len(self._taken) >= IN_A_ROW and self._goes_in_circles(prefix, suffix, text)
 
     def _goes_in_circles(self, prefix: str, suffix: str, text: str) -> bool:
-        """True for a text of the form of those before it, with no word of its own that the document knows."""
-        taken = [one for one in self._taken if _shape(one) == _shape(text)]
-        if not taken:
+        """True for a text that gives a near name a value again, or has the form of those before and nothing to go by.
+
+        That is a word of its own that the document knows.
+        """
+        known = set(_WORD.findall("".join(self._taken)))
+        said = set(_WORD.findall(text)) - known
+        near = "\n".join(prefix.splitlines()[-_NEAR_LINES:])
+        if set(_ASSIGNED.findall(text)) & set(_ASSIGNED.findall(near)) and not said - set(_WORD.findall(near)):
+            return True
+        if all(_shape(one) != _shape(text) for one in self._taken):
             return False
-        known = set(_WORD.findall("".join(taken)))
         rest = prefix[: max(0, len(prefix) - sum(map(len, self._taken)) - 2 * len(self._taken))] + suffix
-        return not (set(_WORD.findall(text)) - known) & set(_WORD.findall(rest))
+        return not said & set(_WORD.findall(rest))
 
 
 def _key(prefix: str) -> _Key:

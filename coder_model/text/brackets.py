@@ -55,6 +55,8 @@ class Scan:
     """Offsets where it closes what was open before it, in order, and what it says there."""
     surplus: list[int] = field(default_factory=list)
     """Offsets where it closes what nothing has opened, or with the wrong bracket."""
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    """Offsets where comments begin, and what closes them."""
     unterminated: int = 0
     """Strings that end with their line, and brackets that another one had to close."""
 
@@ -186,6 +188,12 @@ def faults(text: str, language: str) -> int:
     return len(found.surplus) + found.unterminated + left
 
 
+def open_strings(text: str, language: str) -> int:
+    """Returns how many strings a text leaves open, at its end or at that of a line."""
+    found = scan(text, language)
+    return found.unterminated + sum(frame.text is not None and not frame.comment for frame in found.frames)
+
+
 def _in_text(text: str, at: int, kind: Text, found: Scan) -> int:
     match = kind.pattern.search(text, at)
     if not match:
@@ -201,6 +209,8 @@ def _in_text(text: str, at: int, kind: Text, found: Scan) -> int:
         closer = dict(kind.interpolations).get(said)
         if closer:
             found.frames.append(Frame(closer))
+        elif said not in kind.doubled and not said.startswith("\\"):
+            found.surplus.append(match.start())
     return match.end()
 
 
@@ -214,9 +224,11 @@ def _in_code(text: str, at: int, lexis: Lexis, pattern: re.Pattern[str], found: 
         closer = f'"{hashes}' if hashes is not None else f'){mark}"'
         found.frames.append(Frame(closer, Text(closer, escapes=False, lines=True)))
     elif kind == "line":
+        found.comments.append((match.start(), "\n"))
         found.frames.append(Frame("\n", _LINE_COMMENT))
     elif kind == "block":
         closer = dict(lexis.block_comments)[said]
+        found.comments.append((match.start(), closer))
         found.frames.append(Frame(closer, Text(closer, escapes=False, lines=True, comment=True)))
     elif kind == "string":
         opened = _string(text, match.start(), said, lexis)

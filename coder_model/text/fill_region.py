@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from coder_model.text.filters import FilterContext, filtered
+from coder_model.text.filters import filtered
 from coder_model.text.normalize import newlines
 from coder_model.text.stop_rules import StopRules
+from coder_model.text.surroundings import FilterContext
 from coder_model.text.syntax import language_of
 from coder_model.types import FillRequest
 

@@ -9,109 +9,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
-from coder_model.text.brackets import open_at
-from coder_model.text.harm import Place
-from coder_model.types import HoleMode
+from coder_model.text.brackets import scan
+from coder_model.text.layout import indentation
+from coder_model.text.surroundings import FilterContext
 
 _MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
+_FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
+_PROSE = {"markdown", "mdx", "quarto", "rmd", "restructuredtext", "plaintext", "asciidoc", "latex"}
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
 _CLOSERS = re.compile(r"\s*[)\]}>;,]*(?:end)?[)\]};,]*\s*$")
 MOST_EQUAL_LINES = 3
 """Equal lines in a row that code may have; more are a loop of the model."""
-_LONGEST_CIRCLE, _ROUND = 4, 12
-"""Lines that come again and again, and lines above that are looked at for that."""
+_LONGEST_CIRCLE = 4
+"""Lines that come again and again."""
 _NEAR = 3
 """Lines above that a new line is none of; in code one line in a hundred is."""
 _SAYS_SOMETHING = re.compile(r"\w.*\w.*\w.*\w")
-_NEVER_TABS = {"yaml", "dockercompose", "github-actions-workflow"}
-_BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass", *_NEVER_TABS}
-_OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
+_NAMES_ANEW = re.compile(
+    r"\s*(?:(?:const|let|var|local|import|from|use|using|#include|export|def|class|fn|func|function|type|struct|enum"
+    r"|interface|package|private|public|protected|static|final)\b|[\w.$]+\s*:?=\s)"
+)
+"""What says nothing when it is said twice, even by somebody who has begun to."""
 _DOUBLED = re.compile(r"[,;]|=>|->|::|&&|\|\||:(?!:)|\?\?")
 _OPERATOR = re.compile(r"[-+*/%=<>|&^]|[-+*/%=<>!:]=")
+_ENDS = (",", ";", ":", "{")
 _CLOSERS_ALONE = re.compile(r"[)\]}\"'`>]+[;,]?")
 _LONGEST_OVERLAP, _LINES_GIVEN_UP = 80, 6
-
-
-@dataclass(frozen=True)
-class FilterContext:
-    """The text around a hole."""
-
-    prefix: str
-    suffix: str
-    hole: HoleMode
-    language: str = ""
-
-    @cached_property
-    def line_before(self) -> str:
-        """The cursor's line up to the cursor."""
-        return self.prefix.rpartition("\n")[2]
-
-    @cached_property
-    def rest_of_line(self) -> str:
-        """The cursor's line from the cursor on."""
-        return self.suffix.partition("\n")[0]
-
-    @cached_property
-    def lines_after(self) -> list[str]:
-        """The first lines after the cursor's that are not blank, without blanks around them."""
-        found = (line.strip() for line in self.suffix.partition("\n")[2][:4_000].split("\n"))
-        return [line for line in found if line][:3]
-
-    @cached_property
-    def lines_above(self) -> list[str]:
-        """The last lines before the cursor's that are not blank, with their indentation."""
-        return [line.rstrip() for line in self.prefix.rpartition("\n")[0][-4_000:].split("\n") if line.strip()][
-            -_ROUND:
-        ]
-
-    @cached_property
-    def in_text(self) -> bool:
-        """True where the cursor stands in a string or a comment."""
-        return open_at(self.prefix, self.suffix, self.language).in_text
-
-    @cached_property
-    def place(self) -> Place:
-        """The hole, as a fault of a text in it is looked for."""
-        return Place(self.prefix, self.suffix, self.language)
-
-    @cached_property
-    def unit(self) -> int:
-        """Columns of one step of indentation, by the steps that the document has; 4 without any."""
-        near = self.prefix[-8_000:] + self.suffix[:4_000]
-        widths = [len(blanks) for blanks in re.findall(r"^( {1,8})(?=\S)", near, re.M)]
-        return min((width for width in widths if width > 1), default=4)
-
-    @cached_property
-    def tabs(self) -> bool | None:
-        """True where the document indents by tabs, False by spaces, None where it does not say."""
-        if self.language in _NEVER_TABS:
-            return False
-        near = self.prefix[-8_000:] + self.suffix[:4_000]
-        tabs, spaces = len(re.findall(r"^\t+\S", near, re.M)), len(re.findall(r"^ {2,}\S", near, re.M))
-        return None if tabs == spaces else tabs > spaces
 
 
 Filter = Callable[[str, FilterContext], str]
 FilterName = Literal[
     "special_tokens",
     "repetition",
-    "line_above",
     "already_there",
     "closing_line",
     "indentation",
     "punctuation",
     "whitespace",
+    "line_above",
     "harm",
 ]
 
 
 def special_tokens(text: str, around: FilterContext) -> str:
-    """Ends before the first mark of a prompt, which models leak, or character that no code has.
+    """Ends before the first mark of a prompt or fence of Markdown, which models leak, or character that no code has.
 
     A mark that the document itself holds is text. `<s>` and `<mask>` always are: they are tags, and a model of this
     engine cannot say its marks as text.
@@ -121,6 +65,9 @@ def special_tokens(text: str, around: FilterContext) -> str:
         if mark.group() not in around.prefix and mark.group() not in around.suffix:
             ends.append(mark.start())
             break
+    fence = None if around.line_before.strip() or around.language in _PROSE else _FENCE.search(text)
+    if fence and "```" not in around.prefix and "```" not in around.suffix:
+        ends.append(fence.start())
     return text[: min(ends)] if ends else text
 
 
@@ -144,7 +91,8 @@ def line_above(text: str, around: FilterContext) -> str:
     if not _SAYS_SOMETHING.search(line) or not above or not text.strip():
         return text
     seen = [*above, line.rstrip()]
-    if not around.line_before.strip() and seen[-1] in seen[-1 - _NEAR : -1]:
+    begun = bool(around.line_before.strip())
+    if (not begun or _NAMES_ANEW.match(line)) and seen[-1] in seen[-1 - _NEAR : -1]:
         return ""
     for length in range(2, _LONGEST_CIRCLE + 1):
         last = seen[-length:]
@@ -172,55 +120,11 @@ def closing_line(text: str, around: FilterContext) -> str:
     return text
 
 
-def indentation(text: str, around: FilterContext) -> str:
-    """Indents as the document does: with tabs or with spaces, and no deeper than the lines around ask for."""
-    if not text.strip():
-        return text
-    if around.tabs is not None and "\n" in text:
-        first, *others = text.split("\n")
-        text = "\n".join([first, *(_indented(line, around) for line in others)])
-    return text if around.line_before.strip() else _first_line(text, around)
-
-
-def _first_line(text: str, around: FilterContext) -> str:
-    """Indents a first line that begins its line in the document; blanks that stand there already stay."""
-    words = text.lstrip(" \t")
-    typed, blanks = around.line_before, text[: len(text) - len(words)]
-    if blanks and around.tabs is not None:
-        whole = _indented(typed + blanks + "x", around)[:-1]
-        blanks = whole[len(typed) :] if whole.startswith(typed) else blanks.replace("\t", " " * around.unit)
-    if not around.lines_above:
-        return words if typed else blanks + words
-    above = around.lines_above[-1]
-    here = above[: len(above) - len(above.lstrip(" \t"))]
-    opens = bool(_OPENS_BLOCK.search(above)) or (around.language == "yaml" and above.lstrip().startswith("- "))
-    total = _columns(typed + blanks)
-    if typed and blanks and not (opens and total > _columns(here)) and total != _columns(here):
-        # who has indented the line has said where it begins
-        blanks = ""
-    if not typed and blanks and around.language in _BY_INDENTATION:
-        levels = {_columns(line[: len(line) - len(line.lstrip(" \t"))]) for line in around.lines_above}
-        if not opens and total > _columns(here) and total not in levels:
-            blanks = here
-    return blanks + words
-
-
-def _columns(blanks: str) -> int:
-    return len(blanks.expandtabs(4))
-
-
-def _indented(line: str, around: FilterContext) -> str:
-    words = line.lstrip(" \t")
-    blanks = line[: len(line) - len(words)]
-    if around.tabs:
-        return re.sub(r" {4}", "\t", blanks) + words
-    return blanks.replace("\t", " " * around.unit) + words
-
-
 def punctuation(text: str, around: FilterContext) -> str:
-    """Takes away at either end what stands there already: punctuation, and whole words of the rest of the line."""
+    """Takes away at either end what stands there already: punctuation, words, and a comment before those."""
     rest = around.rest_of_line.lstrip()
     if rest and text.strip():
+        text = _without_comment(text, rest, around)
         said = text.rstrip(" \t")
         for length in range(min(len(said), len(rest), _LONGEST_OVERLAP), 0, -1):
             if said.endswith(rest[:length]) and _is_doubled(said[:-length], rest[:length], rest[length:], around):
@@ -228,6 +132,19 @@ def punctuation(text: str, around: FilterContext) -> str:
                 break
     if around.line_before.rstrip().endswith(",") and text.lstrip().startswith(","):
         return text.lstrip()[1:]
+    return text
+
+
+def _without_comment(text: str, rest: str, around: FilterContext) -> str:
+    """The text before a comment that would swallow what stands behind the cursor, or stand before its punctuation."""
+    before = around.prefix[-3:]
+    said = scan(before + text, around.language, around.open.frames, len(before))
+    another = bool(scan(rest, around.language).comments)
+    for at, closer in said.comments:
+        head = text[: at - len(before)].rstrip(" \t")
+        swallows = closer == "\n" and "\n" not in text[len(head) :]
+        if swallows or (closer != "\n" and (another or not head.strip() or head.endswith(_ENDS))):
+            return head
     return text
 
 
@@ -271,12 +188,12 @@ def harm(text: str, around: FilterContext) -> str:
 FILTERS: dict[FilterName, Filter] = {
     "special_tokens": special_tokens,
     "repetition": repetition,
-    "line_above": line_above,
     "already_there": already_there,
     "closing_line": closing_line,
     "indentation": indentation,
     "punctuation": punctuation,
     "whitespace": whitespace,
+    "line_above": line_above,
     "harm": harm,
 }
 """In the order in which they run."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from coder_model.text.brackets import Frame, faults, outside_text, scan
+from coder_model.text.brackets import Frame, faults, open_at, open_strings, outside_text, scan
 from coder_model.text.lexis import lexis_of
 from coder_model.text.syntax import errors_in, has_grammar
 
@@ -20,6 +20,8 @@ WINDOW_CHARS = 8_000
 """Text that is looked at on either side of the hole."""
 _TOP = re.compile(r"(?m)^(?![)\]}#/*])\S")
 _TOPS_TRIED = 3
+_STAND_INS = ("x", "x()", "x;", "x: 1")
+"""What a hole is filled with to see what else is wrong."""
 _CONTINUATIONS = {
     "python": (
         "\n{indent}    pass",
@@ -48,7 +50,22 @@ class Place:
 
     def bears(self, text: str) -> bool:
         """Returns whether the document has no more faults with `text` in the hole than it has without."""
+        if self._in_angles and not _angles_match(text):
+            return False
+        if lexis_of(self.language).loose and self._line_faults(text) > self._line_faults(""):
+            return False
         return any(self._faults(one) <= self._now for one in self._readings(text))
+
+    @cached_property
+    def _in_angles(self) -> bool:
+        """True among the arguments of a type."""
+        frames = open_at(self.prefix, self.suffix, self.language).frames
+        return bool(frames) and frames[-1].closer == ">"
+
+    def _line_faults(self, text: str) -> int:
+        """Faults of the cursor's line, where something that stands behind the cursor may belong to it."""
+        rest = self.suffix.partition("\n")[0]
+        return faults(self.prefix.rpartition("\n")[2] + text + rest, self.language) if rest.strip() else 0
 
     @cached_property
     def _window(self) -> tuple[str, str]:
@@ -71,14 +88,20 @@ class Place:
 
     @cached_property
     def _now(self) -> int:
-        return self._faults("")
+        """The fewest faults that the document can have: a hole that must be filled is none of them."""
+        now = self._faults("")
+        stand_ins = _STAND_INS if now and has_grammar(self.language) else ()
+        return min([now, *(self._faults(text) for text in stand_ins)])
 
     def _faults(self, text: str) -> int:
         before, after = self._window
         document = before + text + after
         if has_grammar(self.language):
             return errors_in(document, self.language)
-        return 0 if lexis_of(self.language).loose else faults(document, self.language)
+        lexis = lexis_of(self.language)
+        if lexis.quoted:
+            return open_strings(document, self.language)
+        return 0 if lexis.loose else faults(document, self.language)
 
     def _readings(self, text: str) -> Iterator[str]:
         """The text, and where nothing follows on its line what it may be the beginning of."""
@@ -100,3 +123,13 @@ class Place:
         tail = self.prefix[-3:]
         found = scan(tail + text, self.language, [], len(tail))
         return [frame for frame in found.frames[found.kept :] if not frame.text]
+
+
+def _angles_match(text: str) -> bool:
+    """True when a text closes as many `<` as it opens, none before it is open; arrows are none."""
+    depth = 0
+    for said in re.findall(r"[-=]>|<=|[<>]", text):
+        depth += (said == "<") - (said == ">")
+        if depth < 0:
+            return False
+    return not depth

@@ -35,7 +35,9 @@ class Text:
 
 @cache
 def _inside(text: Text) -> re.Pattern[str]:
-    parts = [*text.doubled, *(opener for opener, _ in text.interpolations), text.closer]
+    # where a brace that is text is written twice, one alone is a fault
+    alone = [text.interpolations[0][1]] if text.doubled else []
+    parts = [*text.doubled, *(opener for opener, _ in text.interpolations), text.closer, *alone]
     escape = [r"\\(?!\()(?s:.)"] if text.escapes else []
     newline = [] if text.lines else ["\n"]
     return re.compile("|".join([*escape, *map(re.escape, parts), *newline]))
@@ -59,6 +61,8 @@ class Lexis:
     """Letters that may stand before a quote."""
     loose: bool = False
     """True when brackets need not be closed: prose, and shells' patterns."""
+    quoted: bool = False
+    """True when quotes must be, although it is loose."""
 
     def pattern(self, in_angles: bool) -> re.Pattern[str]:
         """Finds what matters in code, by named group; among the arguments of a type also what closes them."""
@@ -123,7 +127,7 @@ def _php() -> Lexis:
 _TRIPLE = {'"""': Text('"""', lines=True)}
 _SHELL = {'"': Text('"', lines=True, interpolations=(("${", "}"), ("$(", ")"))), "'": Text("'", False, True)}
 _RUBY = {'"': _with_code("#{", lines=True), "'": Text("'", lines=True), "`": Text("`", interpolations=(("#{", "}"),))}
-_MARKUP = Lexis(block_comments=(("<!--", "-->"),), strings={'"': _DOUBLE}, loose=True)
+_MARKUP = Lexis(block_comments=(("<!--", "-->"),), strings={'"': _DOUBLE}, loose=True, quoted=True)
 _GO = {"`": Text("`", False, True), '"': _DOUBLE}
 _SCRIPT = _script()
 _TYPESCRIPT = Lexis(_SLASHES, _C_BLOCKS, strings=_SCRIPT.strings, regexes=True, angles=True)
@@ -174,9 +178,9 @@ _LEXES: dict[str, Lexis] = {
     "json": Lexis(strings={'"': _DOUBLE}),
     "jsonc": Lexis(_SLASHES, _C_BLOCKS, strings={'"': _DOUBLE}),
     "toml": Lexis(("#",), strings={**_TRIPLE, "'''": Text("'''", False, True), '"': _DOUBLE, "'": Text("'", False)}),
-    "yaml": Lexis(_HASH, strings={'"': Text('"', lines=True), "'": Text("'", False, True)}, loose=True),
-    "shellscript": Lexis(_HASH, strings=_SHELL, loose=True),
-    "dockerfile": Lexis(_HASH, strings=_SHELL, loose=True),
+    "yaml": Lexis(_HASH, strings={'"': Text('"', lines=True), "'": Text("'", False, True)}, loose=True, quoted=True),
+    "shellscript": Lexis(_HASH, strings=_SHELL, loose=True, quoted=True),
+    "dockerfile": Lexis(_HASH, strings=_SHELL, loose=True, quoted=True),
     "makefile": Lexis(("#",), strings={}, loose=True),
     "html": _MARKUP,
     "xml": _MARKUP,

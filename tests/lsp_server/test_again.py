@@ -78,6 +78,20 @@ def test_after_two_alike_a_third_needs_something_to_go_by(texts, next_text):
     assert not said_again(prefix, next_text, again=again)
 
 
+@pytest.mark.parametrize(
+    ("start", "texts", "next_text"),
+    [
+        ("    first := 1\n    second := 2\n", ("second = 2", "second = 3"), "first := 2"),
+        ("int first = 1;\n", ("let second = 1;", "let second = 2;"), "let first = 1;"),
+        ("local a = 1\n", ("a = 2", "a = 3"), "local a = 4"),
+    ],
+)
+def test_after_two_in_a_row_no_near_name_gets_a_value_again(start, texts, next_text):
+    again, prefix = taken(*texts, start=start)
+    assert said_again(prefix, next_text, again=again)
+    assert not said_again(prefix, "return second", again=again)
+
+
 def test_a_third_line_that_names_what_the_document_knows_is_shown():
     start = "def __init__(self, width, height, depth):\n"
     again, prefix = taken("self.width = width", "self.height = height", start=start)

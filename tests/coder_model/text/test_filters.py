@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_model.text.filters import FILTERS, FilterContext, filtered
+from coder_model.text.filters import FILTERS, filtered
+from coder_model.text.surroundings import FilterContext
 
 GOLDEN = Path(__file__).parent / "filters"
 CASES = [

@@ -1,0 +1,109 @@
+"""How a middle is indented: as the document is, and as deep as the lines around it ask for."""
+
+from __future__ import annotations
+
+import re
+
+from coder_model.text.surroundings import FilterContext
+
+_BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass"}
+_YAML = {"yaml", "dockercompose", "github-actions-workflow"}
+_YAML_CHARS = 16_000
+_YAML_KEY = re.compile(r"[^\s#{\[&*!|>%@`-][^:#]*:(?:\s|$)")
+_OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
+
+
+def indentation(text: str, around: FilterContext) -> str:
+    """Indents as the document does: with tabs or with spaces, and no deeper than the lines around ask for."""
+    if not text.strip():
+        return text
+    step = _step(text)
+    if around.tabs is not None and "\n" in text:
+        first, *others = text.split("\n")
+        text = "\n".join([first, *(_indented(line, around, step) for line in others)])
+    if around.line_before.strip():
+        return text
+    return _in_levels(_first_line(text, around, step), around)
+
+
+def _step(text: str) -> int:
+    """Columns that a text indents by, for a document of tabs."""
+    widths = [len(blanks) for blanks in re.findall(r"(?m)^( +)(?=\S)", text)]
+    return 4 if all(width % 4 == 0 for width in widths) else min(2, *widths)
+
+
+def _first_line(text: str, around: FilterContext, step: int) -> str:
+    """Indents a first line that begins its line in the document; blanks that stand there already stay."""
+    words = text.lstrip(" \t")
+    typed, blanks = around.line_before, text[: len(text) - len(words)]
+    if blanks and around.tabs is not None:
+        whole = _indented(typed + blanks + "x", around, step)[:-1]
+        blanks = whole[len(typed) :] if whole.startswith(typed) else blanks.replace("\t", " " * around.unit)
+    if not around.lines_above:
+        return words if typed else blanks + words
+    above = around.lines_above[-1]
+    here = above[: len(above) - len(above.lstrip(" \t"))]
+    opens = bool(_OPENS_BLOCK.search(above)) or (around.language == "yaml" and above.lstrip().startswith("- "))
+    total = _columns(typed + blanks)
+    if typed and blanks and not (opens and total > _columns(here)) and total != _columns(here):
+        # who has indented the line has said where it begins
+        blanks = ""
+    if not typed and blanks and around.language in _BY_INDENTATION:
+        levels = {_columns(line[: len(line) - len(line.lstrip(" \t"))]) for line in around.lines_above}
+        if not opens and total > _columns(here) and total not in levels:
+            blanks = here
+    return blanks + words
+
+
+def _columns(blanks: str) -> int:
+    return len(blanks.expandtabs(4))
+
+
+def _indented(line: str, around: FilterContext, step: int) -> str:
+    words = line.lstrip(" \t")
+    blanks = line[: len(line) - len(words)]
+    if around.tabs:
+        return re.sub(f" {{{step}}}", "\t", blanks) + words
+    return blanks.replace("\t", " " * around.unit) + words
+
+
+def _in_levels(text: str, around: FilterContext) -> str:
+    """Moves the lines of a YAML text to a level that is open: its first item or key fits no other column."""
+    words = text.lstrip(" ")
+    total = _columns(around.line_before) + len(text) - len(words)
+    kind = "item" if words.startswith("- ") else "key" if _YAML_KEY.match(words) else ""
+    if around.line_before or around.language not in _YAML or not kind:
+        return text
+    above = around.prefix.rpartition("\n")[0][-_YAML_CHARS:].split("\n")
+    levels, last = _yaml_levels([line for line in above if line.strip()])
+    wanted = {column for column, held in levels if held == kind}
+    # below a key without a value something begins: deeper, or items where the key stands
+    begins = last >= 0 and total >= last + (kind == "key")
+    if begins or not wanted or total in wanted or total < min(wanted):
+        return text
+    column = min(wanted, key=lambda column: (abs(column - total), -column))
+    if column > total:
+        return " " * (column - total) + text.replace("\n", "\n" + " " * (column - total))
+    return re.sub(rf"(?m)^ {{1,{total - column}}}", "", text)
+
+
+def _yaml_levels(lines: list[str]) -> tuple[list[tuple[int, str]], int]:
+    """Returns the columns of the items and keys that are open below some lines, and that of a key without a value."""
+    levels: list[tuple[int, str]] = []
+    last, block = -1, -1
+    for line in lines:
+        at = len(line) - len(line.lstrip())
+        if line.lstrip().startswith("#") or (0 <= block < at):
+            continue
+        last = block = -1
+        dash = line.lstrip().startswith("- ")
+        levels = [(column, kind) for column, kind in levels if column < at + (dash or kind == "key")]
+        while line[at:].startswith("- "):
+            levels.append((at, "item"))
+            at += len(line[at:]) - len(line[at + 1 :].lstrip())
+        if _YAML_KEY.match(line[at:]):
+            levels.append((at, "key"))
+            value = line[at:].partition(" #")[0].rstrip()
+            last = at if re.search(r"(?::|[|>][-+]?)$", value) else -1
+            block = -1 if value.endswith(":") else last
+    return levels, last
