@@ -18,7 +18,7 @@ class Completion:
     limit: int
     """Most tokens it may have."""
     least_log_probability: float = -math.inf
-    """Of all tokens together, in nats; what is less likely is given up."""
+    """Log-probability of all tokens together, in nats, below which the middle is given up."""
     tokens: list[int] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     """How `tokens` were decided, and some that were dropped again after them."""
@@ -36,7 +36,7 @@ class Completion:
 
     @property
     def log_probability(self) -> float:
-        """Of all tokens together, in nats."""
+        """Log-probability of all tokens together, in nats."""
         return sum(math.log(max(choice.probability, 1e-9)) for choice in self.choices[: len(self.tokens)])
 
     def decide_(self, choice: Choice, selector: TokenSelector) -> None:

@@ -26,7 +26,7 @@ from coder_model.types import HoleMode
 LENGTHS: dict[HoleMode, tuple[int, ...]] = {"line": (4, 8, 16), "block": (8, 16, 32, 64)}
 """Canvases that are tried where the model cannot change their length."""
 FIRST_LENGTH, MAX_LENGTH = 4, 64
-"""Of a canvas that the model can make longer, as DreamOn's own generator begins and ends."""
+"""Slots of a canvas that the model can make longer, at first and at most, as in DreamOn's own generator."""
 MOST_EXPANDED = MAX_LENGTH - FIRST_LENGTH
 
 Pass = Callable[[Canvas], Tensor]

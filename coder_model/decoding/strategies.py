@@ -45,7 +45,7 @@ class EngineContext:
     options: FillOptions
     acceptance: DraftAcceptance
     refresh_every: int
-    """Of a bidirectional model, see `BidirectionalSequence`."""
+    """One in so many passes of a bidirectional model is exact, see `BidirectionalSequence`."""
 
 
 class DecodingStrategy(Protocol):

@@ -16,7 +16,7 @@ from coder_model.engine.suggestion_time import suggestion_ms
 from coder_model.types import Draft, FillRequest
 
 DRAFT_SHARE = 0.6
-"""Of the time until the deadline, for the draft."""
+"""Share of the time until the deadline that the draft may take."""
 
 
 class SpeculativeEngine:

@@ -1,7 +1,7 @@
 """Keys and values of one or many documents in one tensor, so that one pass can be over several, and be repeated.
 
-What stands before a row's length is exact, and whoever has the row knows its length. Behind it passes
-write what nobody reads: the slots of a block that is being denoised, and padding.
+The owner of a row knows its length; what stands before it is exact. Behind it passes write the slots of a block that is
+being denoised, and padding, which later passes overwrite and do not attend to.
 """
 
 from __future__ import annotations
