@@ -55,7 +55,7 @@ class Sequence:
     def read(self, context: list[int], check: Check, portion: int = COMMIT_TOKENS) -> Tensor:
         """Makes the whole blocks of `context` the committed tokens; reads only those that differ from the present ones.
 
-        The last token or block is read again, because what follows it is wanted, unless it was the last one read before.
+        The last token or block is read again, as what follows it is wanted, unless it was the last one read before.
 
         Args:
             context: of a causal model at least one token, all of which are committed.
