@@ -88,6 +88,11 @@ class Editor:
         change = {"range": {"start": first, "end": last}, "text": text}
         self._notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
 
+    def move(self, line: int, column: int) -> None:
+        """Moves the cursor of the document that was opened last, and says so."""
+        position = {"line": line, "character": column}
+        self._notify("unmask/didMoveCursor", {"textDocument": {"uri": self.uri}, "position": position})
+
     def ask(self, line: int, column: int, *, invoked: bool = False) -> Ghost:
         """Asks for ghost text at a place: as an editor does by itself, or as a person who invokes it."""
         return self.wait(self.start(line, column, invoked=invoked))

@@ -17,7 +17,7 @@ from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position
-from lsp_server.place import CursorPlace, Selected, fill_request, line_end, place_at
+from lsp_server.place import CursorPlace, Selected, fill_request, line_end, place_at, warm_request
 from lsp_server.settings import Settings
 from lsp_server.suggestion_cache import SuggestionCache, typed_since
 from lsp_server.trigger_policy import PRESETS
@@ -58,6 +58,11 @@ class _Run:
     def __init__(self, place: CursorPlace, task: asyncio.Task[list[Suggestion]]) -> None:
         self._place, self._task = place, task
         self._waiting = 0
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """False once its answer is there, or nobody wants one."""
+        return not self._task.done()
 
     def may_serve(self, place: CursorPlace) -> bool:
         """True when what it finds may go on at a later cursor."""
@@ -137,6 +142,14 @@ class Completer:
         finally:
             if self._awaited.get(uri) is task:
                 del self._awaited[uri]
+
+    def warm(self, uri: str, position: Position) -> None:
+        """Has the model read the text around a cursor that rests, where something may be offered."""
+        document, running = self._documents.get(uri), self._runs.get(uri)
+        if document is None or (running and running.is_on_its_way) or time.monotonic() < self.quiet_until:
+            return
+        if self._is_on(document, invoked=True):
+            self._backend.warm(warm_request(document, position, self._context))
 
     def is_current(self, answer: Answer) -> bool:
         """Returns whether an answer speaks of a document as it is now."""

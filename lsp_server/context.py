@@ -26,6 +26,9 @@ DOCUMENTS, PIECES = 8, 200
 LEAST_LIKENESS = 0.1
 STAY_LINES = 8
 """How far the cursor may go before another choice is made."""
+TYPED_LINES = 40
+"""The same while lines are only added before the cursor, by somebody who does not rest: another choice would have the
+model read all of the text again at a key, where what it has read is still of use."""
 BUDGET_S = 0.008
 """Seconds for reading documents at one request; what is not read then is read at the next."""
 SAME_LINES = 0.6
@@ -49,6 +52,8 @@ class _Piece:
 @dataclass(frozen=True, slots=True)
 class _Choice:
     row: int
+    lines_behind: int
+    """Between that row and the end of the document."""
     snippets: tuple[Snippet, ...]
 
 
@@ -62,11 +67,19 @@ class Context:
         self._pieces: OrderedDict[str, tuple[int, list[_Piece]]] = OrderedDict()
         self._choices: dict[str, _Choice] = {}
 
-    def snippets(self, document: Document, row: int) -> tuple[Snippet, ...]:
-        """Returns the pieces that stand beside a document whose cursor is in line `row`."""
-        chosen = self._choices.get(document.uri)
-        if chosen is None or not chosen.snippets or abs(row - chosen.row) > STAY_LINES:
-            chosen = self._choices[document.uri] = _Choice(row, self._choose(document, row))
+    def snippets(self, document: Document, row: int, *, rests: bool = False) -> tuple[Snippet, ...]:
+        """Returns the pieces that stand beside a document.
+
+        Args:
+            document: that somebody works in.
+            row: of the cursor.
+            rests: nobody waits for what is made of them.
+        """
+        chosen, behind = self._choices.get(document.uri), len(document.lines) - row
+        only_typed = chosen is not None and behind == chosen.lines_behind and not rests
+        stay = TYPED_LINES if only_typed else STAY_LINES
+        if chosen is None or not chosen.snippets or abs(row - chosen.row) > stay:
+            chosen = self._choices[document.uri] = _Choice(row, behind, self._choose(document, row))
         return chosen.snippets
 
     def closing(self, document: Document) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from coder_model.text.fill_mode import WINDOW_AFTER, WINDOW_BEFORE, hole_at
@@ -15,6 +16,7 @@ PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of the document that go to the model on either side of the cursor."""
 ALTERNATIVES = 3
 """Suggestions for a request that the user made by hand."""
+_WORD = re.compile(r"\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,26 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
         least_probability=least,
         speculative=place.speculative,
         deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,
+    )
+
+
+def warm_request(document: Document, position: Position, context: Context) -> FillRequest:
+    """Returns what a model may read before somebody asks at a place.
+
+    Inside a word nothing is ever offered: who goes on there mostly goes on at the end of the line.
+    """
+    row, column = document.place(position)
+    line = document.lines[row]
+    if _WORD.match(line, column):
+        position = document.position(row, len(line.rstrip("\r\n")))
+    place = place_at(document, position, invoked=False, selected=None)
+    return FillRequest(
+        session=document.uri,
+        prefix=place.prefix,
+        suffix=place.suffix,
+        path=without_surrogates(document.uri),
+        language=document.language,
+        snippets=context.snippets(document, place.row, rests=True),
     )
 
 

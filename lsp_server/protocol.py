@@ -13,6 +13,7 @@ import logging
 import re
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import cattrs
@@ -24,6 +25,7 @@ from pygls.protocol.language_server import lsp_method
 
 logger = logging.getLogger(__name__)
 
+CURSOR_MOVED = "unmask/didMoveCursor"
 MAX_HEADER_BYTES = 8 << 10
 MAX_BODY_BYTES = 64 << 20
 _LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
@@ -35,6 +37,15 @@ class _Futures(dict[Any, Any]):
     def items(self) -> Any:
         """Returns a copy of the pairs."""
         return list(self.copy().items())
+
+
+@dataclass(frozen=True, slots=True)
+class CursorMoved:
+    """A notification of ours: the cursor of the window is there now. The protocol has none for that."""
+
+    method: str
+    params: types.TextDocumentPositionParams
+    jsonrpc: str = "2.0"
 
 
 class Protocol(LanguageServerProtocol):
@@ -49,6 +60,10 @@ class Protocol(LanguageServerProtocol):
 
     exit_code = 0
     """1 once the client has said `exit` without `shutdown` before it (LSP 3.18, "Exit Notification")."""
+
+    def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
+        """Returns the type that a request or a notification is read into."""
+        return CursorMoved if method == CURSOR_MOVED else super().get_message_type(method)
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_: Any) -> Any:

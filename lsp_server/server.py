@@ -21,25 +21,27 @@ from pygls.lsp.server import LanguageServer
 from coder_model.types import InvalidInput
 from lsp_server import release
 from lsp_server.backends.base import AbsentBackend, Backend
-from lsp_server.completion import Answer, Completer, Suggestion
+from lsp_server.completion import Answer, Completer
 from lsp_server.context import Context
-from lsp_server.documents import Document, Documents, Encoding, Position
-from lsp_server.place import Selected
+from lsp_server.documents import Documents, Encoding, Position
+from lsp_server.packing import ACCEPTED, cursor_behind, to_item, to_position, to_selected
+from lsp_server.parent import orphanhood
 from lsp_server.privacy import Privacy, path_of
-from lsp_server.protocol import Protocol, lenient_converter, serve_stdio
+from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
 from lsp_server.status import Announcer
 from lsp_server.usage_stats import UsageStats
+from lsp_server.warming import Warming
 
 logger = logging.getLogger(__name__)
 
-ACCEPTED = "unmask.accepted"
-"""Command of every item: the client runs it after accepting, which is the only sign of it in the protocol."""
 SNOOZE = "unmask.snooze"
 """Command: quiet for so many minutes."""
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
-PARENT_CHECK_S, SAVE_S = 2.0, 60.0
+SAVE_S = 60.0
+END = 2**31 - 1
+"""Beyond the end of any line: its end."""
 MakeBackend = Callable[[Settings], Backend]
 
 
@@ -86,6 +88,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     """Returns a server with its handlers registered."""
     server = UnmaskServer(make_backend)
     completers: list[Completer] = []
+    warming = Warming(lambda uri, position: completers[0].warm(uri, position))
     announcer = Announcer(server)
 
     @server.feature(types.INITIALIZE)
@@ -107,10 +110,15 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
         if server.backend:
-            server.backend.on_change = tell
+            server.backend.on_change = changed
             await server.backend.start()
             tell()
         await pull_configuration()
+
+    def changed() -> None:
+        if server.backend:
+            warming.served_by(server.backend.serving)
+        tell()
 
     def tell() -> None:
         left = completers[0].quiet_until - time.monotonic()
@@ -153,6 +161,13 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     def did_open(params: types.DidOpenTextDocumentParams) -> None:
         document = params.text_document
         server.documents.open(document.uri, document.language_id, document.version, document.text)
+        warming.opened(document.uri, Position(document.text.count("\n"), END))
+
+    @server.feature(CURSOR_MOVED)
+    def did_move_cursor(params: types.TextDocumentPositionParams) -> None:
+        if document := server.documents.get(params.text_document.uri):
+            server.documents.touch(document.uri)
+            warming.moved(document.uri, to_position(params.position))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
@@ -162,7 +177,8 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
             return
         for change in params.content_changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
-                document.replace(_position(change.range.start), _position(change.range.end), change.text)
+                document.replace(to_position(change.range.start), to_position(change.range.end), change.text)
+                warming.typed(document.uri, cursor_behind(change))
             else:
                 document.replace_all(change.text)
         document.version = params.text_document.version
@@ -180,19 +196,21 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         completers[0].forget(params.text_document.uri)
+        warming.closed(params.text_document.uri)
         server.documents.close(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> Callable[[], types.InlineCompletionList]:
         invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
         completer = completers[0]
+        warming.typed(params.text_document.uri, to_position(params.position))
         began = time.perf_counter()
         try:
             answer = await completer.complete(
                 params.text_document.uri,
-                _position(params.position),
+                to_position(params.position),
                 invoked=invoked,
-                selected=_selected(params.context.selected_completion_info),
+                selected=to_selected(params.context.selected_completion_info),
             )
         except Exception as error:
             logger.error("inline completion failed: %s", _place(error))
@@ -204,7 +222,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
             # asked at the moment the reply leaves: a change may have been read since the answer was there
             if not completer.is_current(answer):
                 raise JsonRpcException("the document changed", types.LSPErrorCodes.ContentModified.value)
-            return types.InlineCompletionList([_item(answer.document, one) for one in answer.suggestions])
+            return types.InlineCompletionList([to_item(answer.document, one) for one in answer.suggestions])
 
         return reply
 
@@ -234,7 +252,7 @@ def run(make_backend: MakeBackend) -> int:
 async def _serve(server: UnmaskServer) -> None:
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     serving = asyncio.create_task(serve_stdio(server.protocol, stdin, stdout))  # type: ignore[arg-type]
-    orphaned = asyncio.create_task(_wait_for_orphanhood(server))
+    orphaned = asyncio.create_task(orphanhood(lambda: server.process_id))
     saving = asyncio.create_task(_save_now_and_then(server))
     try:
         await asyncio.wait([serving, orphaned], return_when=asyncio.FIRST_COMPLETED)
@@ -247,51 +265,6 @@ async def _save_now_and_then(server: UnmaskServer) -> None:
     while True:
         await asyncio.sleep(SAVE_S)
         server.statistics.save()
-
-
-async def _wait_for_orphanhood(server: UnmaskServer) -> None:
-    """Returns when the client's process is gone although its end of the pipe is still held open."""
-    while True:
-        await asyncio.sleep(PARENT_CHECK_S)
-        if server.process_id is not None and not _is_alive(server.process_id):
-            return
-
-
-def _is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-        # a process that nobody has waited for is dead all the same (proc(5), state Z)
-        return Path(f"/proc/{process_id}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except (OSError, IndexError):
-        # it is another user's, or there is no /proc
-        return True
-
-
-def _position(position: types.Position) -> Position:
-    return Position(position.line, position.character)
-
-
-def _selected(info: types.SelectedCompletionInfo | None) -> Selected | None:
-    """What is selected in the client's menu."""
-    if info is None:
-        return None
-    return Selected(_position(info.range.start), _position(info.range.end), info.text)
-
-
-def _item(document: Document | None, suggestion: Suggestion) -> types.InlineCompletionItem:
-    """The item for a suggestion: an empty range at the cursor, always explicit, as clients differ without one."""
-    assert document
-    start, end = suggestion.replaces or (document.position(suggestion.row, suggestion.column),) * 2
-    facts: dict[str, object] = {"id": suggestion.made}
-    if draft := suggestion.draft:
-        facts |= {"steps": draft.steps, "tokens": draft.tokens, "elapsedMs": round(draft.elapsed_ms, 1)}
-    return types.InlineCompletionItem(
-        insert_text=suggestion.text,
-        range=types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character)),
-        command=types.Command(title="Accepted", command=ACCEPTED, arguments=[facts]),
-    )
 
 
 def _place(error: BaseException) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
@@ -16,6 +17,9 @@ from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
 from coder_model.runtime.passes import PassRunner
 from coder_model.runtime.sequence import Check, Sequence
+
+WARM_TOKENS = 128
+"""Tokens that are read in one pass while nobody waits: who does wait gets the model after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,53 @@ class DecodingStrategy(Protocol):
     proposes: bool
     """Whether drafts from the text are of use."""
 
+    @property
+    def held(self) -> list[int]:
+        """Tokens that need not be read again where a context begins with them."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that is freed with it."""
+
+    def copied(self, length: int) -> DecodingStrategy | None:
+        """Returns another document's state that holds the first `length` tokens; None where there can be none."""
+
+    def read(self, prompt: Prompt, check: Check) -> None:
+        """Reads the prompt in small portions, as far as a fill would not have to."""
+
     def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
 
 
-class CausalStrategy:
+class _OverSequence:
+    """What is kept in a cache."""
+
+    sequence: Sequence
+
+    @property
+    def held(self) -> list[int]:
+        """The committed tokens."""
+        return self.sequence.tokens
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the cache."""
+        return self.sequence.n_bytes
+
+    def copied(self, length: int) -> Self | None:
+        """Another state, with a part of the cache."""
+        if (sequence := self.sequence.copied(length)) is None:
+            return None
+        other = copy.copy(self)
+        other.sequence = sequence
+        return other
+
+    def read(self, prompt: Prompt, check: Check) -> None:
+        """Reads the context; a fill of it has only the passes left that decide tokens."""
+        self.sequence.read(prompt.context, check, WARM_TOKENS)
+
+
+class CausalStrategy(_OverSequence):
     """Drafts that the model verifies token by token, over an exact cache."""
 
     proposes = True
@@ -73,7 +119,7 @@ class CausalStrategy:
         return fill_middle(self.sequence, p, selector, options, acceptance, middle, check)
 
 
-class BlockStrategy:
+class BlockStrategy(_OverSequence):
     """Aligned blocks, one after the other, over an exact cache."""
 
     proposes = False
@@ -90,9 +136,21 @@ class BidirectionalStrategy:
     """A canvas between prefix and suffix; nothing is kept from one hole to the next."""
 
     proposes = False
+    n_bytes = 0
 
     def __init__(self, context: EngineContext) -> None:
         self._context = context
+
+    @property
+    def held(self) -> list[int]:
+        """None."""
+        return []
+
+    def copied(self, length: int) -> None:
+        """There is nothing to copy."""
+
+    def read(self, prompt: Prompt, check: Check) -> None:
+        """Reads nothing: all of it changes with the first token of the canvas."""
 
     def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,10 +14,11 @@ from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.draft_and_verify import schedules_of
 from coder_model.decoding.strategies import EngineContext, GenerationConfig, strategy_of
 from coder_model.engine.fill_options import fill_options
-from coder_model.engine.fill_state import FillState, Session
+from coder_model.engine.fill_state import FillState
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
 from coder_model.engine.runner import runner_for
+from coder_model.engine.sessions import Sessions
 from coder_model.engine.suggestion_time import SESSION, suggestion_ms
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
@@ -30,7 +29,7 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.pass_costs import pass_costs
 from coder_model.text.fill_region import FillRegion
-from coder_model.types import Draft, FillRequest
+from coder_model.types import Cancelled, Draft, FillRequest
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
@@ -62,11 +61,9 @@ class Engine:
         """Whether it can verify what another model drafts."""
         self._generation = generation or GenerationConfig(fim_prompt.suffix_first(tokenizer.special_tokens))
         self._budget = fim_prompt.Budget.of(model.config.context_tokens)
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
         self.suggestion_ms = math.nan
         """Milliseconds of a usual suggestion on this machine, see `suggestion_time.py`; known after `warm_up`."""
         self._known_answer = math.nan
-        self._in_use = threading.Lock()
         vocabulary, operations = Vocabulary(tokenizer, self._generation.ends), self._generation.operations
         self._runner = runner_for(model, vocabulary, operations, self.options, drafter)
         self._context = EngineContext(
@@ -76,6 +73,8 @@ class Engine:
             DraftAcceptance(self.options.min_accepted),
             self.options.refresh_every,
         )
+        most = self.options.sessions if self.options.reuse else 0
+        self._sessions = Sessions(partial(strategy_of, self._context), most, self.options.cache_mb << 20)
 
     @classmethod
     def load(cls, directory: Path | None = None, options: EngineOptions | None = None) -> Engine:
@@ -104,7 +103,7 @@ class Engine:
         if slots := self._runner.drafted_slots:
             self._context.acceptance.measured(pass_costs(self._runner, slots, options.max_steps))
         self.suggestion_ms = suggestion_ms(self.fill)
-        self._sessions.pop(SESSION, None)
+        self._sessions.forget(SESSION)
 
     def is_intact(self) -> bool:
         """Returns whether the model answers its known text as in `warm_up`: else the weights in memory are damaged."""
@@ -112,8 +111,7 @@ class Engine:
 
     def reduce_memory(self) -> bool:
         """Lets go of all caches and reads half as much context from now on; False when that is too little to work."""
-        with self._in_use:
-            self._sessions.clear()
+        self._sessions.forget()
         if self._budget.context // 2 < MIN_CONTEXT_TOKENS:
             return False
         self._budget = fim_prompt.Budget.of(self._budget.context // 2)
@@ -136,9 +134,8 @@ class Engine:
         """
         began = time.perf_counter()
         region = FillRegion.of(request)
-        shown = region.request if self._generation.shows_empty_line else request
-        prompt = fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
-        with self._session(request.session) as session:
+        prompt = self._prompt(request, region)
+        with self._sessions.lent(request.session, prompt.context) as session:
             state = FillState(
                 request,
                 region,
@@ -154,26 +151,36 @@ class Engine:
             )
             yield from state.drafts()
 
+    @torch.inference_mode()
+    def warm(self, request: FillRequest, cancelled: Callable[[], bool] = never) -> None:
+        """Reads the text around the hole of a request into the document's cache, so that its fill need not.
+
+        Args:
+            request: what somebody may want filled soon.
+            cancelled: asked before every piece of `WARM_TOKENS`.
+
+        Raises:
+            Cancelled: within one piece after `cancelled` says so; what is read by then stays.
+        """
+
+        def check() -> None:
+            if cancelled():
+                raise Cancelled
+
+        prompt = self._prompt(request, FillRegion.of(request))
+        with self._sessions.lent(request.session, prompt.context) as session:
+            session.strategy.read(prompt, check)
+
+    def _prompt(self, request: FillRequest, region: FillRegion) -> fim_prompt.Prompt:
+        shown = region.request if self._generation.shows_empty_line else request
+        return fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
+
     def expected(self, request: FillRequest) -> str:
         """Returns what the document's last suggestion would go on with, if its text agrees with that."""
-        session = self._sessions.get(request.session)
+        session = self._sessions.latest(request.session)
         return session.expected(request.prefix) if session else ""
 
     def expect(self, request: FillRequest, text: str) -> None:
         """Takes a middle that somebody else suggests as the draft of the next fill of this request."""
-        with self._session(request.session) as session:
+        with self._sessions.lent(request.session, []) as session:
             session.suggested = request.prefix + text
-
-    @contextlib.contextmanager
-    def _session(self, name: str) -> Iterator[Session]:
-        """The document's session, as the last request left it; nobody else finds it until it is put back."""
-        with self._in_use:
-            session = self._sessions.pop(name, None) if self.options.reuse else None
-        session = session or Session(strategy_of(self._context))
-        try:
-            yield session
-        finally:
-            with self._in_use:
-                self._sessions[name] = session
-                while len(self._sessions) > self.options.sessions:
-                    self._sessions.popitem(last=False)

@@ -11,29 +11,16 @@ from dataclasses import dataclass
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.draft_and_verify import DeadlineReached, DecodingStep
 from coder_model.decoding.prompt_lookup import PromptLookup
-from coder_model.decoding.strategies import DecodingStrategy, EngineContext
+from coder_model.decoding.strategies import EngineContext
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
+from coder_model.engine.sessions import Session
 from coder_model.engine.syntax_repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
 from coder_model.prompt.fim_prompt import Prompt
 from coder_model.text.fill_region import FillRegion
 from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest
-
-
-@dataclass(slots=True)
-class Session:
-    """What is kept of a document between its requests."""
-
-    strategy: DecodingStrategy
-    """With the cache of the last request."""
-    suggested: str = ""
-    """The last request's prefix and its suggestion."""
-
-    def expected(self, prefix: str) -> str:
-        """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
-        return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
 
 
 @dataclass(frozen=True, slots=True)

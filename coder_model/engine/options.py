@@ -59,7 +59,9 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
     sessions: _Positive = 8
-    """Documents whose cache is kept."""
+    """Caches that are kept: of documents, and of several places in one."""
+    cache_mb: _Count = 256
+    """Units of 2**20 bytes that the kept caches take together on a CPU; the last one is kept whatever it takes."""
     max_concurrent: _Count = 0
     """Fills that share the passes of the device; 0: 32 on a GPU, and one, by itself, on a CPU."""
     sync_interval: _Positive = 2

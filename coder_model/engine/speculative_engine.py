@@ -44,6 +44,11 @@ class SpeculativeEngine:
         """Makes both do with less memory; returns False when one cannot."""
         return self._drafter.reduce_memory() and self._verifier.reduce_memory()
 
+    def warm(self, request: FillRequest, cancelled: Callable[[], bool] = never) -> None:
+        """Reads the text around the hole of a request with both models; see `Engine.warm`."""
+        self._drafter.warm(request, cancelled)
+        self._verifier.warm(request, cancelled)
+
     def fill(self, request: FillRequest, cancelled: Callable[[], bool] = never, watch: bool = False) -> Iterator[Draft]:
         """Fills the hole of a request; see `Engine.fill`. The steps of both are counted."""
         began = time.perf_counter()

@@ -6,12 +6,16 @@ being denoised, and padding, which later passes overwrite and do not attend to.
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 
 from coder_model.model.config import ModelConfig
+
+GROWTH = 4
+"""A cache that is too small grows by at least this part of itself."""
 
 
 class KVCache:
@@ -34,10 +38,23 @@ class KVCache:
         """Tokens of a row."""
         return self.keys.shape[3]
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all rows."""
+        return self.keys.nbytes + self.values.nbytes
+
+    def copied(self, tokens: int) -> KVCache:
+        """Returns a cache of its own with the first `tokens` of each row, and room for a few more."""
+        other = copy.copy(self)
+        other._free, other._changed = list(range(self._rows)), threading.Lock()
+        room = min(self.capacity, tokens + tokens // GROWTH)
+        other.keys, other.values = (part[:, :, :, :room].clone() for part in (self.keys, self.values))
+        return other
+
     def grow_(self, tokens: int) -> None:
-        """Makes room for so many tokens per row, by doubling; whatever was captured reads the old tensors."""
+        """Makes room for so many tokens per row, and some more; whatever was captured reads the old tensors."""
         if tokens > self.capacity:
-            more = max(tokens, 2 * self.capacity) - self.capacity
+            more = max(tokens - self.capacity, self.capacity // GROWTH)
             self.keys, self.values = (F.pad(part, (0, 0, 0, more)) for part in (self.keys, self.values))
 
     def allocate(self) -> int:

@@ -98,6 +98,13 @@ class Batcher:
         """Returns a row of the cache; see `PassRunner.new_row`."""
         return CacheRow(self.cache)
 
+    def copied_row(self, row: CacheRow, tokens: int) -> None:
+        """There are no rows to spare: each is a document's."""
+
+    def bytes_of(self, row: CacheRow) -> int:  # noqa: ARG002
+        """Returns 0: the cache has its rows whether they are used or not."""
+        return 0
+
     def reserve(self, row: CacheRow, tokens: int) -> None:
         """Checks that a row has room for so many tokens; see `PassRunner.reserve`."""
         if tokens > row.cache.capacity:

@@ -69,6 +69,14 @@ class EagerRunner:
         cache = KVCache(network.config, 1, FIRST_CAPACITY, network.dtype, network.device)
         return CacheRow(cache, self._drafter.new_cache(FIRST_CAPACITY) if self._drafter else None)
 
+    def copied_row(self, row: CacheRow, tokens: int) -> CacheRow:
+        """Returns another row, in a cache of its own too."""
+        return CacheRow(row.cache.copied(tokens), row.drafter_cache and row.drafter_cache.copied(tokens))
+
+    def bytes_of(self, row: CacheRow) -> int:
+        """Returns the bytes of its caches."""
+        return row.cache.n_bytes + (row.drafter_cache.n_bytes if row.drafter_cache else 0)
+
     def reserve(self, row: CacheRow, tokens: int) -> None:
         """Makes room for so many tokens, and some more."""
         row.cache.grow_(tokens + LONG_PASS)

@@ -133,6 +133,12 @@ class PassRunner(Protocol):
             MemoryError: when there is none.
         """
 
+    def copied_row(self, row: CacheRow, tokens: int) -> CacheRow | None:
+        """Returns another row with the first `tokens` of one; None where rows are too few for that."""
+
+    def bytes_of(self, row: CacheRow) -> int:
+        """Returns how much memory is freed with a row."""
+
     def reserve(self, row: CacheRow, tokens: int) -> None:
         """Makes room for so many tokens in a row, and for what passes write behind them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -35,15 +36,31 @@ class Sequence:
         """Committed tokens."""
         self._runner, self._row = runner, runner.new_row()
         self._unit = commit_mask(runner.config)
+        self._read: tuple[int, Tensor] | None = None
+        """Length of the context that was read last, while it is committed, and the distribution behind it."""
 
-    def read(self, context: list[int], check: Check) -> Tensor:
+    @property
+    def n_bytes(self) -> int:
+        """Memory that is freed with it."""
+        return self._runner.bytes_of(self._row)
+
+    def copied(self, length: int) -> Sequence | None:
+        """Returns another sequence with the first `length` committed tokens; None where the runner copies no rows."""
+        if (row := self._runner.copied_row(self._row, length)) is None:
+            return None
+        other = copy.copy(self)
+        other.tokens, other._row, other._read = self.tokens[:length], row, None
+        return other
+
+    def read(self, context: list[int], check: Check, portion: int = COMMIT_TOKENS) -> Tensor:
         """Makes the whole blocks of `context` the committed tokens; reads only those that differ from the present ones.
 
-        The last token or block is always read again, because what follows it is wanted.
+        The last token or block is read again, as what follows it is wanted, unless it was the last one read before.
 
         Args:
             context: of a causal model at least one token, all of which are committed.
             check: called before every pass.
+            portion: tokens of a pass, at most, or one block.
 
         Returns:
             [V] float32, the distribution of the token after the committed ones; empty when there are none.
@@ -53,15 +70,20 @@ class Sequence:
         """
         unit = self._unit
         end = len(context) - len(context) % unit
-        common = common_length(self.tokens, context[: max(0, end - unit)])
+        common = common_length(self.tokens, context[:end])
+        if self._read and self._read[0] == end == common:
+            self.truncate(end)
+            return self._read[1].clone()
+        common = min(common, max(0, end - unit))
         self.truncate(common - common % unit)
         self._runner.reserve(self._row, len(context))
-        portion = max(1, COMMIT_TOKENS // unit) * unit
+        portion = max(1, portion // unit) * unit
         following = torch.empty(1, 0)
         while len(self.tokens) < end:
             check()
             start = len(self.tokens)
             following = self.commit(context[start : min(start + portion, end)], int(start + portion >= end))
+        self._read = end, following[0].clone()
         return following[0]
 
     def commit(self, tokens: list[int], wanted: int | None = None) -> Tensor:
@@ -82,6 +104,8 @@ class Sequence:
     def truncate(self, length: int) -> None:
         """Forgets the committed tokens from `length` on."""
         del self.tokens[length:]
+        if self._read and length < self._read[0]:
+            self._read = None
 
     def denoise_(self, canvas: Canvas, schedule: Schedule, index: int, kind: int) -> int:
         """Runs one or more bidirectional passes over a block behind the committed tokens; each reveals slots.

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from coder_model.worker import protocol
-from coder_model.worker.protocol import Cancel, Dropped, Fill, Hello, Pong, frame
+from coder_model.worker.protocol import Cancel, Dropped, Fill, Hello, Pong, Warm, frame
 from coder_model.worker.request_queue import Job, RequestQueue
 
 LOOK_S = 0.25
@@ -148,14 +148,15 @@ class Connections:
 
     def _receive(self, client: Connection, message: protocol.ToWorker) -> None:
         dropped: list[Job] = []
-        if isinstance(message, Fill):
+        if isinstance(message, (Fill, Warm)):
             dropped = self._queue.put(Job(client, message))
         elif isinstance(message, Cancel):
             dropped = self._queue.cancel(client, message.id)
         else:
             client.send(Pong(self._queue.passes))
         for job in dropped:
-            client.send(Dropped(job.fill.id))
+            if isinstance(job.work, Fill):
+                client.send(Dropped(job.work.id))
 
 
 def _user_of(connection: socket.socket) -> int:

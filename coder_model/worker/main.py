@@ -19,7 +19,7 @@ from typing import Protocol
 
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.worker.connections import Connections
-from coder_model.worker.protocol import Broken, Dropped, FillProgress, Loading, Ready, Resting
+from coder_model.worker.protocol import Broken, Dropped, Fill, FillProgress, Loading, Ready, Resting
 from coder_model.worker.request_queue import Job, RequestQueue
 from coder_model.worker.threads import limit_threads
 
@@ -53,6 +53,9 @@ class FillEngine(Protocol):
 
     def fill(self, request: FillRequest, cancelled: Callable[[], bool], watch: bool) -> Iterator[Draft]:
         """Yields drafts, the last one final; raises Cancelled once `cancelled` says so."""
+
+    def warm(self, request: FillRequest, cancelled: Callable[[], bool]) -> None:
+        """Reads what a fill would read; raises Cancelled once `cancelled` says so."""
 
 
 MakeEngine = Callable[[Callable[[float], None]], FillEngine]
@@ -142,27 +145,33 @@ def _in_steps(tell: Callable[[float], None]) -> Callable[[float], None]:
 
 
 def _answer(engine: FillEngine, job: Job, queue: RequestQueue) -> None:
-    """Runs one fill and sends its end; with less of the context when memory runs out."""
+    """Does what a job wants and sends the end of a fill; with less of the context when memory runs out."""
+    work, cancelled = job.work, partial(queue.unwanted, job)
+    failure = ""
     while True:
         try:
-            job.client.send(_filled(engine, job, queue))
+            if isinstance(work, Fill):
+                job.client.send(_filled(engine, job, work, cancelled))
+            else:
+                engine.warm(work.request, cancelled)
             return
         except Cancelled:
-            job.client.send(Dropped(job.fill.id))
-            return
+            break
         except (ValueError, RuntimeError, MemoryError) as error:
             if not (_is_out_of_memory(error) and engine.reduce_memory()):
-                job.client.send(Dropped(job.fill.id, _place(error)))
-                return
+                failure = _place(error)
+                break
+    if isinstance(work, Fill):
+        job.client.send(Dropped(work.id, failure))
 
 
-def _filled(engine: FillEngine, job: Job, queue: RequestQueue) -> FillProgress:
+def _filled(engine: FillEngine, job: Job, fill: Fill, cancelled: Callable[[], bool]) -> FillProgress:
     """Runs one fill; returns its last message."""
     last: FillProgress | None = None
-    for draft in engine.fill(job.fill.request, partial(queue.unwanted, job), job.fill.watch):
-        if last and job.fill.watch:
+    for draft in engine.fill(fill.request, cancelled, fill.watch):
+        if last and fill.watch:
             job.client.send(last)
-        last = FillProgress(job.fill.id, draft)
+        last = FillProgress(fill.id, draft)
     assert last is not None
     assert last.draft.final
     return last

@@ -3,7 +3,8 @@
 A frame is a 4-byte little-endian length and that many bytes of msgpack (source: the project's own format). The worker
 sends `Hello` at once, `Loading` now and then, and `Ready` when the model is loaded, or `Broken` and exits; then for
 every `Fill`, in any order, one or more `Progress` of which the last has `draft.final`, or one `Dropped`; a `Pong` for
-every `Ping`, whatever the model does; `Resting` before it exits because nobody asked for long. Imports nothing slow.
+every `Ping`, whatever the model does; nothing for a `Warm`; `Resting` before it exits because nobody
+asked for long. Imports nothing slow.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ class Fill(msgspec.Struct, frozen=True, tag=True):
     request: FillRequest
     watch: bool = False
     """True: one `Progress` per step; False: only the final one."""
+
+
+class Warm(msgspec.Struct, frozen=True, tag=True):
+    """Asks to read what a fill of this request would read, when there is nothing else to do; has no answer.
+
+    Every `Fill` goes first; a newer one of the same session, or a newer `Warm`, ends it.
+    """
+
+    request: FillRequest
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -92,7 +102,7 @@ class Dropped(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
-ToWorker = Fill | Cancel | Ping
+ToWorker = Fill | Warm | Cancel | Ping
 FromWorker = Hello | Loading | Ready | Broken | Resting | FillProgress | Dropped | Pong
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,4 +1,4 @@
-"""The fills that wait for the one model, from every editor window, and whether those that run are still wanted.
+"""What waits for the one model, from every editor window, and whether what runs is still wanted.
 
 This is where the newest request of a document wins: `put` drops those of its session that wait and stops the one that
 runs. A front only cancels what it does not await any more.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from coder_model.worker.protocol import Fill, FromWorker
+from coder_model.worker.protocol import Fill, FromWorker, Warm
 
 
 class Requester(Protocol):
@@ -25,15 +25,32 @@ class Requester(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A fill and the client that asked for it."""
+    """Work for the model and the client that asked for it."""
 
     client: Requester
-    fill: Fill
+    work: Fill | Warm
 
     @property
     def session(self) -> tuple[Requester, str]:
         """A document in one editor window: the same file in another one is another session."""
-        return self.client, self.fill.request.session
+        return self.client, self.work.request.session
+
+    @property
+    def rank(self) -> int:
+        """Who waits for it: 0 a person; 1 nobody yet, but there will be an answer; 2 nobody."""
+        return 2 if isinstance(self.work, Warm) else int(self.work.request.speculative)
+
+    def replaces(self, old: Job) -> bool:
+        """Returns True when a waiting one need not be done any more: a window is in one place at a time."""
+        if isinstance(self.work, Warm):
+            return isinstance(old.work, Warm) and old.client == self.client
+        return old.session == self.session
+
+    def ends(self, old: Job, is_full: bool) -> bool:
+        """Returns True when it takes the model from a running one: of its session, or where there is no other room."""
+        if isinstance(self.work, Warm):
+            return isinstance(old.work, Warm) and (is_full or old.session == self.session)
+        return old.session == self.session or (is_full and old.rank > self.rank)
 
 
 class RequestQueue:
@@ -57,28 +74,23 @@ class RequestQueue:
     def put(self, job: Job) -> list[Job]:
         """Adds a job; returns the waiting ones that it supersedes."""
         with self._changed:
-            dropped = self._remove(lambda old: old.session == job.session)
+            dropped = self._remove(job.replaces)
             is_full = len(self._running) >= self.max_concurrent
-            self._stop(
-                lambda old: (
-                    old.session == job.session
-                    or (is_full and old.fill.request.speculative and not job.fill.request.speculative)
-                )
-            )
+            self._stop(lambda old: job.ends(old, is_full))
             self._waiting.append(job)
             self._changed.notify()
             return dropped
 
     def cancel(self, client: Requester, fill_id: int) -> list[Job]:
         """Removes or stops a fill; returns it if it was waiting."""
-        return self._drop(lambda job: job.client == client and job.fill.id == fill_id)
+        return self._drop(lambda job: job.client == client and isinstance(job.work, Fill) and job.work.id == fill_id)
 
     def leave(self, client: Requester) -> None:
         """Drops all that a client has asked for."""
         self._drop(lambda job: job.client == client)
 
     def take(self, seconds: float | None = None) -> Job | None:
-        """Waits for the next job that may run, speculative ones last; None when nothing runs or comes for so long."""
+        """Waits for the next job that may run, by rank; None when nothing runs or comes for so long."""
         with self._changed:
             while not self._changed.wait_for(self._next, seconds):
                 if not self._running:
@@ -107,7 +119,7 @@ class RequestQueue:
             return None
         sessions = [job.session for job in self._running]
         free = [job for job in self._waiting if job.session not in sessions]
-        return min(free, key=lambda job: job.fill.request.speculative, default=None)
+        return min(free, key=lambda job: job.rank, default=None)
 
     def _stop(self, wanted: Callable[[Job], bool]) -> None:
         self._stopped += [job for job in self._running if wanted(job)]

@@ -41,6 +41,10 @@ class Backend(Protocol):
     def state(self) -> State:
         """Whether a fill would be answered now."""
 
+    @property
+    def serving(self) -> object | None:
+        """Who would answer now and may read before somebody asks, another object after each change; None for nobody."""
+
     async def start(self) -> None:
         """Begins to make the model available; returns at once."""
 
@@ -51,6 +55,9 @@ class Backend(Protocol):
             Cancelled: when superseded.
             BackendUnavailable: when there is no model, or it goes away.
         """
+
+    def warm(self, request: FillRequest) -> None:
+        """Has the text around a hole read before somebody asks, where that costs nobody anything; returns at once."""
 
     async def wait_ready(self) -> None:
         """Returns once a fill would be answered.
@@ -70,6 +77,7 @@ class AbsentBackend:
     share_loaded = 0.0
     receiver = ""
     remark = ""
+    serving = None
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -87,6 +95,9 @@ class AbsentBackend:
         """Raises BackendUnavailable."""
         await self.wait_ready()
         yield Draft("", True, 1.0, 0, 0, 0.0)
+
+    def warm(self, request: FillRequest) -> None:
+        """Does nothing."""
 
     async def wait_ready(self) -> None:
         """Raises BackendUnavailable."""

@@ -95,6 +95,12 @@ class ModelLadder:
         order: tuple[State, ...] = ("ready", "starting", "resting", "down")
         return next((state for state in order if state in states), "starting")
 
+    @property
+    def serving(self) -> object | None:
+        """The same of the worker that answers."""
+        worker = self._serving()
+        return worker and worker.serving
+
     async def start(self) -> None:
         """Begins to load the embedded model, and the better ones beside it; returns at once."""
         self._begin_stand_in()
@@ -128,6 +134,11 @@ class ModelLadder:
         finally:
             self._running[worker] -= 1
             self._note_change()
+
+    def warm(self, request: FillRequest) -> None:
+        """Has the text around a hole read by the worker that answers."""
+        if worker := self._serving():
+            worker.warm(request)
 
     async def close(self) -> None:
         """Lets go of all workers."""

@@ -29,6 +29,7 @@ from coder_model.worker.protocol import (
     Pong,
     Ready,
     Resting,
+    Warm,
     frame,
 )
 from lsp_server.backends.base import BackendUnavailable, State
@@ -96,6 +97,11 @@ class WorkerBackend:
         """Whether a fill would be answered now."""
         return self._state
 
+    @property
+    def serving(self) -> object | None:
+        """What the worker that answers said of itself."""
+        return self.ready if self._state == "ready" else None
+
     async def start(self) -> None:
         """Begins to load the model; returns at once."""
         self._keeper = asyncio.create_task(self._keep_alive())
@@ -140,6 +146,11 @@ class WorkerBackend:
             del self._answers[fill_id]
             if not finished:
                 self._send(Cancel(fill_id))
+
+    def warm(self, request: FillRequest) -> None:
+        """Has the text around a hole read when there is nothing else to do; wakes nobody."""
+        if self._state == "ready":
+            self._send(Warm(request))
 
     async def close(self) -> None:
         """Lets go of the worker, which ends when nobody else uses it."""

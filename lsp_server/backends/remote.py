@@ -130,6 +130,8 @@ class RemoteBackend:
         self._running: dict[str, asyncio.Task[Any]] = {}
         self._rest_s, self._resting_until = 0.0, 0.0
 
+    serving = None
+
     @property
     def state(self) -> State:
         """`down` while the server is left alone."""
@@ -137,6 +139,9 @@ class RemoteBackend:
 
     async def start(self) -> None:
         """Does nothing: a server is there or not."""
+
+    def warm(self, request: FillRequest) -> None:
+        """Does nothing: code leaves the machine when somebody asks, and not before."""
 
     async def wait_ready(self) -> None:
         """Returns at once.

@@ -18,6 +18,8 @@ SLOWEST_S = float(os.environ.get("UNMASK_TEST_SLOWEST_S", "0"))
 """A fill takes a random time up to this."""
 FILLS = Path(os.environ.get("UNMASK_TEST_FILLS", os.devnull))
 """Gets one line for every fill that was answered: is it speculative, and the cursor's line."""
+WARMED = Path(os.environ.get("UNMASK_TEST_WARMED", os.devnull))
+"""Gets one line for every warm-up: `begun`, `done` or `stopped`, and the cursor's line."""
 
 
 class FakeEngine:
@@ -37,6 +39,21 @@ class FakeEngine:
     def reduce_memory(self):
         self.relieved += 1
         return self.relieved < 3
+
+    def warm(self, request, cancelled):
+        line = request.prefix.rsplit("\n", 1)[-1]
+
+        def note(what):
+            with WARMED.open("a") as file:
+                file.write(f"{what} {line}\n")
+
+        note("begun")
+        for _ in range(200 if "slow" in line else 1):
+            if cancelled():
+                note("stopped")
+                raise Cancelled
+            time.sleep(0.02)
+        note("done")
 
     def fill(self, request, cancelled, watch):
         line = request.prefix.rsplit("\n", 1)[-1]

@@ -27,6 +27,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     status,
     vscode.commands.registerCommand('unmask.restart', restart),
     vscode.commands.registerCommand('unmask.toggle', toggle),
+    vscode.window.onDidChangeActiveTextEditor(tellCursor),
+    vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => tellCursor(textEditor)),
     vscode.workspace.onDidChangeConfiguration(async (event) => {
       if (event.affectsConfiguration('unmask.command')) {
         await restart();
@@ -69,6 +71,7 @@ async function start(): Promise<void> {
   client.onNotification('didChangeStatus', showStatus);
   try {
     await client.start();
+    await tellCursor(vscode.window.activeTextEditor);
   } catch (error) {
     show('$(warning) unmask', `the server does not start: ${error}`);
   }
@@ -85,6 +88,15 @@ async function restart(): Promise<void> {
 function settings(): object {
   const { preset, reach, languages, deadlineMs, targetMs } = vscode.workspace.getConfiguration('unmask');
   return { preset, reach, languages, deadlineMs, targetMs };
+}
+
+/** Where the cursor rests the model reads before anybody asks. */
+async function tellCursor(editor: vscode.TextEditor | undefined): Promise<void> {
+  if (editor && client?.state === State.Running && LANGUAGES.includes(editor.document.languageId)) {
+    const { document, selection } = editor;
+    const parameters = client.code2ProtocolConverter.asTextDocumentPositionParams(document, selection.active);
+    await client.sendNotification('unmask/didMoveCursor', parameters).catch(() => undefined);
+  }
 }
 
 /** Quiet for a while, or no longer. */

@@ -36,7 +36,7 @@ def test_a_line_that_is_wanted_is_not_empty(engine, kind):
 def test_typing_on_reads_only_what_is_new(engine):
     text = "def total(values):\n    result = 0\n    for value in values:\n        result += val"
     list(engine.fill(FillRequest("typing", text, "\n    return result\n", path="a.py")))
-    decoder = engine._sessions["typing"].strategy.sequence
+    decoder = engine._sessions.latest("typing").strategy.sequence
     lengths, passes = [], decoder._pass
     decoder._pass = lambda tokens, attend: lengths.append(len(tokens)) or passes(tokens, attend)
     list(engine.fill(FillRequest("typing", text + "u", "\n    return result\n", path="a.py")))

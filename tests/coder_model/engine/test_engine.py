@@ -70,9 +70,9 @@ def test_relief_halves_the_context_until_it_is_too_small_to_be_worth_it(tokenize
     made = Engine(*weights.load(DEFAULT_MODEL))
     last(made, DOCUMENT * 40 + "x = total(")
     assert [made.reduce_memory() for _ in range(3)] == [True, True, False]
-    assert not made._sessions
+    assert not made._sessions._kept
     assert last(made, DOCUMENT * 40 + "x = total(").final
-    assert max(len(session.strategy.sequence.tokens) for session in made._sessions.values()) <= 256
+    assert max(len(session.strategy.sequence.tokens) for session in made._sessions._kept) <= 256
 
 
 def test_at_the_start_of_a_line_with_text_the_middle_is_a_line_of_its_own(model, tokenizer):
@@ -87,4 +87,4 @@ def test_old_sessions_make_room(model, tokenizer):
     made = engine(model, tokenizer, sessions=2)
     for name in "abc":
         list(made.fill(FillRequest(name, "x", "")))
-    assert list(made._sessions) == ["b", "c"]
+    assert [session.name for session in made._sessions._kept] == ["b", "c"]

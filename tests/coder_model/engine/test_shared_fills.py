@@ -65,7 +65,7 @@ def test_fills_that_come_and_go_at_any_moment_are_what_they_are_alone(own, model
         found = list(pool.map(one, range(40)))
     assert [text for text in found if text] == [expected[i % 8] for i, text in enumerate(found) if text]
     assert max(sizes) > 1
-    assert len(shared._sessions) <= 3
+    assert len(shared._sessions._kept) <= 3
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from coder_model.worker.request_queue import Job, RequestQueue
 
 
 def put(queue, number, session, client="w", **more):
-    return [job.fill.id for job in queue.put(Job(client, Fill(number, request(session, **more))))]
+    return [job.work.id for job in queue.put(Job(client, Fill(number, request(session, **more))))]
 
 
 def take(queue):
     job = queue.take(0.01)
-    return job and (job.fill.id, job)
+    return job and (job.work.id, job)
 
 
 def test_a_mailbox_keeps_the_order_of_sessions():

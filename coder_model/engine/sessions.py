@@ -1,0 +1,86 @@
+"""The caches of documents under one limit: which one a prompt goes on from, and which one has to go.
+
+A document may have several, one for each place that somebody works at: its text around another place is another prompt,
+and who comes back finds the cache of the first one as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from coder_model.decoding.strategies import DecodingStrategy
+from coder_model.runtime.sequence import common_length
+
+PLACE_TOKENS = 128
+"""A prompt that would make a cache forget more tokens than this is another place of the document."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What is kept of a document between its requests, at one place."""
+
+    name: str
+    """Of the document."""
+    strategy: DecodingStrategy
+    """With the cache of the last request."""
+    suggested: str = ""
+    """The last request's prefix and its suggestion."""
+
+    def expected(self, prefix: str) -> str:
+        """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
+        return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
+
+
+class Sessions:
+    """Keeps sessions up to a number and a number of bytes; the one used least recently goes first."""
+
+    def __init__(self, make: Callable[[], DecodingStrategy], most: int, most_bytes: int) -> None:
+        """Takes what makes a new document's state, and the two limits; the last session stays whatever its size."""
+        self._make, self._most, self._most_bytes = make, most, most_bytes
+        self._kept: list[Session] = []
+        self._in_use = threading.Lock()
+
+    @contextlib.contextmanager
+    def lent(self, name: str, context: list[int]) -> Iterator[Session]:
+        """The session of a document that has most of `context`; nobody else finds it until it is put back."""
+        with self._in_use:
+            session = self._taken(name, context)
+        session = session or Session(name, self._make())
+        try:
+            yield session
+        finally:
+            with self._in_use:
+                self._kept.append(session)
+                self._make_room()
+
+    def latest(self, name: str) -> Session | None:
+        """Returns the session of a document that was used last."""
+        return next((session for session in reversed(self._kept) if session.name == name), None)
+
+    def forget(self, name: str = "") -> None:
+        """Lets go of the sessions of a document; of all when none is named."""
+        with self._in_use:
+            self._kept = [session for session in self._kept if name and session.name != name]
+
+    def _make_room(self) -> None:
+        while len(self._kept) > self._most or (len(self._kept) > 1 and self._bytes() > self._most_bytes):
+            del self._kept[0]
+
+    def _bytes(self) -> int:
+        return sum(session.strategy.n_bytes for session in self._kept)
+
+    def _taken(self, name: str, context: list[int]) -> Session | None:
+        """Takes the best session out, or leaves it and takes a copy of what it has in common with `context`."""
+        own = [session for session in self._kept if session.name == name]
+        if not own:
+            return None
+        # the latest of equals
+        best = max(reversed(own), key=lambda session: common_length(session.strategy.held, context))
+        common = common_length(best.strategy.held, context)
+        if len(best.strategy.held) - common > PLACE_TOKENS and (copy := best.strategy.copied(common)):
+            return Session(name, copy, best.suggested)
+        self._kept = [session for session in self._kept if session is not best]
+        return best
