@@ -92,13 +92,20 @@ def line_above(text: str, around: FilterContext) -> str:
         return text
     seen = [*above, line.rstrip()]
     begun = bool(around.line_before.strip())
-    if (not begun or _NAMES_ANEW.match(line)) and seen[-1] in seen[-1 - _NEAR : -1]:
+    if (not begun or _NAMES_ANEW.match(line)) and seen[-1] in _beside(seen):
         return ""
     for length in range(2, _LONGEST_CIRCLE + 1):
         last = seen[-length:]
         if len(seen) >= 3 * length and last == seen[-2 * length : -length] == seen[-3 * length : -2 * length]:
             return ""
     return text
+
+
+def _beside(lines: list[str]) -> list[str]:
+    """The lines just above the last one, up to where its block begins: another block may say the same."""
+    indents = [len(line) - len(line.lstrip()) for line in lines]
+    start = max((n + 1 for n, indent in enumerate(indents) if indent < indents[-1]), default=0)
+    return lines[max(start, len(lines) - 1 - _NEAR) : -1]
 
 
 def already_there(text: str, around: FilterContext) -> str:

@@ -21,7 +21,12 @@ MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS = 24_000, 8_000
 LINES_TO_EDIT = 4
 """Lines on each side of the cursor that `/v1/edit/completions` may rewrite."""
 _FENCE = "```"
-_MARK = re.compile(r"<(?=/?\|[^|<>\n]{1,40}\|>|fim_\w{1,16}>|/?s>|(?:mask|pad|unk|PRE|SUF|MID|EOT)>)")
+_MARK = re.compile(
+    r"<(?=/?[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|fim[_-]\w{1,16}>|/?s>|(?:mask|pad|unk|bos|eos|PRE|SUF|MID|EOT)>"
+    r"|(?:file_sep|repo_name|reponame|filename|gh_stars|end_of_turn|start_of_turn)>)"
+    r"|\[(?=(?:/?INST|SUFFIX|PREFIX|MIDDLE)\])"
+)
+"""The first character of a mark of Qwen, StarCoder, Llama, DeepSeek, Mistral, Gemma or SantaCoder."""
 _JOINER = "\u2060"
 """Invisible; keeps a mark in somebody's text from being one."""
 
@@ -48,7 +53,7 @@ def without_secrets(request: FillRequest) -> tuple[str, str]:
 
 def as_text(text: str) -> str:
     """Returns text in which nothing is a mark of a prompt: many servers read marks in what a user has written."""
-    return _MARK.sub("<" + _JOINER, text)
+    return _MARK.sub(lambda mark: mark.group() + _JOINER, text)
 
 
 def _fim_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:

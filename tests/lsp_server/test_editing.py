@@ -54,6 +54,19 @@ def no_bracket_alone(case, played):
     assert ")" not in (text.strip() for text in played.shown[0])
 
 
+def no_comment(case, played):
+    assert played.shown[0]
+    assert not [text for text in played.shown[0] if "#" in text or text.rstrip().endswith(":")]
+
+
+def one_tab(case, played):
+    assert re.match(r"\t\S", first(played))
+
+
+def another_declaration(case, played):
+    assert "st second = 2;" not in played.shown[0]
+
+
 def types(case, played):
     assert played.shown[0]
     without("<", ">")(case, played)
@@ -116,6 +129,9 @@ def ends_with_1(case, played):
 
 
 CHECKS = {
+    "begun_line_above": another_declaration,
+    "comment_before_colon": no_comment,
+    "tab_file_by_two_spaces": one_tab,
     "added_folder_ignore": nothing,
     "angle_bracket_java": types,
     "apostrophe_in_comment": no_bracket_alone,

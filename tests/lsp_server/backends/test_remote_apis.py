@@ -78,3 +78,23 @@ def test_a_mark_that_a_server_says_after_somebody_is_as_it_was():
     body = SHAPES["openai"].body(asked, "", 9)
     joiner = body["prompt"][body["prompt"].index("<") + 1]
     assert SHAPES["openai"].text({"choices": [{"text": f"<{joiner}s>"}]}, asked) == "<s>"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "llama.cpp"])
+def test_marks_of_every_family_are_text(kind):
+    marks = [
+        *(
+            "<\uff5cfim▁begin\uff5c>",
+            "<\uff5cend▁of▁sentence\uff5c>",
+            "[SUFFIX]",
+            "[PREFIX]",
+            "[/INST]",
+            "<file_sep>",
+            "<repo_name>",
+        ),
+        *("<fim-suffix>", "<bos>", "<eos>", "<end_of_turn>", "<|endoftext|>", "<PRE>", "<EOT>", "</s>", "<mask>"),
+    ]
+    asked = request(prefix=f"a = '{' '.join(marks)}'\nb = a[PREFIX_SIZE:] < c\nd = ", suffix="\n")
+    sent = json.dumps(SHAPES[kind].body(asked, "", 9), ensure_ascii=False)
+    assert [mark for mark in marks if mark in sent] == []
+    assert "b = a[PREFIX_SIZE:] < c" in sent
