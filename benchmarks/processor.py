@@ -88,7 +88,7 @@ class Bench:
         """A pass of the network that fills holes."""
         capacity = CONTEXT + self.n_tokens
         network: FusedTransformer = fuse(copy.deepcopy(self.model).to(dtype), capacity, precision)
-        cache = KVCache(network.config, 1, capacity, network.dtype)
+        cache = KVCache(network.config, 1, capacity, network.cache_dtype)
         cache.keys[:, :, :, :CONTEXT], cache.values[:, :, :, :CONTEXT] = self.context
         spans = AttentionMetadata(*torch.tensor([[0], [CONTEXT], [self.n_tokens]], dtype=torch.int32))
         nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool)

@@ -45,7 +45,7 @@ class Bench:
         self.precision = precision
         nothing = torch.zeros(shape.vocab_size, dtype=torch.bool)
         network = fuse(model, capacity, "int8" if packed == "int8" else "float32")
-        cache = KVCache(model.config, batch + 1, capacity, network.dtype, device)
+        cache = KVCache(model.config, batch + 1, capacity, network.cache_dtype, device)
         self.batcher = Batcher(network, cache, nothing, nothing[None], batch)
         self.rows = [CacheRow(cache) for _ in range(batch)]
         self.read(self.rows[0])

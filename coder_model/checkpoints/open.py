@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +100,7 @@ def open_single(
     chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     loaded = load_weights(published, chosen.precision, device, progress)
-    return Engine(
+    engine = Engine(
         loaded.model,
         loaded.tokenizer,
         f"{Path(model).name} ({chosen.precision})",
@@ -106,6 +108,14 @@ def open_single(
         loaded.generation,
         drafter_for(loaded.model),
     )
+    _return_memory()
+    return engine
+
+
+def _return_memory() -> None:
+    """Gives the system back what loading has freed, 0.1 GB of a 0.5B, where its allocator can (glibc)."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engine:

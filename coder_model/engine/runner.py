@@ -43,7 +43,7 @@ def runner_for(
     widest = widest_batch(config.attention, options.concurrent_on(network.device.type))
     if widest > 1 or network.device.type == "cuda":
         rows = cache_rows(config.attention, options.sessions, widest) + 1
-        cache = KVCache(config, rows, network.capacity, network.dtype, network.device)
+        cache = KVCache(config, rows, network.capacity, network.cache_dtype, network.device)
         return Batcher(network, cache, forbidden, vocabulary.ends, widest, options.sync_interval)
     fused = None
     if drafter and options.drafter:

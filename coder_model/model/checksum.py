@@ -30,7 +30,7 @@ def checksum(model: Transformer) -> float:
 def network_checksum(network: FusedTransformer) -> float:
     """Returns the same of merged weights, as they are multiplied."""
     tokens = _tokens(network.config.vocab_size, network.device)
-    cache = KVCache(network.config, 1, _TOKENS, network.dtype, network.device)
+    cache = KVCache(network.config, 1, _TOKENS, network.cache_dtype, network.device)
     spans = AttentionMetadata(*torch.tensor([[0], [0], [_TOKENS]], dtype=torch.int32, device=network.device))
     hidden = network.hidden(tokens[None], cache, spans, 1)
     nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool, device=network.device)

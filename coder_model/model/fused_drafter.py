@@ -57,7 +57,7 @@ class FusedDrafter:
 
     def new_cache(self, capacity: int) -> KVCache:
         """Returns room for one document."""
-        return KVCache(self.config.layers(), 1, capacity, self._dtype)
+        return KVCache(self.config.layers(), 1, capacity, self._network.cache_dtype)
 
     def read(self, states: list[Tensor], cache: KVCache, start: int) -> None:
         """Writes the keys and values of a context.
@@ -102,8 +102,7 @@ class FusedDrafter:
                 q, cache.keys[index], cache.values[index], spans, 0, activation_dtype=activation_dtype
             )
             x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
-            x = ops.swiglu(x, layer.gate_up, self._dtype)
-            parts = ops.linear(ops.quantise_rows(x, activation_dtype) if activation_dtype else x, layer.down)
+            parts = ops.linear(ops.swiglu(x, layer.gate_up, self._dtype, activation_dtype), layer.down)
         hidden, _ = ops.add_rms_norm(parts, stream, self._norm.to(self._dtype), eps, activation_dtype)
         found = ops.head_select(hidden, self._head, self._nothing_forbidden)
         return found._replace(token=self._ids[found.token])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from coder_kernels import cpu_int8, ops
+from coder_kernels.cpu_dtype import reads_bfloat16
 from coder_kernels.quantise import PRECISION_OF, Packed, Quantised, quantise
 from coder_kernels.tensor_types import Activations, AttentionMetadata, Selection, Weight, matrix_of
 from coder_model.model.config import ModelConfig
@@ -67,6 +68,8 @@ class FusedTransformer:
         self.dtype = dtype
         self.device = model.embed_tokens.weight.device
         packs = activation_dtype == torch.int8 and self.device.type == "cpu"
+        self.cache_dtype = torch.bfloat16 if packs and reads_bfloat16() else dtype
+        """Of keys and values: half the bytes, where attention over them is no slower."""
         table = model.embed_tokens.weight
         for parameter in model.parameters():
             # not model.to: weights in few bits are buffers, and fp8 is a floating dtype too
@@ -135,8 +138,7 @@ class FusedTransformer:
             q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, tables, keys, values, spans)
             x = ops.block_attention(q, keys, values, spans, block_length, activation_dtype=activation_dtype)
             x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
-            x = ops.swiglu(x, layer.gate_up, self.dtype)
-            parts = ops.linear(ops.quantise_rows(x, activation_dtype) if activation_dtype else x, layer.down)
+            parts = ops.linear(ops.swiglu(x, layer.gate_up, self.dtype, activation_dtype), layer.down)
         normal, _ = ops.add_rms_norm(parts, stream, self._norm, eps)
         return cast(Tensor, normal), tapped
 

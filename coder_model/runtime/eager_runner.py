@@ -66,7 +66,7 @@ class EagerRunner:
     def new_row(self) -> CacheRow:
         """Returns a row in a cache of its own, which grows."""
         network = self.network
-        cache = KVCache(network.config, 1, FIRST_CAPACITY, network.dtype, network.device)
+        cache = KVCache(network.config, 1, FIRST_CAPACITY, network.cache_dtype, network.device)
         return CacheRow(cache, self._drafter.new_cache(FIRST_CAPACITY) if self._drafter else None)
 
     def copied_row(self, row: CacheRow, tokens: int) -> CacheRow:

@@ -1,8 +1,8 @@
 """The operations of a pass: checks at the border, and the one place where an implementation is chosen.
 
 On a GPU a few rows go to the Triton kernels of `gpu/`: so few are bound by reading the weights. How many they are was
-measured. More rows, and every other device, go to `reference.py`, that is to torch's own products and attention. All is
-checked before anything is launched: a kernel reads what its pointers and strides say.
+measured. On a CPU int8 goes to `cpu_int8.py`. All else goes to `reference.py`, to torch's own products and attention.
+All is checked before anything is launched: a kernel reads what its pointers and strides say.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from coder_kernels import reference
+from coder_kernels import cpu_int8, reference
 from coder_kernels.checks import FLOATS, check_cache, check_pair, checked
 from coder_kernels.policies import Schedule
+from coder_kernels.quantise import Packed
 from coder_kernels.row_limits import FEW_DENSE_ROWS, FEW_ROWS, MOST_QUERIES, few_rows, first_rows
 from coder_kernels.tensor_types import (
     Activations,
@@ -75,7 +76,7 @@ def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
     checked(x, "x", (None, None), FLOATS)
     if dtype not in (torch.int8, torch.float8_e4m3fn):
         raise ValueError(f"dtype must be int8 or float8_e4m3fn, got {dtype}")
-    rows: Rows = (_gpu(x) or reference).quantise_rows(x, dtype)
+    rows: Rows = (_gpu(x) or (cpu_int8 if dtype == torch.int8 else reference)).quantise_rows(x, dtype)
     return rows
 
 
@@ -98,13 +99,16 @@ def linear(x: Activations, weight: Weight) -> Tensor:
     return parts
 
 
-def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
+def swiglu(
+    x: Activations, gate_up: Weight, dtype: torch.dtype, activation_dtype: torch.dtype | None = None
+) -> Activations:
     """Returns silu(x G^T) * (x U^T), the inner half of the gated MLP (SwiGLU, arXiv:2002.05202).
 
     Args:
         x: [M, D] float, or in eight bits.
         gate_up: [2 F, D], the rows of G, then those of U; as in `linear`.
-        dtype: of the result.
+        dtype: of the result, where it is not to have eight bits.
+        activation_dtype: int8 or float8_e4m3fn, to have it in these.
 
     Returns:
         [M, F]. Reads the weight once for up to `FEW_ROWS` rows; writes M F.
@@ -115,8 +119,10 @@ def swiglu(x: Activations, gate_up: Weight, dtype: torch.dtype) -> Tensor:
     check_pair(x, gate_up)
     if height_of(gate_up) % 2:
         raise ValueError(f"gate_up must have an even number of rows, got {height_of(gate_up)}")
+    if isinstance(gate_up, Packed) and isinstance(x, Rows) and activation_dtype:
+        return cpu_int8.swiglu_rows(x, gate_up)
     inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), few_rows(x)) or reference).swiglu(x, gate_up, dtype)
-    return inner
+    return quantise_rows(inner, activation_dtype) if activation_dtype else inner
 
 
 def rotate_and_write_(
