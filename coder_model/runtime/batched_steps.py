@@ -121,7 +121,7 @@ class PredictStep(_TokenStep):
         self._positions = torch.zeros_like(self._tokens)
         self._wanted = torch.zeros(size, dtype=torch.int64, device=device)
         self._probabilities = torch.empty(size, len(forbidden), device=device)
-        numbers = torch.empty(3, size * length, device=device)
+        numbers = torch.empty(2, size * length, device=device)
         self._selection = Selection(torch.empty(size * length, dtype=torch.int64, device=device), *numbers)
 
         def run() -> None:
