@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from coder_kernels.cpu_dtype import Arithmetic, fastest
+from coder_kernels.cpu_dtype import LARGE, Arithmetic, fastest
 from coder_kernels.policies import POLICIES, PolicyOptions, top_k
 from coder_model.decoding.draft_and_verify import FillOptions
 from coder_model.engine.options import ONE_TOKEN, CpuPrecision, EngineOptions
@@ -14,11 +14,11 @@ DRAFTER_STEPS = 1
 """Denoise steps of a drafter's block."""
 VERIFIED_STEPS = 2
 """Denoise steps of a draft that is verified afterwards."""
-CPU_PRECISIONS: dict[CpuPrecision, Callable[[], Arithmetic]] = {
-    "auto": fastest,
-    "float32": lambda: "float32",
-    "bfloat16": lambda: "bfloat16",
-    "int8": lambda: "int8",
+CPU_PRECISIONS: dict[CpuPrecision, Callable[[ModelConfig], Arithmetic]] = {
+    "auto": lambda config: fastest((min(config.d_ff, LARGE[0]), min(config.d_model, LARGE[1]))),
+    "float32": lambda _: "float32",
+    "bfloat16": lambda _: "bfloat16",
+    "int8": lambda _: "int8",
 }
 
 

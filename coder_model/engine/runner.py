@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from coder_kernels.cpu_dtype import fastest
 from coder_model.engine.fill_options import CPU_PRECISIONS
 from coder_model.engine.options import EngineOptions
 from coder_model.model.drafter_files import StoredDrafter
@@ -34,7 +33,8 @@ def runner_for(
         options: how the engine fills.
         drafter: drafts on a CPU, unless the options say otherwise.
     """
-    precision, config = CPU_PRECISIONS[options.precision](), model.config
+    config = model.config
+    precision = CPU_PRECISIONS[options.precision](config)
     # weights that are short already are read with as they are
     reads_short = precision == "bfloat16" and model.embed_tokens.weight.dtype == torch.float32
     network = fuse(model, config.context_tokens + SLACK, precision)
@@ -47,5 +47,5 @@ def runner_for(
         return Batcher(network, cache, forbidden, vocabulary.ends, widest, options.sync_interval)
     fused = None
     if drafter and options.drafter:
-        fused = FusedDrafter(drafter.drafter, network, drafter.ids, network.capacity, fastest() == "int8")
+        fused = FusedDrafter(drafter.drafter, network, drafter.ids, network.capacity, precision == "int8")
     return EagerRunner(network, forbidden, torch.bfloat16 if reads_short else torch.float32, fused)

@@ -14,27 +14,32 @@ from coder_kernels import cpu_int8, reference
 from coder_kernels.quantise import quantise
 
 Arithmetic = Literal["float32", "bfloat16", "int8"]
-ROWS, COLUMNS, HEIGHT = 16, 256, 2880
-"""Of the product that is measured: a draft, and as much weight as a layer of the embedded model has."""
+ROWS = 1, 16
+"""Of the products that are measured: a token, and a draft."""
 LARGE = 4864, 896
-"""A weight that no cache of a core holds, of the 0.5B."""
+"""A weight that no cache of a core holds: the gate of the 0.5B."""
 CLEARLY = 0.7
 """Share of float32's time that a shorter format must stay below."""
 
 
 @cache
-def fastest() -> Arithmetic:
+def fastest(shape: tuple[int, int] = LARGE) -> Arithmetic:
     """Returns how this processor multiplies a few rows with a weight fastest, by measuring (20 ms).
 
-    A shorter format must be clearly faster. int8 comes first: its sums are exact, and a pass in bfloat16 is not.
+    A shorter format must be clearly faster. int8 comes first: its sums are exact, and a pass in bfloat16 is not. Rows
+    are rounded for it, which takes longer than the product where the weight is small.
+
+    Args:
+        shape: [N, K] of a usual weight of the model.
     """
-    x, weight = torch.ones(ROWS, COLUMNS), torch.ones(HEIGHT, COLUMNS)
-    exact = _seconds(lambda: reference.linear(x, weight))
+    weight = torch.ones(shape)
+    exact = _seconds(_products(lambda x: reference.linear(x, weight), shape[1]))
     if cpu_int8.is_exact():
         packed = cpu_int8.pack(quantise(weight, "int8"))
-        if _seconds(lambda: reference.linear(reference.quantise_rows(x, torch.int8), packed)) < CLEARLY * exact:
+        rounded = _products(lambda x: reference.linear(cpu_int8.quantise_rows(x), packed), shape[1])
+        if _seconds(rounded) < CLEARLY * exact:
             return "int8"
-    return "bfloat16" if _gains_by_bfloat16(x, weight, exact) else "float32"
+    return "bfloat16" if _gains_by_bfloat16(weight, exact) else "float32"
 
 
 @cache
@@ -43,13 +48,19 @@ def reads_bfloat16() -> bool:
 
     They have half the bytes; a processor without the instructions loses more by taking them apart.
     """
-    x, weight = torch.ones(ROWS, LARGE[1]), torch.ones(LARGE)
-    return _gains_by_bfloat16(x, weight, _seconds(lambda: reference.linear(x, weight)))
+    weight = torch.ones(LARGE)
+    return _gains_by_bfloat16(weight, _seconds(_products(lambda x: reference.linear(x, weight), LARGE[1])))
 
 
-def _gains_by_bfloat16(x: Tensor, weight: Tensor, exact: float) -> bool:
-    short, short_weight = x.bfloat16(), weight.bfloat16()
-    return _seconds(lambda: reference.linear(short, short_weight)) < CLEARLY * exact
+def _gains_by_bfloat16(weight: Tensor, exact: float) -> bool:
+    short = weight.bfloat16()
+    return _seconds(_products(lambda x: reference.linear(x.bfloat16(), short), weight.shape[1])) < CLEARLY * exact
+
+
+def _products(product: Callable[[Tensor], Tensor], width: int) -> Callable[[], object]:
+    """The product with each number of rows."""
+    rows = [torch.ones(count, width) for count in ROWS]
+    return lambda: [product(x) for x in rows]
 
 
 def _seconds(run: Callable[[], object]) -> float:
