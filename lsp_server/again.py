@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lsp_server.suggestion_cache import typed_since
 
 REFUSALS = 8
-"""Of a document, that are kept."""
+"""Most refusals that are kept of a document."""
 MAX_TYPED = 400
 """Code points that may be typed after a suggestion for it to count as taken or refused."""
 IN_A_ROW = 2

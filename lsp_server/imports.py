@@ -20,11 +20,11 @@ from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.privacy import Privacy, path_of
 
 HEAD_LINES, HEAD_CHARS = 120, 8_000
-"""Of a document, where imports stand."""
+"""Most lines and characters at the start of a document that are searched for imports."""
 FILES = 2
 """Files that signatures are taken from at one place."""
 MAX_FILE_BYTES, MAX_CHARS = 256 << 10, 600
-"""Of a file that is read, and of a snippet."""
+"""Most bytes of a file that is read, and most characters of a snippet."""
 _ENDINGS = {
     "python": (".py", ".pyi", "/__init__.py"),
     "typescript": (".ts", ".tsx", ".d.ts", ".js", "/index.ts", "/index.js"),

@@ -16,7 +16,7 @@ class Preset:
     automatic: bool = True
     """False: only what the user invokes."""
     least_probability: float = 0.0
-    """Of the whole suggestion, by the model's own account: what is less likely to be right is not shown."""
+    """Least probability of the whole suggestion, by the model; what is less likely to be right is not shown."""
     before_text: float | None = None
     """The same where the cursor's line goes on with more than closing brackets and punctuation; None: nothing there."""
     after_deletion: bool = False

@@ -17,7 +17,7 @@ KEPT_AFTER_S = 30.0
 """An accepted suggestion that still stands in the document after so long was worth accepting."""
 KEEP_DAYS = 90
 STEPS_PER_DOUBLING = 4
-"""Of the latency histogram: a bucket is 19 % wide."""
+"""Buckets of the latency histogram for each doubling: one is 19 % wider than the one before."""
 
 
 class Record(msgspec.Struct):

@@ -121,7 +121,7 @@ def read(source: str, file: WeightFile, revision: str, start: int, stall_s: floa
 
     Args:
         source: the repository.
-        file: what the catalogue says of it.
+        file: its entry in the catalogue.
         revision: commit, tag or branch.
         start: bytes that are there already.
         stall_s: seconds without a byte after which it is given up.
@@ -171,7 +171,7 @@ def _stream(source: str, file: WeightFile, revision: str, start: int, stall_s: f
 
 
 def _check_same(source: str, file: WeightFile, responses: Sequence[_Response]) -> None:
-    """Refuses another file before it is fetched, by what the hub says of it."""
+    """Refuses another file before it is fetched, by the size and hash that the hub gives."""
     for response in responses:
         said = response.headers.get("X-Linked-ETag", "").strip('"')
         if len(said) == len(file.sha256) and said != file.sha256:

@@ -163,7 +163,7 @@ _NO_CONNECTION = ("connection broken", "Connection broken", "NewConnectionError"
 
 
 _DAMAGED = "DO NOT MATCH THE HASHES"
-"""What pip says of a wheel that is not the one of the index's page, such as one that a proxy cut off."""
+"""pip's message for a wheel with another hash than the index gives, such as one that a proxy cut off."""
 _DISK = ("No space left on device", "Disk quota exceeded")
 
 

@@ -88,7 +88,7 @@ class _OverSequence:
 
     @property
     def n_bytes(self) -> int:
-        """Of the cache."""
+        """Bytes of the cache."""
         return self.sequence.n_bytes
 
     def copied(self, length: int) -> Self | None:

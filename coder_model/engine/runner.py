@@ -1,4 +1,4 @@
-"""Who runs the passes of an engine's model: on a GPU the batcher, on a CPU each document by itself."""
+"""Chooses what runs the passes of an engine's model: the batcher on a GPU, each document by itself on a CPU."""
 
 from __future__ import annotations
 

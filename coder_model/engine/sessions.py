@@ -20,10 +20,10 @@ PLACE_TOKENS = 128
 
 @dataclass(slots=True)
 class Session:
-    """What is kept of a document between its requests, at one place."""
+    """State of one place in a document, kept between requests."""
 
     name: str
-    """Of the document."""
+    """The document's name."""
     strategy: DecodingStrategy
     """With the cache of the last request."""
     suggested: str = ""

@@ -77,7 +77,7 @@ class FusedDrafter:
             self._rotate(ops.linear(joined, layer.qkv), index, cache, spans)
 
     def denoise(self, tokens: Tensor, known: Tensor, cache: KVCache, start: int) -> Selection:
-        """One pass over a block of slots behind a context; returns what it says of the token after each slot.
+        """Runs one pass over a block of slots behind a context; returns the choice for the token after each slot.
 
         Args:
             tokens: [M] int64 of the larger model; those of unknown slots are not looked at.

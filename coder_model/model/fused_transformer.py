@@ -69,7 +69,7 @@ class FusedTransformer:
         self.device = model.embed_tokens.weight.device
         packs = activation_dtype == torch.int8 and self.device.type == "cpu"
         self.cache_dtype = torch.bfloat16 if packs and reads_bfloat16() else dtype
-        """Of keys and values: half the bytes, where attention over them is no slower."""
+        """Dtype of keys and values; half the bytes where attention over them is no slower."""
         table = model.embed_tokens.weight
         for parameter in model.parameters():
             # not model.to: weights in few bits are buffers, and fp8 is a floating dtype too
@@ -159,7 +159,7 @@ class FusedTransformer:
         return head[ids]
 
     def select(self, hidden: Tensor, forbidden: Tensor) -> Selection:
-        """Returns what the head says of each row [M, D]; `forbidden` [V] bool are no tokens."""
+        """Returns the likeliest token of each row [M, D], its confidence and entropy; never one `forbidden` [V] bool."""
         return ops.head_select(self._for_head(hidden), self._head, forbidden)
 
     def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ class FusedTransformer:
         return self.scores(hidden, forbidden).softmax(dim=1)
 
     def scores(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
-        """Returns [M, V] float32, what the head says of each row [M, D]; -inf for `forbidden` [V] bool."""
+        """Returns [M, V] float32, the logits of each row [M, D]; -inf for `forbidden` [V] bool."""
         parts = ops.linear(self._for_head(hidden), self._head)
         scores = (parts[0] if len(parts) == 1 else parts.sum(0)).float()
         return scores.masked_fill_(forbidden, float("-inf"))

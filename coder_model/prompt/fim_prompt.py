@@ -18,7 +18,7 @@ MAX_PREFIX_CHARS = 64_000
 """Nothing further back is looked at, neither by the model nor for copies."""
 MAX_SUFFIX_CHARS = 16_000
 MAX_HEAL_CHARS = 48
-"""Of a longer word or run of blanks only the end is healed: the middle must not be spent on saying it again."""
+"""Most characters that are healed: the end of a longer word or run of blanks, as the middle must not be spent on it."""
 MAX_NAME_TOKENS = 16
 ANCHOR = 8
 """The crop of a long prefix moves in steps of 1/ANCHOR of its budget, so that most keystrokes do not move it."""

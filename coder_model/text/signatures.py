@@ -11,7 +11,7 @@ from tree_sitter import Node
 from coder_model.text.syntax import parse
 
 MAX_CHARS = 400
-"""Of one signature; what has no body, as an interface, is cut there."""
+"""Most characters of one signature; what has no body, as an interface, is cut there."""
 WINDOW_CHARS = 4_000
 """Parsed of a file for one definition: a millisecond or two, however long the file is."""
 _CLASSES = {"class_definition", "class_declaration", "abstract_class_declaration"}

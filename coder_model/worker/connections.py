@@ -27,7 +27,7 @@ FIRST_CLIENT_S = 10.0
 SEND_S = 2.0
 """A window that does not read for so long is gone."""
 LOCK_SUFFIX = ".lock"
-"""Of the file beside the socket that is locked by who binds or unlinks it."""
+"""Suffix of the file beside the socket that is locked while the socket is bound or unlinked."""
 _CREDENTIALS = struct.Struct("3i")
 
 

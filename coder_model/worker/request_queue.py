@@ -15,7 +15,7 @@ from coder_model.worker.protocol import Fill, FromWorker, Warm
 
 
 class Requester(Protocol):
-    """Who asks for fills: an editor window."""
+    """An editor window that asks for fills."""
 
     def send(self, message: FromWorker) -> None:
         """Tells it what became of one."""
@@ -37,7 +37,7 @@ class Job:
 
     @property
     def rank(self) -> int:
-        """Who waits for it: 0 a person; 1 nobody yet, but there will be an answer; 2 nobody."""
+        """Priority: 0 a person waits; 1 nobody waits yet for the answer; 2 there is no answer to wait for."""
         return 2 if isinstance(self.work, Warm) else int(self.work.request.speculative)
 
     def replaces(self, old: Job) -> bool:

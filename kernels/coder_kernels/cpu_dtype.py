@@ -15,7 +15,7 @@ from coder_kernels.quantise import quantise
 
 Arithmetic = Literal["float32", "bfloat16", "int8"]
 ROWS = 1, 16
-"""Of the products that are measured: a token, and a draft."""
+"""Rows of the products that are measured: a token, and a draft."""
 LARGE = 4864, 896
 """A weight that no cache of a core holds: the gate of the 0.5B."""
 CLEARLY = 0.7

@@ -27,7 +27,7 @@ class BlockFormat:
     length: int
     """Weights of a block."""
     n_bytes: int
-    """Of a block."""
+    """Bytes of a block."""
     floats: Callable[[Tensor], Tensor]
     """From blocks, uint8 [N, n_bytes], to weights, float [N, length]."""
 

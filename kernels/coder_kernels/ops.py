@@ -216,7 +216,7 @@ def block_attention(
 
 
 def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
-    """Returns what the head says of each row, without its scores ever being in memory.
+    """Returns the likeliest token of each row, its confidence and entropy, without its scores ever being in memory.
 
     Args:
         hidden: [M, D] float, or in eight bits.
@@ -258,7 +258,7 @@ def select(logits: Tensor) -> Selection:
 
 
 def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
-    """Takes in what a pass says of the masked slots of active blocks, and reveals those that the policy picks.
+    """Notes the selections of a pass for the masked slots of active blocks, and reveals those that the policy picks.
 
     Args:
         blocks: B blocks of T slots, changed in place.

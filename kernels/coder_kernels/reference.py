@@ -120,7 +120,7 @@ def visible(start: int, count: int, block_length: int, device: torch.device) -> 
 
 
 def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
-    """Returns what the head says of each row: see `ops.head_select`."""
+    """Returns the likeliest token of each row, its confidence and entropy: see `ops.head_select`."""
     logits = linear(hidden, weight)[0]
     if forbidden is not None:
         logits = logits.masked_fill(forbidden, float("-inf"))
@@ -138,7 +138,7 @@ def select(logits: Tensor) -> Selection:
 
 
 def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
-    """Takes in what a pass says of blocks, and reveals slots: see `ops.unmask_`."""
+    """Notes the selections of a pass over blocks, and reveals slots: see `ops.unmask_`."""
     n_slots, shift = blocks.tokens.shape[1], int(shifted)
     token, confidence, entropy = (F.pad(part.view(-1, n_slots)[:, : n_slots - shift], (shift, 0)) for part in found)
     news = blocks.masked & blocks.active[:, None]

@@ -12,11 +12,11 @@ import torch
 from coder_kernels.tensor_types import Activations, Rows, rows_of
 
 FEW_ROWS = 128
-"""Of activations in floating point."""
+"""Most rows of activations in floating point."""
 FEW_DENSE_ROWS = 32
-"""Of a dense linear layer; of the gated MLP and the head torch makes several kernels."""
+"""Most rows of a dense linear layer; for the gated MLP and the head torch makes several kernels."""
 FEW_INT8_ROWS = 512
-"""Of int8 on both sides: torch's product leaves int32, which other kernels scale."""
+"""Most rows of int8 on both sides: torch's product leaves int32, which other kernels scale."""
 MOST_QUERIES = 256
 """Tokens of a sequence whose attention is a kernel: a portion of a context, which can be captured then."""
 

@@ -35,7 +35,7 @@ class Backend(Protocol):
 
     @property
     def share_loaded(self) -> float:
-        """Of the model, in [0, 1], as far as it is known."""
+        """Share of the model that is loaded, in [0, 1], as far as it is known."""
 
     @property
     def state(self) -> State:
@@ -43,7 +43,7 @@ class Backend(Protocol):
 
     @property
     def serving(self) -> object | None:
-        """Who would answer now and may read before somebody asks, another object after each change; None for nobody."""
+        """The object that would answer now and may read ahead, another one after each change; None: nothing answers."""
 
     async def start(self) -> None:
         """Begins to make the model available; returns at once."""

@@ -19,7 +19,7 @@ from lsp_server.user_settings import AUTO, UserSettings
 OFFERED = "qwen2.5-coder-0.5b"
 """What a person is told of who has no model but the embedded one."""
 BYTES_PER_PARAMETER = 2
-"""Of a model that the catalogue does not know, to tell its size by its files."""
+"""Estimates the size of a model that the catalogue does not know by its files."""
 
 
 def chosen_backend(user: UserSettings, options: EngineOptions, target_ms: float) -> Backend:

@@ -76,7 +76,7 @@ class ModelLadder:
 
     @property
     def share_loaded(self) -> float:
-        """Of the embedded model, in [0, 1]."""
+        """Share of the embedded model that is loaded, in [0, 1]."""
         return self._stand_in.share_loaded if self._stand_in else 0.0
 
     @property

@@ -70,7 +70,7 @@ class WorkerBackend:
         """What the worker said of itself."""
         self.remark = ""
         self.share_loaded = 0.0
-        """Of the model, in [0, 1], as far as the worker says."""
+        """Share of the model that is loaded, in [0, 1], as far as the worker tells."""
         self.on_change: Callable[[], None] = lambda: None
         """Called after the state has changed."""
         self._command = list(command)

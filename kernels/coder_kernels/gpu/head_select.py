@@ -1,4 +1,4 @@
-"""The head's product and what it says of each row, without the scores ever being in memory.
+"""The head's product and the likeliest token of each row, without the scores ever being in memory.
 
 Each program has a tile of the vocabulary and leaves three numbers and a token per row; a second kernel joins them, tile
 by tile in order, so that the result is the same in every launch.

@@ -21,7 +21,7 @@ def _rank(value, slot):
 
 @triton.jit
 def _cosine(x):
-    """Of [0, pi/2], by its series: the library's own keeps an array in memory for angles that are large."""
+    """Cosine of [0, pi/2], by its series: the library's own keeps an array in memory for angles that are large."""
     square = x * x
     tail = 1 - square / 90 * (1 - square / 132)
     return 1 - square / 2 * (1 - square / 12 * (1 - square / 30 * (1 - square / 56 * tail)))
