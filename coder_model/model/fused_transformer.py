@@ -159,7 +159,7 @@ class FusedTransformer:
         return head[ids]
 
     def select(self, hidden: Tensor, forbidden: Tensor) -> Selection:
-        """Returns the likeliest token of each row [M, D], its confidence and entropy; never one `forbidden` [V] bool."""
+        """Returns the likeliest token of each row [M, D], its confidence and entropy; no `forbidden` [V] bool."""
         return ops.head_select(self._for_head(hidden), self._head, forbidden)
 
     def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
