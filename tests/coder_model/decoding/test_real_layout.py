@@ -4,6 +4,7 @@ import gguf_files
 import pytest
 
 from coder_model.checkpoints.open import open_single
+from coder_model.runtime.passes import Commit
 from coder_model.types import FillRequest
 
 DOCSTRING = '    """Return {}.\n\n    >>> {}(3)\n    """\n'
@@ -33,11 +34,13 @@ def test_a_line_that_is_wanted_is_not_empty(engine, kind):
     assert not draft.text.strip().startswith("#")
 
 
-def test_typing_on_reads_only_what_is_new(engine):
+def test_typing_on_reads_only_what_is_new(engine, monkeypatch):
     text = "def total(values):\n    result = 0\n    for value in values:\n        result += val"
     list(engine.fill(FillRequest("typing", text, "\n    return result\n", path="a.py")))
-    decoder = engine._sessions.latest("typing").strategy.sequence
-    lengths, passes = [], decoder._pass
-    decoder._pass = lambda tokens, attend: lengths.append(len(tokens)) or passes(tokens, attend)
+    passes, run = [], engine._runner.run
+    monkeypatch.setattr(engine._runner, "run", lambda work: passes.append(work) or run(work))
     list(engine.fill(FillRequest("typing", text + "u", "\n    return result\n", path="a.py")))
-    assert lengths[0] <= 2
+    # a pass that verifies wants what follows each of its tokens
+    commits = [work for work in passes if isinstance(work, Commit)]
+    assert commits
+    assert all(len(work.tokens) <= 2 or work.wanted == len(work.tokens) for work in commits)
