@@ -20,6 +20,8 @@ _FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
 _PROSE = {"markdown", "mdx", "quarto", "rmd", "restructuredtext", "plaintext", "asciidoc", "latex"}
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
+_RULER = re.compile(r"([^\w\s])\1{6,}")
+"""A line that separates; one of seven signs is a mark of a merge conflict."""
 _CLOSERS = re.compile(r"\s*[)\]}>;,]*(?:end)?[)\]};,]*\s*$")
 MOST_EQUAL_LINES = 3
 """Equal lines in a row that code may have; more are a loop of the model."""
@@ -71,8 +73,11 @@ def special_tokens(text: str, around: FilterContext) -> str:
     return text[: min(ends)] if ends else text
 
 
-def repetition(text: str, _: FilterContext) -> str:
-    """Ends where the model went in circles: inside its last line, or line by line."""
+def repetition(text: str, around: FilterContext) -> str:
+    """Ends where the model went in circles: inside a line, line by line, or on with a ruler that is long enough."""
+    ruler = _RULER.fullmatch(around.line_before.strip())
+    if ruler and text.startswith(ruler[1]):
+        return ""
     head, last = text.rpartition("\n")[::2]
     circle = _REPEATED_PIECE.search(last)
     if circle and re.search(r"\w", circle.group()):
