@@ -149,7 +149,7 @@ def test_a_download_that_stands_still_is_given_up_and_goes_on_the_next_time(newc
 
 
 def test_a_download_that_is_interrupted_ends_in_a_line_and_goes_on_the_next_time(newcomer, index):
-    index.slowly_s = 0.02
+    index.slowly_s = 0.15
     process = newcomer.start_demo("--model", NAME, program=WITHOUT_SERVERS)
     assert wait_until(lambda: len(index.fetched) >= 2, 60)
     process.send_signal(signal.SIGINT)
