@@ -132,10 +132,10 @@ def show(console: Console, name: str, key_s: float, n_places: int | None = None)
     with tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True) as folder:
         own = dict.fromkeys(("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"), folder)
         began = time.monotonic()
-        editor = Editor(OPTIONS, own, ["--model", str(DEFAULT) if name == EMBEDDED else name])
+        editor = Editor(OPTIONS, own, ["--model", name])
         try:
             with console.status("the server starts and loads the model"):
-                editor.wait_until_ready(LOADING_S)
+                editor.wait_until_ready(LOADING_S, name)
             loading_s = time.monotonic() - began
             shown = type_everywhere(console, editor, name, key_s, n_places)
             return Run(name, _size_gb(name), loading_s, sum(editor.resident_megabytes()), tuple(shown))

@@ -126,17 +126,22 @@ class Editor:
         """Closes the document that was opened last."""
         self._notify("textDocument/didClose", {"textDocument": {"uri": self.uri}})
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Asks until the model answers, or the server says that it is on.
+    def wait_until_ready(self, seconds: float = 60.0, model: str = "") -> None:
+        """Asks until the server answers with a model: with the embedded one at first, then with the one that is wanted.
+
+        Args:
+            seconds: to wait at most.
+            model: name or path of the one that is wanted; any when empty.
 
         Raises:
-            TimeoutError: when it does not, or the server says that there is none.
+            TimeoutError: when it does not answer, or the server says that it cannot.
         """
         self.open("file:///warm-up/a.py", "def add(a, b):\n    return \n")
-        end = time.monotonic() + seconds
-        while not self.ask(1, 11, invoked=True).text and self.status.get("message") != "on":
-            if self.status.get("kind") == "Error":
-                raise TimeoutError(self.status["message"])
+        end, wanted = time.monotonic() + seconds, f"on: {Path(model).name}"
+        while not (self.ask(1, 11, invoked=True).milliseconds and self.status.get("message", "").startswith(wanted)):
+            message = self.status.get("message", "")
+            if self.status.get("kind") == "Error" or (model and f"; {model}: " in message):
+                raise TimeoutError(message.rpartition("; ")[2])
             if time.monotonic() > end:
                 raise TimeoutError("the model did not answer; `unmask doctor` says why")
             time.sleep(0.05)

@@ -64,7 +64,7 @@ CURSOR = "‸"
 
 def started(options: Figures, environment: dict[str, str] | None = None) -> Editor:
     """Returns an editor whose server has its model."""
-    editor = Editor({**PATIENT, **options}, environment)
+    editor = Editor({**PATIENT, **options}, environment, ["--model", "embedded"])
     editor.wait_until_ready()
     return editor
 

@@ -118,7 +118,7 @@ def measured(model: str, quantize: str) -> dict[str, Any]:
     for name, rests in (("cursor rests", True), ("at once", False)):
         editor = Editor({"deadlineMs": 10_000}, arguments=arguments)
         try:
-            editor.wait_until_ready(120)
+            editor.wait_until_ready(120, model)
             if rests:
                 found["first reply after opening, ms"] = first_replies(editor, text, gaps[0])
             editor.open("file:///work/expenses.py", text)
