@@ -70,7 +70,7 @@ class Place:
     @cached_property
     def _window(self) -> tuple[str, str]:
         before, after = self.prefix[self._start :], self.suffix[:WINDOW_CHARS]
-        if len(after) < len(self.suffix):
+        if len(after) < len(self.suffix) and "\n" in after:
             after = after.rpartition("\n")[0] + "\n"
         return before, after
 
