@@ -69,7 +69,7 @@ async def _models(read_user: Callable[[], UserSettings]) -> AsyncIterator[tuple[
     """Asks the model that the user has chosen for one completion, or all that `auto` may choose from."""
     try:
         user = read_user()
-        if user.remote or user.model not in ("", AUTO):
+        if user.remote or user.verifier or user.model not in ("", AUTO):
             yield await _answer("model", chosen_backend(user, EngineOptions(), TARGET_MS))
             return
         backend = embedded(EngineOptions())

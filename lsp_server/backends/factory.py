@@ -35,11 +35,9 @@ def chosen_backend(user: UserSettings, options: EngineOptions, target_ms: float)
     """
     if user.remote:
         return _remote(user, options)
-    if user.model in ("", AUTO):
-        rungs, times = model_rungs(user, options, target_ms), ModelTimes()
-        rungs = [rung for rung in rungs if (times.of(rung.key) or 0.0) <= target_ms]
-        return rungs[first_rung(rungs, times)].make() if rungs else embedded(options)
-    return _worker(user, options, user.model)
+    times = ModelTimes()
+    rungs = [rung for rung in model_rungs(user, options, target_ms) if (times.of(rung.key) or 0.0) <= rung.limit_ms]
+    return rungs[first_rung(rungs, times)].make() if rungs else _worker(user, options, EMBEDDED)
 
 
 def backend_in_any_case(user: UserSettings, options: EngineOptions, target_ms: float, complaint: str = "") -> Backend:
@@ -59,7 +57,7 @@ def backend_in_any_case(user: UserSettings, options: EngineOptions, target_ms: f
                 msgspec.structs.replace(user, remote=None), options, target_ms, complaint or str(error)
             )
     elif user.model == EMBEDDED and not user.verifier:
-        backend = embedded(options)
+        backend = _worker(user, options, EMBEDDED)
     else:
         times = ModelTimes()
         rungs = model_rungs(user, options, target_ms)
@@ -84,10 +82,11 @@ def offer() -> str:
 def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) -> list[Rung]:
     """Returns the models that may take the place of the embedded one, from the smallest to the largest.
 
-    The one that the user has named; else those that are installed and were trained to fill holes.
+    The one that the user has named, or has a verifier for; else those that are installed and infill.
     """
-    if user.model not in ("", AUTO):
-        return [Rung(user.model, user.model, 1.0, partial(_worker, user, options, user.model), float("inf"))]
+    if user.model not in ("", AUTO) or user.verifier:
+        model = EMBEDDED if user.model in ("", AUTO) else user.model
+        return [Rung(model, model, 1.0, partial(_worker, user, options, model), float("inf"))]
     rungs = []
     for manifest in Store().installed():
         entry = catalogue().get(manifest.name)

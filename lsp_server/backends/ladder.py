@@ -61,6 +61,8 @@ class ModelLadder:
         self._make_embedded, self._rungs, self._times = embedded, rungs, times
         self._stand_in: WorkerBackend | None = None
         self._best: WorkerBackend | None = None
+        self._best_parameters = 0.0
+        """In billions."""
         self._tried: WorkerBackend | None = None
         """The one that is being loaded, to be taken if it is fast enough."""
         self._tried_name = ""
@@ -160,19 +162,19 @@ class ModelLadder:
 
     async def _climb(self) -> None:
         """Tries the rungs from the best that is known to be fast enough up, as long as the next one promises to be."""
-        for index in range(first_rung(self._rungs, self._times), len(self._rungs)):
-            rung, known = self._rungs[index], self._times.of(self._rungs[index].key)
+        for rung in self._rungs[first_rung(self._rungs, self._times) :]:
+            known = self._times.of(rung.key)
             if known is not None and known > rung.limit_ms:
                 continue
-            if index and self._best and self._expected_ms(index) > rung.limit_ms:
+            if self._best and self._expected_ms(rung) > rung.limit_ms:
                 return
             await self._try(rung)
 
-    def _expected_ms(self, index: int) -> float:
-        """What a suggestion of the next model would take, by what the present one takes."""
+    def _expected_ms(self, rung: Rung) -> float:
+        """What a suggestion of a larger model would take, by what the present one takes."""
         assert self._best
         assert self._best.ready
-        growth = self._rungs[index].parameters / self._rungs[index - 1].parameters
+        growth = rung.parameters / self._best_parameters
         return self._best.ready.suggestion_ms * (1 + LEAST_GROWTH * (growth - 1))
 
     async def _try(self, rung: Rung) -> None:
@@ -190,7 +192,7 @@ class ModelLadder:
             logger.info("%s takes %.0f ms a suggestion, %.0f are wanted", rung.name, ms, rung.limit_ms)
         self._tried = None
         if ms <= rung.limit_ms and worker.ready:
-            older, self._best = self._best, worker
+            older, self._best, self._best_parameters = self._best, worker, rung.parameters
             self._retire(older)
         else:
             self._retire(worker)

@@ -106,6 +106,16 @@ def test_a_model_that_would_take_too_long_is_not_even_loaded(times):
     assert times.of("large") is None
 
 
+def test_the_time_that_is_expected_goes_by_the_model_that_answers(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+        await asyncio.sleep(0.3)
+
+    # the large one is hardly larger than the broken one, and six times as large as the small one
+    play(scene, rung("small", 0.5, 100), rung("middle", 2.9, 1, "--broken"), rung("large", 3.0, 1), times=times)
+    assert times.of("large") is None
+
+
 def test_known_times_spare_the_smaller_and_the_slow_ones(times):
     times.note("small", 50)
     times.note("middle", 150)
@@ -228,6 +238,17 @@ def test_one_answer_comes_from_the_best_that_is_known_to_be_fast_enough(store):
     for rung in rungs:
         ModelTimes().note(rung.key, 2000.0)
     assert chosen() == "embedded"
+
+
+@pytest.mark.parametrize("model", ["auto", "", "embedded"])
+def test_a_verifier_and_a_precision_reach_the_embedded_model(store, model):
+    store("qwen2.5-coder-0.5b", 0.5)
+    user = UserSettings(model=model, verifier="qwen2.5-coder-0.5b", quantize="int8")
+    one = factory.chosen_backend(user, EngineOptions(), 300.0)
+    (rung,) = factory.model_rungs(user, EngineOptions(), 300.0)
+    for worker in (one, rung.make()):
+        assert worker._command[-4:] == ["--verifier", "qwen2.5-coder-0.5b", "--quantize", "int8"]
+        assert "--model" not in worker._command
 
 
 @pytest.mark.parametrize("model", ["qwen2.5-coder-7b", "./nothing", "/nowhere/model.gguf"])
