@@ -48,9 +48,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "models.md": {
         "catalogue": lambda: "\n".join(as_table()) + "\n",
+        "precision": tables.precisions,
+    },
+    "published.md": {
         "families": lambda: table(((one.name, tables.family(one)) for one in FAMILIES), tables.FAMILY),
         "unsupported": lambda: table({kind: {"reason": why} for kind, why in UNSUPPORTED.items()}, REASONS),
-        "precision": tables.precisions,
     },
     "kernels.md": {
         "floor": kernel_tables.floors,

@@ -1,6 +1,6 @@
 """The families of published checkpoints: one row each, data only.
 
-Sources: the configuration, generation code and README of each repository, as `docs/models.md` lists them.
+Sources: the configuration, generation code and README of each repository, as `docs/published.md` lists them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Family:
     repository: str = ""
     """Token before the name of the folder that the files are in, where there are others."""
     measured: Mapping[int, FormName] = field(default_factory=dict)
-    """Models that another form suits better, by `hidden_size`: measured in `docs/models.md`."""
+    """Models that another form suits better, by `hidden_size`: measured in `docs/published.md`."""
     expand: str = ""
     """Token that makes a slot two; `end` then makes it none."""
     block_length: int = 16
