@@ -101,10 +101,11 @@ class FillState:
         for _ in self._decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
             pass
 
-    def _faults(self, middle: Completion, syntax: SyntaxCheck) -> tuple[bool, int]:
-        """Whether it is nothing new, and how many syntax errors it leaves."""
+    def _faults(self, middle: Completion, syntax: SyntaxCheck) -> tuple[bool, int, bool]:
+        """Whether it is nothing new, how many syntax errors it leaves, and whether a block that nothing is in."""
         text = self.output.text(middle.tokens)
-        return bool(text.strip()) and not self.output.shown(middle)[0].strip(), syntax.errors(text)
+        is_old = bool(text.strip()) and not self.output.shown(middle)[0].strip()
+        return is_old, syntax.errors(text), syntax.leaves_block_empty(text)
 
     def _repaired(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
         """The middle, or if it is wrong the first of the likeliest others that is less so."""
@@ -113,13 +114,14 @@ class FillState:
         starts = branches(middle.choices[: len(middle.tokens)], self.options.alternatives, nearly)
         with contextlib.suppress(DeadlineReached):
             for start in starts:
-                if least == (False, 0):
+                if not any(least):
                     break
                 other = Completion(self.limit, middle.least_log_probability, steps=best.steps)
                 self._another(other, start, middle)
                 found = self._faults(other, syntax)
                 best.steps = other.steps
-                if found < least and not other.unlikely:
+                says_something = bool(self.output.text(other.tokens).strip())
+                if found < least and says_something and not other.unlikely:
                     best, least = other, found
         return best
 

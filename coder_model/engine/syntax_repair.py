@@ -7,6 +7,7 @@ where another token was nearly chosen, and takes the first middle that leaves fe
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ NEARLY_CHOSEN = 0.03
 """How likely the start of another middle must be to be tried instead of one that the document has already."""
 WINDOW_CHARS = 8_000
 """Text parsed on each side of the hole: milliseconds, however long the document is."""
+
+_OPENS_BLOCK = re.compile(r"\s*(?:async|case|class|def|elif|else|except|finally|for|if|match|try|while|with)\b.*:\s*")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,21 @@ class SyntaxCheck:
         """Returns the error and missing nodes above the floor, 0 for a language without a grammar."""
         found = errors_in(self.before + middle + self.after, self.language)
         return max(0, found - self.floor) if found else 0
+
+    def leaves_block_empty(self, middle: str) -> bool:
+        """Returns whether a middle opens a block of Python that the line after it does not go on with.
+
+        The grammar has nothing against it, and somebody may yet write the block; of finished text it is wrong.
+        """
+        opening = (self.before + middle).rpartition("\n")[2] + self.after.partition("\n")[0]
+        if self.language != "python" or not _OPENS_BLOCK.fullmatch(opening):
+            return False
+        following = next((line for line in self.after.split("\n")[1:] if line.strip()), "")
+        return bool(following) and _indentation(following) <= _indentation(opening)
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def parsing_run(

@@ -19,3 +19,24 @@ def test_an_unfinished_middle_is_cut_where_it_parses(tokens, kept):
     syntax = SyntaxCheck("", "\n", "python")
     run = parsing_run(list(range(len(tokens))), lambda ids: "".join(tokens[i] for i in ids).rstrip(), syntax)
     assert len(run) == kept
+
+
+@pytest.mark.parametrize(
+    ("before", "middle", "after", "is_empty"),
+    [
+        ("def f(n):\n    ", "if n < 0:", "\n    return n\n", True),
+        ("def f(n):\n    if n:\n        return 1\n    ", "else:", "\n\n\ndef g():\n    pass\n", True),
+        ("def f(n):\n    ", "if n < 0:", "\n        return n\n", False),
+        ("def f(n):\n    ", "if n < 0:", "\n\n        return n\n", False),
+        ("def f(n):\n    ", "if n < 0: return", "\n    return n\n", False),
+        ("def f(n):\n    if n < 0", ":", "\n    return n\n", True),
+        ("def f(n):\n    if n", " < 0", ":\n    return n\n", True),
+        # nothing follows: somebody is still writing
+        ("def f(n):\n    ", "if n < 0:", "\n", False),
+        ("", "# if this is so:", "\nreturn n\n", False),
+        ("names = {\n    ", "'if':", "\n    1}\n", False),
+    ],
+)
+def test_a_block_is_left_empty_where_the_next_line_is_not_deeper(before, middle, after, is_empty):
+    assert SyntaxCheck(before, after, "python").leaves_block_empty(middle) == is_empty
+    assert not SyntaxCheck(before, after, "yaml").leaves_block_empty(middle)
