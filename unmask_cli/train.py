@@ -1,4 +1,4 @@
-"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, average, quantise.
+"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, average, quantise; drafters.
 
 Under torchrun it is `-m unmask_cli.train`. Imports torch only in the commands that need it.
 """
@@ -81,6 +81,43 @@ def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes
         print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
         sys.exit(NOT_NOW)
     print(f"{gain}\nwritten to {output}; use it with: unmask lsp --model {output.resolve()}")
+
+
+@app.command()
+def drafter(
+    target: Annotated[str, typer.Option(help="the model it drafts for: an installed one, ./directory or ./file.gguf")],
+    corpus: Annotated[Path, typer.Option(help="your own code: a directory or a bare repository")],
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="directory of the drafter; among the user's drafters when absent"),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="of training; the preparation comes on top")] = 10.0,
+    init: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="directory of a drafter to go on from"),
+    ] = None,
+    head_tokens: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="tokens that it may say; 32768 when absent, where the model has as many"),
+    ] = None,
+) -> None:
+    """Train a drafter for an autoregressive model, which makes it faster and never changes its text."""
+    from coder_model.worker.threads import limit_threads
+
+    limit_threads()
+    from coder_model.model.drafter_files import users_folder
+    from coder_model.training.drafter.own_drafter import train_drafter
+
+    name = Path(target).name.removesuffix(".gguf")
+    output = (output or users_folder() / name).resolve()
+    with _one_line():
+        gain = train_drafter(target, corpus.resolve(), output, minutes, init, head_tokens)
+    if not gain.helped:
+        print(f"unmask train: not kept, it is no better than {init}: {gain}", file=sys.stderr)
+        sys.exit(NOT_NOW)
+    is_found = output.parent == users_folder().resolve()
+    use = f"{name} uses it from its next start on" if is_found else f"{name} uses it once it lies in {users_folder()}"
+    print(f"{gain}\nwritten to {output}; {use}")
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Trains a drafter on a GPU that is lent for minutes: parts of at most so many bytes in, a drafter out.
 
-    python benchmarks/gpu/drafter.py pack --target FILE.gguf --corpus DIR --output PARTS   # here
+    python benchmarks/gpu/drafter.py pack --target MODEL --corpus DIR --output PARTS   # here
     python benchmarks/gpu/drafter.py train --parts PARTS --work DIR --out DIR --minutes 6  # there, when all are there
     python benchmarks/gpu/drafter.py join --parts DIR --packed PARTS/whole --output DRAFTER  # here, of what came back
 
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,13 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
-from coder_model.model.drafter_files import StoredDrafter, write_drafter
-from coder_model.training.drafter.loop import CONFIG, WEIGHTS, DrafterOptions, DrafterRun, load_drafter
-from coder_model.training.drafter.sampler import DrafterTokens, HoleOptions
-from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, Cut, cut_of, load_cut, write_cut
-from coder_model.training.shards import Shard, write_split
+from coder_model.model.drafter_files import CONFIG, WEIGHTS, write_drafter
+from coder_model.training.drafter.initial import load_drafter
+from coder_model.training.drafter.loop import DrafterRun
+from coder_model.training.drafter.options import DrafterOptions
+from coder_model.training.drafter.sampler import HoleOptions
+from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, load_cut, stored_beside
+from coder_model.training.drafter.vocabulary import KEPT
 
 PART_BYTES = 51 << 20
 """Of what is carried in one call, beside the checkout."""
@@ -37,57 +40,27 @@ BACK_BYTES = 15 << 20
 """Of a file that comes back."""
 SLICE_TOKENS = 1 << 22
 """Tokens that are compressed together: each slice is unpacked by a process of its own."""
-KEPT, HEAD_TOKENS = 49_152, 32_768
-LINE_END = "Ċ"
-"""As a byte-level BPE writes it."""
 
 
 def pack(arguments: argparse.Namespace) -> None:
     """Cuts the target to the corpus, renumbers and compresses the corpus, and divides all of it into parts."""
+    # not on the lent machine, which lacks the libraries that read published models
+    from coder_model.checkpoints.hf_config import read_published
+    from coder_model.checkpoints.loading import tokenizer_of_model
+    from coder_model.training.drafter.prepare import cut_for
+    from coder_model.training.drafter.vocabulary import check_can_have_drafter, head_size
+
     work, output = arguments.output / "whole", arguments.output
     work.mkdir(parents=True, exist_ok=True)
-    cut, marks, vocab_size = _vocabulary(arguments.target, arguments.corpus, arguments.kept, arguments.head_tokens)
-    write_cut(arguments.target, cut, marks, work)
-    small = [INDEX, TOKENS, VOCABULARY]
-    for split in ("train", "valid"):
-        shard = Shard.open(arguments.corpus, split)
-        texts = (cut.renumbered(shard.file(index), vocab_size).tobytes() for index in range(len(shard)))
-        write_split(work, split, shard.names, texts)
-        small.append(f"{split}.offsets.npy")
+    published = read_published(arguments.target)
+    check_can_have_drafter(published)
+    tokenizer = tokenizer_of_model(published)
+    head_tokens = head_size(published, tokenizer, arguments.head_tokens, arguments.kept)
+    share = cut_for(published, tokenizer, arguments.corpus, work, head_tokens, arguments.kept)
+    print(f"{share:.4%} of the tokens in the head")
+    small = [INDEX, TOKENS, VOCABULARY, "train.offsets.npy", "valid.offsets.npy"]
     slices = _compressed(work)
     _divided([work / name for name in small] + slices + [work / BYTES], output)
-
-
-def _vocabulary(target: Path, corpus: Path, kept: int, head_tokens: int) -> tuple[Cut, DrafterTokens, int]:
-    from coder_model.checkpoints.gguf_model import added_tokens, tokenizer_of
-    from coder_model.checkpoints.hf_config import read_published
-
-    published = read_published(target)
-    assert published.header is not None
-    added, vocab_size = added_tokens(published.header), published.config.vocab_size
-    tokenizer = tokenizer_of(published.header)
-    texts = {index: text for text, index in tokenizer.get_vocab().items()}
-    counts = np.zeros(vocab_size, np.int64)
-    for split in ("train", "valid"):
-        counts += np.bincount(Shard.open(corpus, split).tokens, minlength=vocab_size)
-    names = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>")
-    also = ("<|im_end|>", "<|repo_name|>", "<|file_sep|>", "<|fim_pad|>")
-    always = [added[name] for name in (*names, *also)] + [i for i, text in texts.items() if len(text) == 1]
-    unknown = added["<|im_start|>"]
-    cut = cut_of(counts, always, unknown, kept, head_tokens)
-    new = {int(old): index for index, old in enumerate(cut.ids)}
-    number = {text: new[index] for index, text in texts.items() if index in new}
-    breaks = np.array([_parts(texts.get(int(old), ""), number) for old in cut.ids], np.int64)
-    prefix, suffix, middle, end = (new[added[name]] for name in names)
-    print(f"{counts[cut.ids[:head_tokens]].sum() / counts.sum():.4%} of the tokens in the head")
-    return cut, DrafterTokens(prefix, suffix, middle, end, new[unknown], breaks), vocab_size
-
-
-def _parts(text: str, number: dict[str, int]) -> tuple[int, int]:
-    """The tokens before and from the first line end of a token; see `Marks.breaks`."""
-    before, end, after = text.partition(LINE_END)
-    parts = number.get(before, -1) if before else -1, number.get(end + after, -1)
-    return parts if end and (not before or parts[0] >= 0) else (-1, -1)
 
 
 def _compressed(work: Path) -> list[Path]:
@@ -138,7 +111,7 @@ def train(arguments: argparse.Namespace) -> None:
         corpus=str(arguments.work), output=str(arguments.out), minutes=arguments.minutes, holes=holes,
         init=str(arguments.init or ""), **json.loads(arguments.options),
     )  # fmt: skip
-    DrafterRun(options).train()
+    DrafterRun(options, partial(print, flush=True)).train()
     _split_back(arguments.out)
 
 
@@ -180,8 +153,7 @@ def join(arguments: argparse.Namespace) -> None:
     _joined(arguments.parts, arguments.output)
     (arguments.output / CONFIG).write_bytes((arguments.parts / CONFIG).read_bytes())
     target = load_cut(arguments.packed, torch.device("cpu"), torch.float32)
-    ids = torch.from_numpy(np.load(arguments.packed / TOKENS)[: len(target.lm_head.weight)].astype(np.int64))
-    stored = StoredDrafter(load_drafter(arguments.output), ids, target.norm.weight.data)
+    stored = stored_beside(load_drafter(arguments.output), target, arguments.packed)
     write_drafter(arguments.output / "shipped", stored)
 
 
@@ -190,11 +162,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     here = commands.add_parser("pack")
-    here.add_argument("--target", type=Path, required=True)
+    here.add_argument("--target", type=Path, required=True, help="GGUF file, or directory of safetensors")
     here.add_argument("--corpus", type=Path, required=True)
     here.add_argument("--output", type=Path, required=True)
     here.add_argument("--kept", type=int, default=KEPT)
-    here.add_argument("--head-tokens", type=int, default=HEAD_TOKENS)
+    here.add_argument("--head-tokens", type=int)
     there = commands.add_parser("train")
     there.add_argument("--parts", type=Path, required=True)
     there.add_argument("--work", type=Path, required=True)

@@ -66,7 +66,7 @@ def load_weights(
     model, found = _empty_model(published)
     # the largest first: converting one takes memory, and so little else is there yet
     names = sorted(model.state_dict(), key=lambda name: -model.get_parameter(name).numel())
-    tokenizer = _vocabulary(published)
+    tokenizer = tokenizer_of_model(published)
     total, done = sum(stored.n_bytes for stored in found.values()), 0
     # half precision keeps more than any format of few bits, and takes half as much on the way there
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(precision, torch.float16)
@@ -85,7 +85,16 @@ def check(published: Published) -> None:
         ModelFileError: when a file is missing or broken, or the tensors are not those of the configuration.
     """
     _empty_model(published)
-    _vocabulary(published)
+    tokenizer_of_model(published)
+
+
+def tensors_of(published: Published) -> dict[str, Stored]:
+    """Returns where the tensors of a model are, by the names of its files, all of them and no others.
+
+    Raises:
+        ModelFileError: when a file is missing or broken, or the tensors are not those of the configuration.
+    """
+    return _empty_model(published)[1]
 
 
 def _empty_model(published: Published) -> tuple[Transformer, dict[str, Stored]]:
@@ -123,7 +132,12 @@ def _check(path: Path, kinds: Collection[str], expected: dict[str, tuple[int, ..
             )
 
 
-def _vocabulary(published: Published) -> CodeTokenizer:
+def tokenizer_of_model(published: Published) -> CodeTokenizer:
+    """Returns the tokenizer of a model; its weights are not looked at.
+
+    Raises:
+        ModelFileError: when it is missing, broken, or has more tokens than the model has rows.
+    """
     special_tokens, tokens, vocab_size = published.special_tokens, published.tokens, published.config.vocab_size
     header = published.header
     if header is None:

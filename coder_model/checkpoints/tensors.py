@@ -94,7 +94,28 @@ def read(stored: Stored, dtype: torch.dtype) -> Tensor:
     return tensor
 
 
+def stored_rows(stored: Stored) -> Tensor:
+    """Returns the bytes of a tensor in the format of its file, a row of values a row; the file is mapped anew for each.
+
+    Returns:
+        uint8 [rows, bytes of a row], the rows of turned heads in our order; of a tensor of one dimension each value is
+        a row.
+
+    Raises:
+        ModelFileError: when the file has changed since its header was read.
+    """
+    data = _mapped(stored) if stored.start >= 0 else read(stored, torch.float32).contiguous().view(torch.uint8)
+    rows = data.view(stored.shape[0], -1)
+    return _unturned(rows, stored.n_heads) if stored.n_heads else rows
+
+
 def _from_gguf(stored: Stored, dtype: torch.dtype) -> Tensor:
+    tensor = dequantise_blocks(_mapped(stored), stored.kind, stored.shape, dtype)
+    return tensor if not stored.n_heads else _unturned(tensor, stored.n_heads)
+
+
+def _mapped(stored: Stored) -> Tensor:
+    """[bytes] uint8, of a GGUF file."""
     try:
         with stored.path.open("rb") as file:
             # copied on writing: torch wants memory that could be written to
@@ -103,9 +124,7 @@ def _from_gguf(stored: Stored, dtype: torch.dtype) -> Tensor:
         raise ModelFileError(f"{stored.path} must be a readable GGUF file: {error}") from error
     if len(mapped) < stored.start + stored.n_bytes:
         raise ModelFileError(f"{stored.path} must be as it was when its header was read: it is shorter now")
-    data = torch.frombuffer(mapped, dtype=torch.uint8, count=stored.n_bytes, offset=stored.start)
-    tensor = dequantise_blocks(data, stored.kind, stored.shape, dtype)
-    return tensor if not stored.n_heads else _unturned(tensor, stored.n_heads)
+    return torch.frombuffer(mapped, dtype=torch.uint8, count=stored.n_bytes, offset=stored.start)
 
 
 def _unturned(tensor: Tensor, n_heads: int) -> Tensor:

@@ -6,6 +6,7 @@ precision has in full: they lie beside the drafter's own.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from coder_model.errors import ModelFileError
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.model.transformer import Transformer
 
+LOGGER = logging.getLogger(__name__)
 CONFIG, WEIGHTS = "drafter.json", "drafter.safetensors"
 FOLDER = Path(__file__).parents[1] / "drafters"
 """One folder per larger model."""
@@ -83,13 +85,33 @@ def read_drafter(directory: Path) -> StoredDrafter:
     return StoredDrafter(drafter.requires_grad_(False), ids, target_norm)
 
 
-def drafter_for(model: Transformer, folder: Path = FOLDER) -> StoredDrafter | None:
-    """Returns the drafter that was trained on a model; None where there is none."""
+def users_folder() -> Path:
+    """Returns where a user's own drafters lie, one folder each."""
+    # not where a drafter is only trained: a lent machine has few libraries
+    from platformdirs import user_data_path
+
+    return user_data_path("unmask", appauthor=False) / "drafters"
+
+
+def drafter_for(model: Transformer, *folders: Path) -> StoredDrafter | None:
+    """Returns the drafter that was trained on a model; None where there is none.
+
+    Args:
+        model: the larger model.
+        folders: where drafters lie, the first ones preferred; the user's own and those of the package when absent. One
+            that is broken is left out, with a warning: it costs speed, not the model.
+    """
     if model.config.attention != "causal":
         return None
-    for config in sorted(folder.glob(f"*/{CONFIG}")):
-        if DrafterConfig.load(config).d_model == model.config.d_model:
-            stored = read_drafter(config.parent)
+    for folder in folders or (users_folder(), FOLDER):
+        for config in sorted(folder.glob(f"*/{CONFIG}")):
+            try:
+                if DrafterConfig.load(config).d_model != model.config.d_model:
+                    continue
+                stored = read_drafter(config.parent)
+            except ModelFileError as error:
+                LOGGER.warning("a drafter is left out: %s", error)
+                continue
             if stored.belongs_to(model):
                 return stored
     return None

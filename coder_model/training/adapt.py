@@ -10,15 +10,12 @@ import copy
 import random
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from coder_model.checkpoints.hf_config import is_published, read_published
 from coder_model.checkpoints.open import locate
@@ -31,17 +28,17 @@ from coder_model.model import weights
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.text.syntax import language_of
-from coder_model.training import cleaning
 from coder_model.training.convert import convert
 from coder_model.training.hole_sampling import sample_hole
 from coder_model.training.loop import TrainOptions, train_step
 from coder_model.training.objective import joint_loss
 from coder_model.training.optim import optimizers_for, schedulers_for
+from coder_model.training.own_code import files_of, held_out_of
+from coder_model.training.progress import share_bars
 from coder_model.training.sampler import Sampler
 from coder_model.training.shards import Shard, write_split
-from coder_model.training.sources import Source
 
-HELD_OUT_SHARE, MAX_CASES, HOLES_PER_FILE = 0.1, 300, 12
+MAX_CASES, HOLES_PER_FILE = 300, 12
 SHORTEST_REFERENCE = 3
 """Characters that a held-out hole must hold to say anything."""
 MAX_EPOCHS = 8.0
@@ -106,9 +103,9 @@ def adapt(init: str | Path, corpus: Path, output: Path, minutes: float, options:
     model, tokenizer, is_converted = _opened(str(init))
     options = options or (CONVERSION if is_converted else TUNING)
     dtype = np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32
-    files = _files(corpus)
-    with tempfile.TemporaryDirectory() as folder, _progress() as progress:
-        held_out, kept = _split(files)
+    files = files_of(corpus)
+    with tempfile.TemporaryDirectory() as folder, share_bars() as progress:
+        held_out, kept = held_out_of(files)
         for split, part in (("train", kept), ("valid", held_out)):
             ids = (np.array(tokenizer.encode(text), dtype).tobytes() for _, text in part)
             names = [f"{corpus.name}/{path}" for path, _ in part]
@@ -142,28 +139,6 @@ def _opened(init: str) -> tuple[Transformer, CodeTokenizer, bool]:
     if not is_published(directory):
         return *weights.load(directory), False
     return *convert(read_published(directory, family)), True
-
-
-def _files(corpus: Path) -> list[tuple[str, str]]:
-    """Path and text of the files worth learning from, each text once."""
-    if not corpus.is_dir():
-        raise CorpusError(f"corpus directory must exist, got {corpus}")
-    found: dict[str, str] = {}
-    for path, data in Source(corpus.name, corpus).files(cleaning.wanted):
-        text, reason = cleaning.usable(path, data)
-        if not reason:
-            found.setdefault(text, path)
-    if len(found) < 2:
-        raise CorpusError(f"{corpus} must hold at least 2 source files, found {len(found)}")
-    return [(path, text) for text, path in found.items()]
-
-
-def _split(files: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The files held out, and the others, in order."""
-    n = max(1, round(HELD_OUT_SHARE * len(files)))
-    chosen = set(random.Random(0).sample(range(len(files)), n))
-    held_out = [file for i, file in enumerate(files) if i in chosen]
-    return held_out, [file for i, file in enumerate(files) if i not in chosen]
 
 
 def _cases(files: list[tuple[str, str]]) -> list[Case]:
@@ -219,10 +194,3 @@ def _score(
 
 def _exact(outcomes: list[Outcome]) -> float:
     return 100 * mean([outcome.score.exact for outcome in outcomes])
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        yield progress

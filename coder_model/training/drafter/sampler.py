@@ -1,7 +1,8 @@
 """Batches for a drafter: files cut into holes as an editor makes them, and the anchors that blocks begin at.
 
-A sequence is `fim_prefix fim_suffix SUFFIX fim_middle PREFIX MIDDLE end`, so that the middle continues the prefix and
-everything before it can be kept. A batch is a function of seed, its number and its place in it.
+A sequence has the order in which the larger model is asked: the usual one, `fim_prefix PREFIX fim_suffix SUFFIX
+fim_middle MIDDLE end`, or `fim_prefix fim_suffix SUFFIX fim_middle PREFIX MIDDLE end`, where the middle continues the
+prefix and everything before it can be kept. A batch is a function of seed, its number and its place in it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class DrafterTokens:
     breaks: Ids
     """[V, 2], the tokens of what stands before the first line end in a token, and from it on; -1 for nothing. Both are
     -1 where a token has no line end, or its parts are no tokens."""
+    is_appended: bool = True
+    """Whether the prefix stands behind the suffix, with the middle right after it."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +90,27 @@ class DrafterSampler:
         file = self._shard.file(index).astype(np.int64)
         # a block begins at a known token
         start = min(max(1, place - int(self._shard.offsets[index])), max(1, len(file) - 2))
-        tokens, first, middle, end = self._cut(rng, file, start)
-        anchors = self._anchors(rng, first, middle, end)
-        known, weights = self._slots(rng, tokens, anchors, end)
+        parts = self._cut(rng, file, start)
+        anchors = self._anchors(rng, parts)
+        known, weights = self._slots(rng, parts, anchors)
         row = np.full(options.length, self._marks.unknown, np.int64)
-        row[: len(tokens)] = tokens
-        return row, anchors, known, weights, anchors >= middle - 1
+        row[: len(parts.tokens)] = parts.tokens
+        return row, anchors, known, weights, anchors >= parts.middle - 1
 
-    def _cut(self, rng: np.random.Generator, file: Ids, start: int) -> tuple[Ids, int, int, int]:
-        """Returns a sequence, and where its prefix, its middle and its end mark begin."""
+    def _cut(self, rng: np.random.Generator, file: Ids, start: int) -> _Parts:
         options, marks = self._options, self._marks
         middle, suffix = self._divided(rng, file, start)
         suffix = suffix[: int(rng.integers(options.longest_suffix + 1))]
         room = options.length - 4 - len(suffix) - len(middle)
         prefix = file[max(0, start - room) : start]
-        head = [marks.fim_prefix, marks.fim_suffix, *suffix, marks.fim_middle]
-        tokens = np.array([*head, *prefix, *middle, marks.end], np.int64)
-        return tokens, len(head), len(head) + len(prefix), len(tokens) - 1
+        if marks.is_appended:
+            head = [marks.fim_prefix, marks.fim_suffix, *suffix, marks.fim_middle]
+            before = [*head, *prefix]
+        else:
+            head = [marks.fim_prefix]
+            before = [*head, *prefix, marks.fim_suffix, *suffix, marks.fim_middle]
+        tokens = np.array([*before, *middle, marks.end], np.int64)
+        return _Parts(tokens, len(head), len(head) + len(prefix), len(before))
 
     def _divided(self, rng: np.random.Generator, file: Ids, start: int) -> tuple[Ids, Ids]:
         """Middle and suffix: the middle ends with its line, some lines later, or anywhere."""
@@ -122,30 +129,53 @@ class DrafterSampler:
         before, after = breaks[end]
         return np.append(file[start : start + end], before[before >= 0]), np.append(after, file[start + end + 1 :])
 
-    def _anchors(self, rng: np.random.Generator, first: int, middle: int, end: int) -> Ids:
-        """[N] places in rising order; the last token of the prefix is one of those of the middle."""
-        count = self._options.anchors
-        inside = rng.permutation(np.arange(max(first, middle - 1), end))[: count // 2]
-        before = rng.permutation(np.arange(first, max(first + 1, middle - 1)))[: count - len(inside)]
+    def _anchors(self, rng: np.random.Generator, parts: _Parts) -> Ids:
+        """[N] places in rising order; the token before the middle is one of those of the middle."""
+        count, first = self._options.anchors, parts.prefix
+        inside = rng.permutation(np.arange(max(first, parts.middle - 1), parts.end))[: count // 2]
+        before = rng.permutation(np.arange(first, max(first + 1, parts.prefix_end - 1)))[: count - len(inside)]
         chosen = np.concatenate([inside, before])
         more = rng.choice(chosen, count - len(chosen)) if len(chosen) < count else chosen[:0]
         return np.sort(np.concatenate([chosen, more])).astype(np.int64)
 
     def _slots(
-        self, rng: np.random.Generator, tokens: Ids, anchors: Ids, end: int
+        self, rng: np.random.Generator, parts: _Parts, anchors: Ids
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
         """[N, B] known slots, and how much each counts."""
         options = self._options
         size = (len(anchors), options.block_length)
         rates = rng.random((len(anchors), 1)) * 0.7 * (rng.random((len(anchors), 1)) < options.reveal_share)
         places = anchors[:, None] + np.arange(options.block_length + 1)
+        # the text of a block in the prefix goes on to the middle, or ends where something else stands between
+        ends = np.where(
+            (anchors < parts.prefix_end) & (parts.prefix_end < parts.middle), parts.prefix_end - 1, parts.end
+        )
+        is_there = places <= ends[:, None]
         known = rng.random(size) < rates
         known[:, 0] = True
-        known &= places[:, :-1] <= end
-        is_there = places <= end
-        sure = is_there & (tokens[np.minimum(places, end)] != self._marks.unknown)
+        known &= is_there[:, :-1]
+        sure = is_there & (parts.tokens[np.minimum(places, parts.end)] != self._marks.unknown)
         # behind a token that the vocabulary lacks the text is not what the larger model would have seen
         sure = np.logical_and.accumulate(sure, axis=1)
         answered = np.concatenate([known[:, 1:], np.zeros((len(anchors), 1), bool)], axis=1)
         fading = np.exp(-np.arange(options.block_length) / options.fade)
         return known, (sure[:, 1:] & ~answered) * fading.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A sequence, and where its parts lie."""
+
+    tokens: Ids
+    """[T]"""
+    prefix: int
+    """Place of the prefix's first token."""
+    prefix_end: int
+    """Place after its last one."""
+    middle: int
+    """Place of the middle's first token, or of the end mark where the middle is empty."""
+
+    @property
+    def end(self) -> int:
+        """Place of the end mark."""
+        return len(self.tokens) - 1

@@ -14,13 +14,21 @@ from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.errors import ModelFileError
 from coder_model.model.drafter import Drafter, DrafterConfig, seeing
-from coder_model.model.drafter_files import FOLDER, StoredDrafter, drafter_for, read_drafter, write_drafter
+from coder_model.model.drafter_files import (
+    FOLDER,
+    StoredDrafter,
+    drafter_for,
+    read_drafter,
+    users_folder,
+    write_drafter,
+)
 from coder_model.model.fused_drafter import FusedDrafter
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
 from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.eager_runner import EagerRunner
 from coder_model.runtime.sequence import Sequence
+from coder_model.text.filters import FILTERS
 from coder_model.training.drafter.objective import target_states
 from coder_model.types import FillRequest
 
@@ -115,12 +123,16 @@ def test_a_drafter_changes_the_passes_and_never_the_text(loaded, hole):
     for has_drafter in (False, True):
         found = loaded()
         beside = stored(found.model) if has_drafter else None
-        options = EngineOptions(precision="float32", alternatives=0)
+        # what a random model says is not fit to be seen
+        options = EngineOptions(precision="float32", alternatives=0, filters_off=tuple(FILTERS))
         engines.append(Engine(found.model, found.tokenizer, "tiny", options, found.generation, beside))
+    said = 0
     for end in range(8, len(CODE), 5):
         request = FillRequest(f"{hole}{end}", CODE[:end], CODE[end:], path="basket.py", hole=hole)
         plain, drafted = (list(engine.fill(request))[-1] for engine in engines)
         assert drafted.text == plain.text
+        said += len(plain.text)
+    assert said > 100
 
 
 def test_what_passes_cost_is_measured_before_the_first_request(loaded):
@@ -154,6 +166,25 @@ def test_a_drafter_of_another_model_is_left_alone(loaded, tmp_path: Path):
     write_drafter(tmp_path / "tiny", stored(model))
     model.norm.weight.data *= torch.linspace(0.5, 1.5, model.config.d_model)
     assert drafter_for(model, tmp_path) is None
+
+
+def test_a_users_own_drafter_comes_first_and_a_broken_one_is_left_out(loaded, tmp_path: Path, monkeypatch, caplog):
+    model = loaded().model
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert drafter_for(model) is None
+    write_drafter(users_folder() / "tiny", stored(model))
+    other = stored(model)
+    write_drafter(tmp_path / "package" / "tiny", StoredDrafter(other.drafter, other.ids[:50], other.target_norm))
+    found = drafter_for(model)
+    assert found is not None
+    both = drafter_for(model, users_folder(), tmp_path / "package")
+    assert both is not None
+    assert len(found.ids) == len(both.ids) == 200
+    (users_folder() / "tiny" / "drafter.safetensors").write_bytes(b"\0" * 100)
+    kept = drafter_for(model, users_folder(), tmp_path / "package")
+    assert kept is not None
+    assert len(kept.ids) == 50
+    assert "a drafter is left out" in caplog.text
 
 
 def test_a_broken_drafter_is_one_clear_line(loaded, tmp_path: Path):

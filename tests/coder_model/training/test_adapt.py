@@ -58,13 +58,6 @@ def test_what_does_not_help_is_not_kept(model_directory, corpus, tmp_path, capsy
     assert not output.exists()
 
 
-def test_held_out_files_are_not_trained_on(corpus):
-    held_out, kept = adapt_module._split(adapt_module._files(corpus))
-    assert held_out
-    assert not {path for path, _ in held_out} & {path for path, _ in kept}
-    assert len(held_out) + len(kept) == 15
-
-
 def test_a_repository_with_too_little_is_refused(model_directory, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert exit_code(["train", "--init", str(model_directory), "--corpus", str(tmp_path / "empty")]) == 2
