@@ -1,12 +1,14 @@
-"""Published weights into our transformer: memory-mapped, tensor by tensor, straight to the device and the precision.
+"""Published weights into our transformer: tensor by tensor, straight to the device and the precision.
 
-Nothing is read before every header has been checked against the shape that the configuration implies. A tensor that is
-kept as it is stays a view of the file, whose pages the system may drop; of any other one only the converted copy stays.
+Nothing is read before every header has been checked against the shape that the configuration implies. A tensor of
+safetensors that is kept as it is stays a view of the file, whose pages the system may drop; of any other one only the
+converted copy stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,21 +18,24 @@ from torch import Tensor, nn
 
 from coder_kernels import quantise
 from coder_kernels.ggml_blocks import FORMATS
+from coder_kernels.quantise import Quantised
 from coder_model.checkpoints.gguf_model import tokenizer_of
 from coder_model.checkpoints.hf_config import Published
 from coder_model.checkpoints.hf_tokenizer import checked, load_vocabulary
 from coder_model.checkpoints.prompt_formats import generation_config_of
-from coder_model.checkpoints.tensors import Stored, in_directory, in_gguf, read
+from coder_model.checkpoints.tensors import BlockRows, Stored, in_directory, in_gguf, read, read_quantised
 from coder_model.decoding.strategies import GenerationConfig
 from coder_model.errors import ModelFileError
 from coder_model.model.config import ModelConfig
 from coder_model.model.quantized_linear import QuantizedLinear
+from coder_model.model.stored_embedding import StoredEmbedding
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
 
 Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8"]
 WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8")
 _FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
+_TABLE, _HEAD = "embed_tokens.weight", "lm_head.weight"
 _LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
 """Ends of names of tensors that follow from the configuration."""
 
@@ -64,17 +69,27 @@ def load_weights(
     """
     theirs = published.names.theirs
     model, found = _empty_model(published)
+    device = torch.device(device)
+    if published.header and precision == "int8" and device.type == "cpu":
+        model, found = _with_stored_embedding(model, found, theirs)
     # the largest first: converting one takes memory, and so little else is there yet
-    names = sorted(model.state_dict(), key=lambda name: -model.get_parameter(name).numel())
+    names = sorted(_empty_names(model), key=lambda name: -model.get_parameter(name).numel())
     tokenizer = tokenizer_of_model(published)
-    total, done = sum(stored.n_bytes for stored in found.values()), 0
-    # half precision keeps more than any format of few bits, and takes half as much on the way there
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(precision, torch.float16)
-    for name in names:
-        stored = found[theirs(name)]
-        _place_(model, name, read(stored, dtype), precision, torch.device(device))
-        done += stored.n_bytes
-        progress(min(1.0, done / total))
+    total, done = sum(found[theirs(name)].n_bytes for name in names), 0
+    packed = {name: next((few for few in quantise.PRECISIONS if few == precision and _is_matrix(model, name)), None)
+              for name in names}  # fmt: skip
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+
+    def value(name: str) -> Tensor | Quantised:
+        stored, few = found[theirs(name)], packed[name]
+        return read_quantised(stored, few, device) if few else read(stored, dtype).to(device, dtype)
+
+    # short operations on pieces: two threads do them twice as fast where torch's own would wait for each other
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for name, tensor in zip(names, pool.map(value, names), strict=True):
+            _place_(model, name, tensor)
+            done += found[theirs(name)].n_bytes
+            progress(min(1.0, done / total))
     return Loaded(model.eval().requires_grad_(False), tokenizer, generation_config_of(published))
 
 
@@ -101,7 +116,7 @@ def _empty_model(published: Published) -> tuple[Transformer, dict[str, Stored]]:
     """A model without values, and where its tensors are, all of them and no others."""
     found = in_gguf(published.header) if published.header else in_directory(published.path)
     theirs, config = published.names.theirs, published.config
-    if theirs("lm_head.weight") in found:
+    if theirs(_HEAD) in found:
         # a head that is there is used, though the configuration may call it tied: it is the same then
         config = replace(config, tied_head=False)
     with torch.device("meta"):
@@ -145,18 +160,40 @@ def tokenizer_of_model(published: Published) -> CodeTokenizer:
     return checked(published.path, lambda: tokenizer_of(header), special_tokens, tokens, vocab_size)
 
 
-def _place_(model: Transformer, name: str, tensor: Tensor, precision: Precision, device: torch.device) -> None:
-    """Puts a tensor into the model, in its precision."""
+def _with_stored_embedding(
+    model: Transformer, found: dict[str, Stored], theirs: Callable[[str], str]
+) -> tuple[Transformer, dict[str, Stored]]:
+    """The same empty model with a table that stays in its file, and a head of its own in few bits like a layer."""
+    table = found[theirs(_TABLE)]
+    config = replace(model.config, tied_head=False)
+    with torch.device("meta"):
+        model = Transformer(config)
+    model.embed_tokens = StoredEmbedding(BlockRows(table).of, config.d_model, torch.bfloat16)
+    return model, {theirs(_HEAD): table, **found}
+
+
+def _empty_names(model: Transformer) -> list[str]:
+    """The tensors that are to be filled."""
+    return [name for name, tensor in model.state_dict().items() if tensor.is_meta]
+
+
+def _is_matrix(model: Transformer, name: str) -> bool:
+    """True for the weight of a linear layer."""
+    owner, _, field = name.rpartition(".")
+    return field == "weight" and isinstance(model.get_submodule(owner), nn.Linear)
+
+
+def _place_(model: Transformer, name: str, value: Tensor | Quantised) -> None:
+    """Puts a tensor into the model, dense or in few bits."""
     owner_name, _, field = name.rpartition(".")
     parent_name, _, child = owner_name.rpartition(".")
     owner = model.get_submodule(owner_name)
-    dtype = torch.float32 if precision == "float32" else torch.bfloat16
-    if precision in quantise.PRECISIONS and isinstance(owner, nn.Linear) and field == "weight":
-        setattr(model.get_submodule(parent_name), child, QuantizedLinear(tensor.to(device), None, precision))
+    if isinstance(value, Quantised):
+        setattr(model.get_submodule(parent_name), child, QuantizedLinear(value, None))
     elif isinstance(owner, QuantizedLinear):
-        owner.bias = tensor.to(device, dtype)
+        owner.bias = value
     else:
-        setattr(owner, field, nn.Parameter(tensor.to(device, dtype), requires_grad=False))
+        setattr(owner, field, nn.Parameter(value, requires_grad=False))
 
 
 def bytes_of(config: ModelConfig, precision: Precision) -> int:

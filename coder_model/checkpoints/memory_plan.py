@@ -50,7 +50,9 @@ def free_bytes(device: torch.device) -> int:
         return available
 
 
-def needed_bytes(config: ModelConfig, precision: Precision, context_tokens: int, documents: int) -> int:
+def needed_bytes(
+    config: ModelConfig, precision: Precision, context_tokens: int, documents: int, most_cached: int | None = None
+) -> int:
     """Returns what a model takes at most: weights, caches of several documents, and the largest pass.
 
     Args:
@@ -58,16 +60,24 @@ def needed_bytes(config: ModelConfig, precision: Precision, context_tokens: int,
         precision: of its weights.
         context_tokens: most tokens of a sequence.
         documents: whose keys and values are in memory at a time, see `batcher.cache_rows`.
+        most_cached: bytes that these take together, but for one document; None: there is no limit.
     """
     width = 4 if precision == "float32" else 2
     cache = 2 * config.n_layers * config.n_kv_heads * config.head_dim * width * (context_tokens + MAX_LENGTH)
+    caches = documents * cache if most_cached is None else min(documents * cache, max(cache, most_cached) + cache)
     work = context_tokens * (3 * config.d_ff + 6 * config.d_model) * width + MAX_LENGTH * config.vocab_size * 16
     unpacked = 0 if precision in ("float32", "bfloat16") else max(config.d_ff, config.vocab_size) * config.d_model * 2
-    return bytes_of(config, precision) + documents * cache + work + unpacked
+    return bytes_of(config, precision) + caches + work + unpacked
 
 
 def plan(
-    name: str, config: ModelConfig, free: int, device: torch.device, wanted: str = "auto", documents: int = 1
+    name: str,
+    config: ModelConfig,
+    free: int,
+    device: torch.device,
+    wanted: str = "auto",
+    documents: int = 1,
+    most_cached: int | None = None,
 ) -> Plan:
     """Chooses precision and context.
 
@@ -78,6 +88,7 @@ def plan(
         device: where it will run.
         wanted: a precision, or `auto`: the best that fits.
         documents: as in `needed_bytes`.
+        most_cached: as in `needed_bytes`.
 
     Raises:
         ModelFileError: when it does not fit; says what is missing, and the two nearest models that would fit.
@@ -86,11 +97,11 @@ def plan(
     contexts = [c for c in CONTEXTS if c < config.context_tokens] or [config.context_tokens]
     for context in sorted({min(CONTEXTS[0], config.context_tokens), *contexts}, reverse=True):
         for precision in order:
-            needed = needed_bytes(config, precision, context, documents)
+            needed = needed_bytes(config, precision, context, documents, most_cached)
             if needed <= USABLE * free:
                 return Plan(precision, context, needed)
     least = order[-1]
-    needed = needed_bytes(config, least, min(contexts), documents)
+    needed = needed_bytes(config, least, min(contexts), documents, most_cached)
     raise ModelFileError(
         f"{name} needs {needed / 1e9:.1f} GB in {least} with {min(contexts)} tokens of context, "
         f"{USABLE * free / 1e9:.1f} GB may be taken; what would fit: {' or '.join(_nearest(free))}"

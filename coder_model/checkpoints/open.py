@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,26 +96,52 @@ def open_single(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     published = read_published(directory, family)
     attention = published.config.attention
-    documents = cache_rows(attention, options.sessions, widest_batch(attention, options.concurrent_on(device.type)))
-    chosen = plan(model, published.config, free_bytes(device), device, quantize, documents)
+    widest = widest_batch(attention, options.concurrent_on(device.type))
+    documents = cache_rows(attention, options.sessions, widest)
+    # those of a CPU grow, under a limit
+    most = options.cache_mb << 20 if device.type == "cpu" and widest == 1 else None
+    chosen = plan(model, published.config, free_bytes(device), device, quantize, documents, most)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
-    loaded = load_weights(published, chosen.precision, device, progress)
-    engine = Engine(
-        loaded.model,
-        loaded.tokenizer,
-        f"{Path(model).name} ({chosen.precision})",
-        options,
-        loaded.generation,
-        drafter_for(loaded.model),
-    )
-    _return_memory()
+    with _returning_memory():
+        loaded = load_weights(published, chosen.precision, device, progress)
+        engine = Engine(
+            loaded.model,
+            loaded.tokenizer,
+            f"{Path(model).name} ({chosen.precision})",
+            options,
+            loaded.generation,
+            drafter_for(loaded.model),
+        )
+        del loaded
+    # of the model as it is published: a head that is there twice counts once
+    engine.parameters = weights.parameters(published.config)
     return engine
 
 
-def _return_memory() -> None:
-    """Gives the system back what loading has freed, 0.1 GB of a 0.5B, where its allocator can (glibc)."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
+_SMALL, _LARGE = 1 << 18, 1 << 25
+"""Bytes from which on a block is a mapping of its own, which goes back to the system when it is freed."""
+
+
+@contextlib.contextmanager
+def _returning_memory() -> Iterator[None]:
+    """Gives the system back what is freed meanwhile, where the allocator can (glibc).
+
+    Loading frees as much as it keeps. Afterwards passes get the same blocks again and again: those stay.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, _SMALL)
+    except (AttributeError, OSError, TypeError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE)
+        libc.mallopt(_TRIM_THRESHOLD, 2 * _LARGE)
+        libc.malloc_trim(0)
 
 
 def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engine:

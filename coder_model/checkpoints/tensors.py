@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
+import math
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +12,48 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from coder_kernels.ggml_blocks import dequantise_blocks
+from coder_kernels.ggml_blocks import AT_A_TIME, dequantise_blocks
+from coder_kernels.quantise import Precision, Quantised, quantise, quantise_rows
 from coder_model.checkpoints.gguf_header import Header
 from coder_model.checkpoints.safetensors_header import read_header
 from coder_model.errors import ModelFileError
 
 FILES = "model*.safetensors"
+
+
+class OpenFile:
+    """A GGUF file that is read piece by piece.
+
+    Read and not mapped: where somebody cuts a mapped file, the system ends the process that looks at it. What the file
+    is called, and whether it is deleted, does not matter once it is open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file.
+
+        Raises:
+            ModelFileError: when it cannot be read.
+        """
+        self._path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise ModelFileError(f"{path} must be a readable GGUF file: {error}") from error
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def bytes_at(self, start: int, count: int) -> bytes:
+        """Returns a range of its bytes, from any thread.
+
+        Raises:
+            ModelFileError: when the file is shorter than it was.
+        """
+        try:
+            found = os.pread(self._descriptor, count, start)
+        except OSError as error:
+            raise ModelFileError(f"{self._path} must be a readable GGUF file: {error}") from error
+        if len(found) < count:
+            raise ModelFileError(f"{self._path} must be as it was when its header was read: it is shorter now")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +67,9 @@ class Stored:
     """Type of its values, as its format names it."""
     shape: tuple[int, ...]
     n_bytes: int
-    start: int = -1
+    file: OpenFile | None = None
+    """The GGUF file."""
+    start: int = 0
     """In a GGUF file, its first byte."""
     n_heads: int = 0
     """In a GGUF file, how many heads have each their rows in llama.cpp's order of rotary pairs; 0: none."""
@@ -64,28 +104,35 @@ def in_gguf(header: Header) -> dict[str, Stored]:
     (`convert_hf_to_gguf.py`, `LlamaModel.permute`).
     """
     turned: dict[str, int] = {}
+    file = OpenFile(header.path)
     if header.values.get("general.architecture") == "llama":
         n_heads = int(header.values.get("llama.attention.head_count", 0))
         turned = {"attn_q": n_heads, "attn_k": int(header.values.get("llama.attention.head_count_kv", n_heads))}
     found = {}
     for name, block in header.tensors.items():
         n_heads = turned.get(name.rpartition(".")[0].rpartition(".")[2], 0)
-        found[name] = Stored(header.path, name, block.kind, block.shape, block.n_bytes, block.start, n_heads)
+        found[name] = Stored(header.path, name, block.kind, block.shape, block.n_bytes, file, block.start, n_heads)
     return found
 
 
 def read(stored: Stored, dtype: torch.dtype) -> Tensor:
-    """Returns the values of a tensor; the file is mapped anew for each, so that its pages can go again.
+    """Returns the values of a tensor.
 
     Args:
         stored: what to read.
-        dtype: what blocks of few bits become; a floating type is left as it is in the file.
+        dtype: what a GGUF file's blocks become; a tensor of safetensors is left as it is, and mapped.
 
     Raises:
         ModelFileError: when the file has changed since its header was read.
     """
-    if stored.start >= 0:
-        return _from_gguf(stored, dtype)
+    if stored.file:
+        table = BlockRows(stored)
+        found = torch.empty(table.n_rows, stored.shape[-1], dtype=dtype)
+        step = max(1, AT_A_TIME // stored.shape[-1])
+        for start in range(0, table.n_rows, step):
+            rows = slice(start, min(start + step, table.n_rows))
+            found[rows] = table.at(rows)
+        return _unturned(found, stored.n_heads).view(stored.shape)
     try:
         with safe_open(stored.path, "pt") as file:
             tensor: Tensor = file.get_tensor(stored.name)
@@ -95,7 +142,7 @@ def read(stored: Stored, dtype: torch.dtype) -> Tensor:
 
 
 def stored_rows(stored: Stored) -> Tensor:
-    """Returns the bytes of a tensor in the format of its file, a row of values a row; the file is mapped anew for each.
+    """Returns the bytes of a tensor in the format of its file, a row of values a row.
 
     Returns:
         uint8 [rows, bytes of a row], the rows of turned heads in our order; of a tensor of one dimension each value is
@@ -104,29 +151,57 @@ def stored_rows(stored: Stored) -> Tensor:
     Raises:
         ModelFileError: when the file has changed since its header was read.
     """
-    data = _mapped(stored) if stored.start >= 0 else read(stored, torch.float32).contiguous().view(torch.uint8)
-    rows = data.view(stored.shape[0], -1)
-    return _unturned(rows, stored.n_heads) if stored.n_heads else rows
+    if stored.file:
+        data = torch.frombuffer(bytearray(stored.file.bytes_at(stored.start, stored.n_bytes)), dtype=torch.uint8)
+    else:
+        data = read(stored, torch.float32).contiguous().view(torch.uint8)
+    return _unturned(data.view(stored.shape[0], -1), stored.n_heads)
 
 
-def _from_gguf(stored: Stored, dtype: torch.dtype) -> Tensor:
-    tensor = dequantise_blocks(_mapped(stored), stored.kind, stored.shape, dtype)
-    return tensor if not stored.n_heads else _unturned(tensor, stored.n_heads)
+def read_quantised(stored: Stored, precision: Precision, device: torch.device) -> Quantised:
+    """Returns a matrix in few bits; where it is wanted on a CPU, out of a GGUF file's blocks piece by piece.
+
+    Raises:
+        ModelFileError: when the file has changed since its header was read.
+    """
+    if stored.file is None or device.type != "cpu":
+        # half precision keeps more than any format of few bits
+        return quantise(read(stored, torch.float16).to(device), precision)
+    found = quantise_rows(BlockRows(stored).at, stored.shape, precision)
+    return Quantised(*(_unturned(part, stored.n_heads) if part.numel() else part for part in found))
 
 
-def _mapped(stored: Stored) -> Tensor:
-    """[bytes] uint8, of a GGUF file."""
-    try:
-        with stored.path.open("rb") as file:
-            # copied on writing: torch wants memory that could be written to
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{stored.path} must be a readable GGUF file: {error}") from error
-    if len(mapped) < stored.start + stored.n_bytes:
-        raise ModelFileError(f"{stored.path} must be as it was when its header was read: it is shorter now")
-    return torch.frombuffer(mapped, dtype=torch.uint8, count=stored.n_bytes, offset=stored.start)
+class BlockRows:
+    """Rows of a tensor in a GGUF file, read when they are asked for."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        self.n_rows = math.prod(stored.shape[:-1])
+        self._row_bytes = stored.n_bytes // self.n_rows
+
+    def at(self, rows: slice) -> Tensor:
+        """Returns [n, K] float32, a range of rows in the order of the file.
+
+        Raises:
+            ModelFileError: when the file is shorter than it was.
+        """
+        return self._floats(self._bytes(rows.start, rows.stop - rows.start), rows.stop - rows.start)
+
+    def of(self, ids: list[int]) -> Tensor:
+        """Returns [N, K] float32, the rows with some numbers; see `at`."""
+        return self._floats(b"".join(self._bytes(row, 1) for row in ids), len(ids))
+
+    def _bytes(self, first: int, count: int) -> bytes:
+        assert self._stored.file
+        return self._stored.file.bytes_at(self._stored.start + first * self._row_bytes, count * self._row_bytes)
+
+    def _floats(self, data: bytes, count: int) -> Tensor:
+        blocks = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        return dequantise_blocks(blocks, self._stored.kind, (count, self._stored.shape[-1]), torch.float32)
 
 
 def _unturned(tensor: Tensor, n_heads: int) -> Tensor:
-    """Rows of heads whose rotary pairs are neighbours, as rows whose pairs are half a head apart."""
+    """Rows of heads whose rotary pairs are neighbours, as rows whose pairs are half a head apart; 0 heads: as it is."""
+    if not n_heads:
+        return tensor
     return tensor.view(n_heads, -1, 2, *tensor.shape[1:]).transpose(1, 2).reshape(tensor.shape)

@@ -9,6 +9,8 @@ from coder_model.runtime.pass_costs import PassCosts
 
 AVERAGED, RETRY_AFTER = 4, 64
 """Drafts that the mean is over, and drafts that it skips between two tries."""
+AVERAGED_CHEAP = 24
+"""Drafts that the mean is over where costs are measured: by a drafter, which pays though most drafts are refused."""
 LEAST_CREDIT = 1.0
 """Accepted tokens that good times are remembered by, where drafts are so cheap that hardly any must be accepted."""
 
@@ -56,8 +58,14 @@ class DraftAcceptance:
                 best, chosen = rate, index
         return chosen
 
+    def took(self, tokens: int, milliseconds: float) -> None:
+        """Takes note of what a commit pass over so many tokens has taken: the machine may be busier than it was."""
+        if self.costs:
+            self.costs = self.costs.after(tokens, milliseconds)
+            self.min_accepted = self.costs.min_accepted
+
     def note(self, accepted: int) -> None:
         """Takes note of a verified draft."""
         most = max(2 * self.min_accepted, LEAST_CREDIT) if math.isfinite(self.min_accepted) else 0.0
         mean = min(self.mean_accepted, most)
-        self.mean_accepted = mean + (accepted - mean) / AVERAGED
+        self.mean_accepted = mean + (accepted - mean) / (AVERAGED_CHEAP if self.costs else AVERAGED)

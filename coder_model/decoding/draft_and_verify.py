@@ -8,15 +8,17 @@ Without it, the denoised block is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor
 
 from coder_kernels.policies import Policy, PolicyOptions, Schedule, top_k
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
+from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import Choice, TokenSelector
 from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.sequence import Check, Sequence
@@ -71,83 +73,124 @@ class DecodingStep:
 
 
 def fill_middle(
-    sequence: Sequence,
-    p: Tensor,
+    ahead: ReadAhead,
     selector: TokenSelector,
     options: FillOptions,
     acceptance: DraftAcceptance,
     middle: Completion,
     check: Check,
 ) -> Iterator[DecodingStep]:
-    """Decodes the middle that follows what `sequence` has committed.
+    """Decodes the middle that follows a context.
 
     Args:
-        sequence: holds the context; afterwards also the accepted tokens.
-        p: [V] float32, what follows the context.
+        ahead: stands behind the context.
         selector: decides each token.
         options: how.
-        acceptance: whether a block is denoised where nothing can be copied; only with `verify`.
+        acceptance: how much of a draft is verified, and whether a block is denoised where nothing can be copied.
         middle: filled in; right after every pass, so that a deadline can take it as it is.
         check: called before every pass.
 
     Yields:
         After every pass.
     """
-    p = yield from _heal(sequence, p, selector, middle, check)
-    while not middle.ended:
-        choice = selector.choose(p)
-        middle.decide_(choice, selector)
-        if middle.ended:
-            return
-        draft: list[int] = []
-        if options.copies and options.verify:
-            draft = selector.proposals(options.block_length - 1)
+    if ahead.has_draft:
+        middle.steps += 1
+        yield DecodingStep("verify", None)
+    yield from _heal(ahead, selector, options, acceptance, middle, check)
+    choice = _follow(ahead, selector, middle)
+    while choice:
+        draft = draft_from_text(selector, options, acceptance)
         denoised = bool(options.policy) and not selector.heal and len(draft) < options.min_copy
         if denoised and options.verify:
             denoised = acceptance.wants_denoising()
         if denoised:
             canvas = Canvas.opening([choice.token], options.denoised_slots, selector.mask, choice.probability)
-            yield from _denoise(sequence, canvas, selector, options, middle, check)
-            draft = canvas.tokens[1:].tolist()
+            yield from _denoise(ahead.sequence, canvas, selector, options, middle, check)
+            draft, confidences = canvas.tokens[1:].tolist(), canvas.confidence[1:].tolist()
             if options.verify:
-                draft = _worth_verifying(draft, canvas.confidence[1:].tolist(), selector, acceptance)
+                draft = _worth_verifying(draft, confidences, selector, acceptance)
             else:
-                _take(draft, canvas.confidence[1:].tolist(), selector, middle)
+                _take(draft, confidences, selector, middle)
                 if middle.ended:
                     return
         check()
-        start = len(sequence.tokens)
-        rows = sequence.commit([choice.token, *draft])
-        middle.steps += 1
-        accepted = _verify(draft, rows, selector, middle) if options.verify else len(draft)
-        sequence.truncate(start + 1 + accepted)
-        if denoised and draft:
-            acceptance.note(accepted)
+        _read(ahead, [choice.token, *draft], acceptance, middle)
+        ahead.take(1 if options.verify else 1 + len(draft))
+        choice = _follow(ahead, selector, middle)
+        if denoised and draft and options.verify:
+            acceptance.note(ahead.taken - 1)
         yield DecodingStep("verify", None)
-        p = rows[accepted]
+
+
+def draft_from_text(
+    selector: TokenSelector, options: FillOptions, acceptance: DraftAcceptance, behind: int | None = None
+) -> list[int]:
+    """Returns what the text proposes to go on with, as far as more tokens are gained than verifying them costs.
+
+    Args:
+        selector: proposes.
+        options: of the loop.
+        acceptance: knows what passes cost.
+        behind: a token that is not decided yet; nothing is proposed unless it is the first proposed one.
+    """
+    if not (options.copies and options.verify):
+        return []
+    first = 0 if behind is None else 1
+    found = selector.proposals(options.block_length - 1 + first)
+    if found[:first] != ([] if behind is None else [behind]):
+        return []
+    chances = selector.chances(len(found))
+    return found[first : first + acceptance.length(chances[first:])]
+
+
+def _read(ahead: ReadAhead, tokens: list[int], acceptance: DraftAcceptance, middle: Completion) -> None:
+    """Runs a pass over tokens behind those that are decided."""
+    began = time.perf_counter()
+    ahead.read(tokens)
+    acceptance.took(len(tokens), (time.perf_counter() - began) * 1e3)
+    middle.steps += 1
 
 
 def _heal(
-    sequence: Sequence, p: Tensor, selector: TokenSelector, middle: Completion, check: Check
-) -> Generator[DecodingStep, None, Tensor]:
-    """Says the text to heal again up to its last token, where it takes more than one; returns what follows that.
+    ahead: ReadAhead,
+    selector: TokenSelector,
+    options: FillOptions,
+    acceptance: DraftAcceptance,
+    middle: Completion,
+    check: Check,
+) -> Iterator[DecodingStep]:
+    """Says the text to heal again up to its last token, where it takes more than one.
 
     A token that leaves some of the text is right only if the model goes on with the rest: the likeliest way through
     both is taken, and a token is taken back when another one alone is likelier than that.
     """
-    while not middle.ended and selector.leaves_text_to_heal((choice := selector.choose(p)).token):
-        check()
-        following = sequence.commit([choice.token])[0]
-        middle.steps += 1
-        share = selector.share_behind(choice.token, following)
+    while not middle.ended and selector.leaves_text_to_heal((choice := selector.choose(ahead.following)).token):
+        is_read = ahead.behind(choice.token) is not None
+        if not is_read:
+            check()
+            draft = draft_from_text(selector, options, acceptance, behind=choice.token)
+            _read(ahead, [choice.token, *draft], acceptance, middle)
+        share = selector.share_behind(choice.token, cast(Tensor, ahead.behind(choice.token)))
         if choice.probability * share < choice.rival_probability and not selector.was_refused(choice.token):
-            sequence.truncate(len(sequence.tokens) - 1)
             selector.refuse(choice.token)
         else:
             middle.decide_(choice, selector)
-            p = following
-        yield DecodingStep("verify", None)
-    return p
+            ahead.take()
+        if not is_read:
+            yield DecodingStep("verify", None)
+
+
+def _follow(ahead: ReadAhead, selector: TokenSelector, middle: Completion) -> Choice | None:
+    """Decides tokens as far as passes have read; returns the first that none has read, None at the middle's end."""
+    while not middle.ended:
+        choice = selector.choose(ahead.following)
+        is_read = ahead.behind(choice.token) is not None
+        middle.decide_(choice, selector)
+        if is_read:
+            ahead.take()
+        elif not middle.ended:
+            return choice
+    return None
 
 
 def _denoise(
@@ -192,16 +235,6 @@ def _settled(canvas: Canvas, selector: TokenSelector) -> bool:
         if selector.ends(token):
             return True
     return True
-
-
-def _verify(draft: list[int], rows: Tensor, selector: TokenSelector, middle: Completion) -> int:
-    """Decides along the draft while the selector agrees with it; returns how many of its tokens were right."""
-    for index, proposed in enumerate(draft):
-        choice = selector.choose(rows[index])
-        if choice.token != proposed or middle.ended:
-            return index
-        middle.decide_(choice, selector)
-    return len(draft)
 
 
 def _take(draft: list[int], confidences: list[float], selector: TokenSelector, middle: Completion) -> None:

@@ -10,7 +10,8 @@ from typing import Protocol, Self
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.diffusion import MOST_EXPANDED, fill_between, fill_blocks
-from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, fill_middle
+from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, draft_from_text, fill_middle
+from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.prompt.fim_prompt import Prompt, PromptFormat
 from coder_model.prompt.vocabulary import Vocabulary
@@ -114,9 +115,10 @@ class CausalStrategy(_OverSequence):
 
     def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
-        p = self.sequence.read(prompt.context, check)
         options, acceptance = self._context.options, self._context.acceptance
-        return fill_middle(self.sequence, p, selector, options, acceptance, middle, check)
+        draft = draft_from_text(selector, options, acceptance)
+        ahead = ReadAhead(self.sequence, self.sequence.read_with(prompt.context, draft, check), draft)
+        return fill_middle(ahead, selector, options, acceptance, middle, check)
 
 
 class BlockStrategy(_OverSequence):

@@ -24,6 +24,9 @@ EMPTY_NEEDS = 0.9
 CODE_NEEDS = 0.1
 """A line is a comment only when no code is as likely as this: nobody needs help to go on after a comment of a model."""
 
+RECALLED_CHANCE = 0.9
+"""How likely a token that was decided here before is decided again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -160,6 +163,12 @@ class TokenSelector:
                 return found[: index + 1]
             said += len(data)
         return found[:count]
+
+    def chances(self, count: int) -> list[float]:
+        """Returns how likely each of the first `count` proposals is right when those before it are, in [0, 1]."""
+        if self._recalled:
+            return [RECALLED_CHANCE] * count
+        return self._copies.chances(count) if self._copies else []
 
     def _may_stand(self, token: int) -> bool:
         """True for a token that may be proposed here."""

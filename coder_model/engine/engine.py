@@ -18,7 +18,7 @@ from coder_model.engine.fill_state import FillState
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
 from coder_model.engine.runner import runner_for
-from coder_model.engine.sessions import Sessions
+from coder_model.engine.sessions import Said, Sessions
 from coder_model.engine.suggestion_time import SESSION, suggestion_ms
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
@@ -183,4 +183,4 @@ class Engine:
     def expect(self, request: FillRequest, text: str) -> None:
         """Takes a middle that somebody else suggests as the draft of the next fill of this request."""
         with self._sessions.lent(request.session, []) as session:
-            session.suggested = request.prefix + text
+            session.note(Said(request.prefix + text, request.suffix))

@@ -15,7 +15,7 @@ from coder_model.decoding.strategies import EngineContext
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
-from coder_model.engine.sessions import Session
+from coder_model.engine.sessions import Faults, Said, Session
 from coder_model.engine.syntax_repair import NEARLY_CHOSEN, SyntaxCheck, branches, parsing_run
 from coder_model.prompt.fim_prompt import Prompt
 from coder_model.text.fill_region import FillRegion
@@ -63,10 +63,13 @@ class FillState:
         middles = [middle := Completion(self.limit, least)]
         finished = True
         try:
-            for step in self._decode(middle, self._recalled(), 0):
+            for step in self._decode(middle, self._recalled([])[0], 0):
                 yield self.output.draft(middle, step)
         except DeadlineReached:
             finished = False
+        finally:
+            # whatever becomes of it: at the next key it is a draft
+            self._note(middle)
         syntax = SyntaxCheck.of(self.request)
         unlikely = middle.unlikely
         if unlikely or not finished:
@@ -76,33 +79,45 @@ class FillState:
         elif self.options.alternatives:
             middles = [self._repaired(middle, syntax)]
         final = self.output.final(middles, finished=finished, unlikely=unlikely)
-        self.session.suggested = self.request.prefix + final.text
+        # as the latest, behind those that were tried instead
+        self._note(middle)
         yield final
 
-    def _recalled(self) -> list[int]:
-        """The tokens of what the last suggestion says here, the text to heal included."""
-        expected = self.session.expected(self.request.prefix)
-        text = self.prompt.heal.decode() + newlines(expected)
-        return self.output.tokenizer.encode(text) if expected else []
+    def _note(self, middle: Completion, faults: Faults | None = None) -> None:
+        text = self.request.prefix + self.output.text(middle.tokens)
+        self.session.note(Said(text, self.request.suffix, tuple(middle.tokens), faults))
+
+    def _recalled(self, start: list[int]) -> tuple[list[int], Said | None]:
+        """The tokens that were decided here before, behind a start of the middle, the text to heal included."""
+        said = self.output.text(start)
+        found = self.session.recalled(self.request.prefix + said)
+        if found is None:
+            return start, None
+        text = self.prompt.heal.decode() + newlines(found.text[len(self.request.prefix) :])
+        tokens = self.output.tokenizer.encode(text)
+        return (tokens, found) if tokens[: len(start)] == start else (start, None)
 
     def _decode(self, middle: Completion, start: list[int], forced: int) -> Iterator[DecodingStep]:
         """Fills a middle; takes tokens that are proposed, and how many of them are forced."""
         prompt, strategy = self.prompt, self.session.strategy
         copies = None
         if self.options.copy and strategy.proposes:
-            copies = PromptLookup(prompt.document, prompt.after, prompt.others, self.copies_count)
+            # where copies count, what the model said itself would make it say that again
+            said = [] if self.copies_count else [list(one.tokens) for one in self.session.said]
+            copies = PromptLookup(prompt.document, prompt.after, [*said, *prompt.others], self.copies_count)
         rules = self.region.stop_rules
         selector = TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, start, forced)
         return strategy.fill(prompt, selector, middle, self.check)
 
-    def _another(self, other: Completion, start: list[int], middle: Completion) -> None:
-        """Fills another middle that begins with `start`."""
-        # what followed the token that another one stands for may follow that one too
-        for _ in self._decode(other, [*start, *middle.tokens[len(start) :]], len(start)):
-            pass
+    def _another(self, other: Completion, start: list[int], proposed: list[int]) -> None:
+        """Fills another middle that begins with `start`, and of which more may be proposed."""
+        try:
+            for _ in self._decode(other, proposed, len(start)):
+                pass
+        finally:
+            self._note(other)
 
-    def _faults(self, middle: Completion, syntax: SyntaxCheck) -> tuple[bool, int, bool]:
-        """Whether it is nothing new, how many syntax errors it leaves, and whether a block that nothing is in."""
+    def _faults(self, middle: Completion, syntax: SyntaxCheck) -> Faults:
         text = self.output.text(middle.tokens)
         is_old = bool(text.strip()) and not self.output.shown(middle)[0].strip()
         return is_old, syntax.errors(text), syntax.leaves_block_empty(text)
@@ -116,13 +131,20 @@ class FillState:
             for start in starts:
                 if not any(least):
                     break
+                proposed, said = self._recalled(start)
+                if said and said.faults and said.suffix == self.request.suffix and said.faults >= least:
+                    # it was tried at an earlier key
+                    continue
                 other = Completion(self.limit, middle.least_log_probability, steps=best.steps)
-                self._another(other, start, middle)
+                # what followed the token that another one stands for may follow that one too
+                self._another(other, start, proposed if said else [*start, *middle.tokens[len(start) :]])
                 found = self._faults(other, syntax)
                 best.steps = other.steps
                 says_something = bool(self.output.text(other.tokens).strip())
                 if found < least and says_something and not other.unlikely:
                     best, least = other, found
+                else:
+                    self._note(other, found)
         return best
 
     def _ranked(self, middle: Completion, syntax: SyntaxCheck) -> list[Completion]:
@@ -132,7 +154,7 @@ class FillState:
         with contextlib.suppress(DeadlineReached):
             for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
                 other = Completion(self.limit)
-                self._another(other, start, middle)
+                self._another(other, start, [*start, *middle.tokens[len(start) :]])
                 found.setdefault(self.output.shown(other)[0], other)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
         return [found[text] for text in order[:count]]

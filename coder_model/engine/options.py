@@ -60,7 +60,7 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Keep the KV cache of a document between requests."""
     sessions: _Positive = 8
     """Caches that are kept: of documents, and of several places in one."""
-    cache_mb: _Count = 256
+    cache_mb: _Count = 128
     """Units of 2**20 bytes that the kept caches take together on a CPU; the last one is kept whatever it takes."""
     max_concurrent: _Count = 0
     """Fills that share the passes of the device; 0: 32 on a GPU, and one, by itself, on a CPU."""

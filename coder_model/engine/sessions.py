@@ -14,8 +14,24 @@ from dataclasses import dataclass
 from coder_model.decoding.strategies import DecodingStrategy
 from coder_model.runtime.sequence import common_length
 
+Faults = tuple[bool, int, bool]
+"""What is wrong with a middle: it is nothing new, so many syntax errors, a block that nothing is in."""
 PLACE_TOKENS = 128
 """A prompt that would make a cache forget more tokens than this is another place of the document."""
+SAID = 12
+"""Middles that are remembered, as drafts: the tries of the last keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A middle that was decided, shown or not, finished or not."""
+
+    text: str
+    """With the prefix that it was decided behind."""
+    suffix: str
+    tokens: tuple[int, ...] = ()
+    faults: Faults | None = None
+    """What was wrong with it, see `FillState`; None where nobody has looked."""
 
 
 @dataclass(slots=True)
@@ -26,12 +42,21 @@ class Session:
     """The document's name."""
     strategy: DecodingStrategy
     """With the cache of the last request."""
-    suggested: str = ""
-    """The last request's prefix and its suggestion."""
+    said: tuple[Said, ...] = ()
+    """The latest first."""
+
+    def recalled(self, prefix: str) -> Said | None:
+        """Returns the latest middle that agrees with `prefix` and goes on behind it."""
+        return next((one for one in self.said if one.text.startswith(prefix) and one.text != prefix), None)
 
     def expected(self, prefix: str) -> str:
-        """Returns what the last suggestion would go on with after `prefix`, if `prefix` agrees with it."""
-        return self.suggested[len(prefix) :] if self.suggested.startswith(prefix) else ""
+        """Returns what the latest middle that agrees with `prefix` goes on with; empty where none does."""
+        found = self.recalled(prefix)
+        return found.text[len(prefix) :] if found else ""
+
+    def note(self, new: Said) -> None:
+        """Takes note of a middle."""
+        self.said = (new, *(old for old in self.said if old.text != new.text))[:SAID]
 
 
 class Sessions:
@@ -81,6 +106,6 @@ class Sessions:
         best = max(reversed(own), key=lambda session: common_length(session.strategy.held, context))
         common = common_length(best.strategy.held, context)
         if len(best.strategy.held) - common > PLACE_TOKENS and (copy := best.strategy.copied(common)):
-            return Session(name, copy, best.suggested)
+            return Session(name, copy, best.said)
         self._kept = [session for session in self._kept if session is not best]
         return best

@@ -20,6 +20,7 @@ from coder_model.model.kv_cache import KVCache
 from coder_model.model.merged_weights import merged_, weight_
 from coder_model.model.quantized_linear import pack_
 from coder_model.model.rotary import rotary_tables
+from coder_model.model.stored_embedding import StoredEmbedding
 from coder_model.model.transformer import Layer, Transformer
 
 
@@ -77,9 +78,13 @@ class FusedTransformer:
                 parameter.data = parameter.data.to(dtype)
         self._layers = [merged_(cast(Layer, layer), packs) for layer in model.layers]
         self._norm = model.norm.weight.data
-        self._embedding: Weight = quantise(table.data, "int8") if packs else table.data
-        if packs:
-            table.data = table.data.new_empty(0, table.shape[1])
+        self._embedding: Weight | StoredEmbedding
+        if isinstance(model.embed_tokens, StoredEmbedding):
+            self._embedding = model.embed_tokens
+        else:
+            self._embedding = quantise(table.data, "int8") if packs else table.data
+            if packs:
+                table.data = table.data.new_empty(0, table.shape[1])
         self._head = self._head_of(model, activation_dtype, packs)
         self.capacity = capacity
         cos, sin = rotary_tables(self.config, torch.arange(capacity, device=self.device)[None])
@@ -145,13 +150,17 @@ class FusedTransformer:
     def embedded(self, tokens: Tensor) -> Tensor:
         """Returns [..., D], the embeddings of tokens."""
         table = self._embedding
+        if isinstance(table, StoredEmbedding):
+            return cast(Tensor, table(tokens)).to(self.dtype)
         if isinstance(table, Quantised):
             return table.values[tokens].to(self.dtype) * table.scale[tokens]
         return cast(Tensor, table)[tokens]
 
     def head_rows(self, ids: Tensor) -> Tensor | Quantised:
         """Returns the rows of the head for some tokens [N] int64."""
-        head = cpu_int8.unpack(self._head) if isinstance(self._head, Packed) else self._head
+        head = self._head
+        if isinstance(head, Packed):
+            return cpu_int8.unpack(head, ids)
         if isinstance(head, Quantised):
             return Quantised(
                 head.values[ids], head.scale[ids], head.offset[ids] if head.offset.numel() else head.offset
@@ -185,5 +194,5 @@ class FusedTransformer:
         return (
             quantise(cast(Tensor, self._embedding), PRECISION_OF[activation_dtype])
             if activation_dtype
-            else self._embedding
+            else cast(Tensor, self._embedding)
         )

@@ -17,19 +17,18 @@ def pack_(model: nn.Module, precision: Precision) -> None:
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.Linear):
-                setattr(parent, name, QuantizedLinear(child.weight.data, child.bias, precision))
+                setattr(parent, name, QuantizedLinear(quantise(child.weight.data, precision), child.bias))
 
 
 class QuantizedLinear(nn.Module):
     """y = x W^T + b with W in int8, int4 or fp8; unpacks the weights for each pass, and computes in the dtype of x."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision) -> None:
-        """Takes [N, K] and [N] in a floating dtype."""
+    def __init__(self, weight: Quantised, bias: Tensor | None) -> None:
+        """Takes W [N, K], and b [N] in a floating dtype."""
         super().__init__()
-        found = quantise(weight, precision)
-        self.register_buffer("values", found.values)
-        self.register_buffer("scale", found.scale)
-        self.register_buffer("offset", found.offset)
+        self.register_buffer("values", weight.values)
+        self.register_buffer("scale", weight.scale)
+        self.register_buffer("offset", weight.offset)
         self.register_buffer("bias", bias)
 
     def weight(self) -> Quantised:

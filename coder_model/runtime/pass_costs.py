@@ -14,6 +14,10 @@ from coder_model.runtime.sequence import Sequence
 
 TIMED_CONTEXT, TIMES = 128, 3
 """Tokens before the passes that are timed, and how often each is run: the shortest counts."""
+AVERAGED = 0.1
+"""Weight of the latest pass in the average."""
+LENGTH = 8
+"""Tokens of a usual pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,16 @@ class PassCosts:
         gain = self.one - self.more
         # about two tokens more than those accepted are verified in vain
         return (self.draft + 2 * self.more) / gain if gain > 0 else math.inf
+
+    def after(self, tokens: int, milliseconds: float) -> PassCosts:
+        """Returns the costs as they are after another commit pass: a slow average, which no single pass moves far.
+
+        A step of the normalised least mean squares method, for time = one + more * LENGTH * (tokens - 1) / LENGTH.
+        """
+        expected, length = self.one + self.more * (tokens - 1), (tokens - 1) / LENGTH
+        step = AVERAGED * (min(milliseconds, 2 * expected) - expected) / (1 + length**2)
+        one = self.one + step
+        return PassCosts(one, max(0.0, self.more + step * length / LENGTH), self.draft * one / self.one)
 
 
 def pass_costs(runner: PassRunner, slots: int, steps: int) -> PassCosts:

@@ -18,6 +18,8 @@ Check = Callable[[], None]
 
 COMMIT_TOKENS = 256
 """Context tokens per commit pass: cancellation is checked between two of them."""
+READ_WITH_DRAFT = 32
+"""Context tokens that a draft is read together with, at most: a longer pass may be in another precision."""
 
 
 class Sequence:
@@ -85,6 +87,33 @@ class Sequence:
             following = self.commit(context[start : min(start + portion, end)], int(start + portion >= end))
         self._read = end, following[0].clone()
         return following[0]
+
+    def read_with(self, context: list[int], draft: list[int], check: Check) -> Tensor:
+        """Reads a context as `read` does, and in the same pass what may follow it, where a pass is needed and is short.
+
+        Args:
+            context: of a causal model at least one token.
+            draft: tokens that may follow it; committed too if they are read.
+            check: called before every pass.
+
+        Returns:
+            [1, V] float32, the distribution of the token after the context; or [1 + len(draft), V] with those behind
+            the tokens of the draft.
+
+        Raises:
+            MemoryError: when the row has no room for it.
+        """
+        common = common_length(self.tokens, context)
+        is_known = self._read is not None and self._read[0] == len(context) == common
+        start = min(common, len(context) - 1)
+        if not draft or is_known or len(context) - start > READ_WITH_DRAFT:
+            return self.read(context, check)[None]
+        self.truncate(start)
+        self._runner.reserve(self._row, len(context) + len(draft))
+        check()
+        rows = self.commit([*context[start:], *draft], 1 + len(draft))
+        self._read = len(context), rows[0].clone()
+        return rows
 
     def commit(self, tokens: list[int], wanted: int | None = None) -> Tensor:
         """Writes the keys and values of tokens.

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from coder_model.errors import ModelFileError
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.worker.connections import Connections
 from coder_model.worker.protocol import Broken, Dropped, Fill, FillProgress, Loading, Ready, Resting
@@ -71,7 +72,8 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
         idle_s: seconds.
 
     Returns:
-        The exit code: 1 when the engine cannot be made, and clients have been told why, or when it is damaged.
+        The exit code: 1 when the engine cannot be made, or its file is not what it was, and clients have been told why,
+            or when it is damaged.
     """
     queue = RequestQueue()
     connections = Connections(listener, queue)
@@ -93,8 +95,14 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
                     connections.retire()
                     return 1
                 checked = time.monotonic()
-    except (ValueError, ImportError, MemoryError) as error:
-        connections.tell(Broken(f"{error}" or type(error).__name__))
+    except (ValueError, ImportError, MemoryError, RuntimeError) as error:
+        if _is_out_of_memory(error):
+            reason = "the model must have more memory than there is: a smaller one would fit, or --quantize int4"
+        elif isinstance(error, RuntimeError):
+            raise
+        else:
+            reason = str(error)
+        connections.tell(Broken(reason))
         connections.retire()
         return 1
     connections.tell(Resting())
@@ -157,6 +165,9 @@ def _answer(engine: FillEngine, job: Job, queue: RequestQueue) -> None:
             return
         except Cancelled:
             break
+        except ModelFileError:
+            # what is left of the file is of no use to anybody: the front says so, and has another model answer
+            raise
         except (ValueError, RuntimeError, MemoryError) as error:
             if not (_is_out_of_memory(error) and engine.reduce_memory()):
                 failure = _place(error)

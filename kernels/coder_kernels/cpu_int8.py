@@ -30,9 +30,10 @@ def pack(weight: Tensor | Quantised) -> Packed:
     return Packed(values, weight.scale.flatten(), torch.zeros(len(weight.scale), dtype=torch.int32))
 
 
-def unpack(weight: Packed) -> Quantised:
-    """Returns the matrix as it was before `pack`, a copy."""
-    return Quantised(weight.values.to_dense().T.contiguous(), weight.scale[:, None], weight.scale.new_empty(0))
+def unpack(weight: Packed, rows: Tensor) -> Quantised:
+    """Returns rows [N] int64 of the matrix as it was before `pack`, a copy."""
+    values = weight.values.to_dense()[:, rows].T.contiguous()
+    return Quantised(values, weight.scale[rows, None], weight.scale.new_empty(0))
 
 
 def linear(x: Rows, weight: Packed) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -54,13 +55,26 @@ def quantise(weight: Tensor, precision: Precision) -> Quantised:
     """
     if weight.dim() != 2 or (precision == "int4" and weight.shape[1] % 2):
         raise ValueError(f"weight must be [N, K], for int4 with an even K, got shape {tuple(weight.shape)}")
-    rows = max(1, _AT_A_TIME // weight.shape[1])
-    first = _quantised(weight[:rows], precision)
+    return quantise_rows(lambda rows: weight[rows], tuple(weight.shape), precision)
+
+
+def quantise_rows(rows_at: Callable[[slice], Tensor], shape: tuple[int, ...], precision: Precision) -> Quantised:
+    """Returns a matrix in few bits that is made piece by piece, so that it is never in memory as a whole.
+
+    Args:
+        rows_at: rows of the matrix, [n, K] float.
+        shape: N and K.
+        precision: as in `quantise`.
+    """
+    n_rows, step = shape[0], max(1, _AT_A_TIME // shape[1])
+    first = _quantised(rows_at(slice(0, min(step, n_rows))), precision)
     # made at once: pieces between what is freed again would leave the heap full of holes
-    whole = Quantised(*(part.new_empty((len(weight), *part.shape[1:]) if part.numel() else 0) for part in first))
-    for start in range(0, len(weight), rows):
-        for all_rows, part in zip(whole, _quantised(weight[start : start + rows], precision), strict=True):
-            all_rows[start : start + rows] = part
+    whole = Quantised(*(part.new_empty((n_rows, *part.shape[1:]) if part.numel() else 0) for part in first))
+    for start in range(0, n_rows, step):
+        rows = slice(start, min(start + step, n_rows))
+        for all_rows, part in zip(whole, _quantised(rows_at(rows), precision) if start else first, strict=True):
+            if part.numel():
+                all_rows[rows] = part
     return whole
 
 

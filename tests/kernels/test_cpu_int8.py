@@ -38,10 +38,12 @@ def test_a_row_does_not_depend_on_those_beside_it():
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (33, 65), (1152, 896)])
-def test_unpacking_brings_back_what_was_packed(shape):
+def test_unpacking_brings_back_rows_of_what_was_packed(shape):
     weight = quantise(some(*shape), "int8")
-    for found, expected in zip(cpu_int8.unpack(cpu_int8.pack(weight)), weight, strict=True):
-        assert torch.equal(found, expected)
+    rows = torch.arange(shape[0]).flip(0)[::2]
+    found = cpu_int8.unpack(cpu_int8.pack(weight), rows)
+    assert torch.equal(found.values, weight.values[rows])
+    assert torch.equal(found.scale, weight.scale[rows])
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 3), (5, 896), (300, 4864)])

@@ -94,6 +94,9 @@ class FakeEngine:
 def make(arguments):
     if arguments.broken:
         raise ValueError("weights.bin must be weights")
+    if arguments.no_memory:
+        # in torch's words
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
     if arguments.slow_start:
         time.sleep(1.5)
     return FakeEngine(arguments.name, arguments.suggestion_ms)
@@ -102,6 +105,7 @@ def make(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--broken", action="store_true")
+    parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--slow-start", action="store_true")
     parser.add_argument("--name", default="fake", help="of the engine")
     parser.add_argument("--suggestion-ms", type=float, default=1.0)

@@ -9,7 +9,8 @@ from tokenizers import Tokenizer
 from coder_kernels.policies import PolicyOptions
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
-from coder_model.decoding.draft_and_verify import FillOptions, fill_middle
+from coder_model.decoding.draft_and_verify import FillOptions, draft_from_text, fill_middle
+from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.prompt.tokenizer import PUBLISHED_LINE, CodeTokenizer, SpecialTokens
 from coder_model.prompt.vocabulary import Vocabulary
@@ -65,20 +66,26 @@ class ScriptedDecoder:
         del self.tokens[length:]
 
 
-def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24):
-    """Fills a hole by what a scripted model says; returns all bytes of the middle and its new text."""
+def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24, recalled=()):
+    """Fills a hole by what a scripted model says; returns all bytes of the middle and its new text.
+
+    What is recalled is a draft, which the first pass reads.
+    """
     tokenizer = vocabulary.tokenizer
     heal = tokenizer.last_piece(prefix).encode()
     stop_rules = StopRules.of(prefix, "\n", hole)
     sequence = ScriptedDecoder(tokenizer, says, floor)
     middle = Completion(limit)
-    options = FillOptions(None, PolicyOptions(), 8, 8, 0, True, False, 2, 0.0)
+    options = FillOptions(None, PolicyOptions(), 8, 8, 0, True, bool(recalled), 2, 0.0)
+    selector, acceptance = TokenSelector(vocabulary, heal, stop_rules, None, recalled), DraftAcceptance(3.0)
+    rows, draft = sequence.said()[None], draft_from_text(selector, options, acceptance)
+    if draft:
+        rows = torch.cat([rows, sequence.commit(draft)])
     for _ in fill_middle(
-        sequence,
-        sequence.said(),
-        TokenSelector(vocabulary, heal, stop_rules, None),
+        ReadAhead(sequence, rows, draft),
+        selector,
         options,
-        DraftAcceptance(3.0),
+        acceptance,
         middle,
         lambda: None,
     ):

@@ -8,12 +8,14 @@ import time
 
 import gguf_files
 import pytest
+import torch
 
 from coder_model.checkpoints.gguf_header import MAX_ITEMS, read_gguf
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import check, load_weights
 from coder_model.checkpoints.open import open_engine
 from coder_model.errors import ModelFileError
+from coder_model.types import FillRequest
 
 SCALE = int(os.environ.get("UNMASK_SCALE", "1"))
 ABSURD = [0, 1, 2, 255, 1 << 16, (1 << 20) + 1, 1 << 31, (1 << 32) - 1, 1 << 48, 1 << 62, (1 << 64) - 1]
@@ -184,16 +186,25 @@ def test_a_file_that_shrinks_after_its_header_was_read_is_named(path, whole):
         load_weights(published, "float32")
 
 
-def test_a_file_that_is_deleted_while_it_is_loaded_is_named(path):
-    with pytest.raises(ModelFileError, match="must be a readable GGUF file"):
-        load_weights(read_published(path), "bfloat16", progress=lambda _: path.unlink(missing_ok=True))
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_file_that_is_deleted_while_it_is_loaded_is_loaded_all_the_same(path, precision):
+    model = load_weights(read_published(path), precision, progress=lambda _: path.unlink(missing_ok=True)).model
+    assert not path.exists()
+    assert model.embed_tokens(torch.tensor([5])).isfinite().all()
 
 
-def test_a_file_that_vanishes_after_it_was_loaded_leaves_the_engine_as_it_is(path):
-    engine = open_engine(str(path))
-    path.write_bytes(b"")
+def test_a_file_that_is_cut_while_it_is_used_is_named(path):
+    """Not a signal that ends the process, as from a mapped file."""
+    engine = open_engine(str(path), quantize="int8")
+    os.truncate(path, 100)
+    with pytest.raises(ModelFileError, match="it is shorter now"):
+        list(engine.fill(FillRequest("s", "def f(", ")", path="a.py")))
+
+
+def test_a_file_that_is_deleted_while_it_is_used_is_used_on(path):
+    engine = open_engine(str(path), quantize="int8")
     path.unlink()
-    assert engine.parameters > 0
+    assert list(engine.fill(FillRequest("s", "def f(", ")", path="a.py")))[-1].final
 
 
 def test_mutated_headers_are_refused_soon_and_without_much_memory(path, whole):

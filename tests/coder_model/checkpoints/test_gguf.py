@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_kernels.ggml_blocks import FORMATS
+from coder_kernels.quantise import dequantise
 from coder_model.checkpoints.hf_config import is_published, read_published
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, bytes_of, check, load_weights
 from coder_model.checkpoints.open import locate, open_engine
 from coder_model.errors import ModelFileError
+from coder_model.model import weights
 from coder_model.types import FillRequest
 
 
@@ -93,10 +95,27 @@ def file(tmp_path_factory):
 def test_every_precision_comes_from_one_file(file, precision):
     published = read_published(file)
     model = load_weights(published, precision).model
-    assert sum(tensor.nbytes for tensor in model.state_dict().values()) == bytes_of(model.config, precision)
+    table = 2 * model.config.vocab_size * model.config.d_model if precision == "int8" else 0
+    assert sum(tensor.nbytes for tensor in model.state_dict().values()) == bytes_of(model.config, precision) - table
     exact = logits(load_weights(published, "float32").model, some_tokens(24))
     error = (logits(model, some_tokens(24)).float() - exact).norm() / exact.norm()
     assert error <= {"float32": 0, "bfloat16": 0.05, "int8": 0.06, "fp8": 0.25, "int4": 0.6}[precision]
+
+
+@torch.inference_mode()
+def test_in_int8_the_table_stays_in_the_file_and_the_head_of_a_tied_one_has_eight_bits(tmp_path):
+    path = tmp_path / "tied.gguf"
+    gguf_files.build("llama", path, "Q8_0", tied=True)
+    published = read_published(path)
+    exact, model = (load_weights(published, precision).model for precision in ("float32", "int8"))
+    tokens = some_tokens(24)
+    rows = torch.tensor([tokens])
+    assert torch.equal(model.embed_tokens(rows), exact.embed_tokens(rows).bfloat16())
+    assert model.embed_tokens.weight.numel() == 0
+    head = model.lm_head.weight()
+    assert ((dequantise(head, torch.float32) - exact.embed_tokens.weight).abs() <= 0.5001 * head.scale).all()
+    engine = open_engine(str(path), quantize="int8")
+    assert engine.parameters == weights.parameters(published.config)
 
 
 def test_progress_rises_to_the_end(file):

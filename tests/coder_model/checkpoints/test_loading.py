@@ -120,6 +120,14 @@ def test_a_small_model_takes_what_the_processor_is_fast_at(multiplies, gains, pr
     assert plan("x", config, 30 * GB, CPU).precision == precision
 
 
+def test_caches_under_a_limit_count_as_much_as_that():
+    one, eight = (needed_bytes(SEVEN_B, "int8", 2048, documents) for documents in (1, 8))
+    assert needed_bytes(SEVEN_B, "int8", 2048, 8, most_cached=10 * GB) == eight
+    # the document that is filled stays whatever it takes
+    cache = (eight - one) // 7
+    assert needed_bytes(SEVEN_B, "int8", 2048, 8, most_cached=GB // 4) == one + max(cache, GB // 4)
+
+
 def test_what_does_not_fit_is_refused_with_what_would():
     with pytest.raises(ModelFileError, match=r"dreamon-7b needs \d\.\d GB in int4 .* what would fit: .* or ") as caught:
         plan("dreamon-7b", SEVEN_B, 4 * GB, CPU)

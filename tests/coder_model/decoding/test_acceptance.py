@@ -1,3 +1,9 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from coder_model.decoding.acceptance import AVERAGED, RETRY_AFTER, DraftAcceptance, PassCosts
 
 
@@ -46,3 +52,31 @@ def test_cheap_drafts_survive_a_run_of_bad_luck():
     for _ in range(6):
         acceptance.note(0)
     assert acceptance.wants_denoising()
+
+
+@given(st.lists(st.integers(1, 16), min_size=400, max_size=400), st.floats(20, 200), st.floats(0, 10))
+def test_costs_follow_what_passes_take(lengths, one, more):
+    acceptance = DraftAcceptance(3.0)
+    acceptance.measured(PassCosts(one=80.0, more=2.0, draft=8.0))
+    for length in [*lengths, *[1, 16] * 50]:
+        acceptance.took(length, one + more * (length - 1))
+    costs = acceptance.costs
+    assert costs.one == pytest.approx(one, rel=0.05, abs=2)
+    assert costs.one + 15 * costs.more == pytest.approx(one + 15 * more, rel=0.05, abs=2)
+    assert costs.draft == pytest.approx(costs.one / 10)
+
+
+@given(st.integers(1, 16), st.floats(0, 1e6))
+def test_no_single_pass_moves_the_costs_far(length, milliseconds):
+    acceptance = DraftAcceptance(3.0)
+    acceptance.measured(PassCosts(one=80.0, more=2.0, draft=8.0))
+    acceptance.took(length, milliseconds)
+    assert 70 < acceptance.costs.one < 90
+    assert 1 < acceptance.costs.more < 3
+
+
+def test_without_measured_costs_nothing_is_followed():
+    acceptance = DraftAcceptance(3.0)
+    acceptance.took(1, 5.0)
+    assert acceptance.costs is None
+    assert not math.isfinite(acceptance.mean_accepted)

@@ -88,3 +88,32 @@ def test_old_sessions_make_room(model, tokenizer):
     for name in "abc":
         list(made.fill(FillRequest(name, "x", "")))
     assert [session.name for session in made._sessions._kept] == ["b", "c"]
+
+
+def test_what_a_superseded_fill_has_decided_is_a_draft_of_the_next_one():
+    embedded = weights.load(DEFAULT_MODEL)
+    options = {"copy": False, "min_accepted": 99.0, "alternatives": 0}
+    alone = last(engine(*embedded, **options), DOCUMENT, hole="block")
+    made, asked = engine(*embedded, **options), iter([False] * alone.steps + [True] * 9)
+    with pytest.raises(Cancelled):
+        list(made.fill(FillRequest("s", DOCUMENT, "\n", path="a.py", hole="block"), lambda: next(asked)))
+    again = last(made, DOCUMENT, hole="block")
+    assert again.text == alone.text
+    assert again.steps < alone.steps / 2
+
+
+def test_middles_that_were_no_better_are_not_tried_at_the_next_key(model, tokenizer, monkeypatch):
+    from coder_model.engine.fill_state import FillState
+
+    tried, another = [], FillState._another
+    monkeypatch.setattr(FillState, "_another", lambda *args: tried.append(args) or another(*args))
+    monkeypatch.setattr(FillState, "_faults", lambda *_: (False, 1))
+    made = engine(model, tokenizer)
+    last(made, DOCUMENT + "value = ")
+    count = len(tried)
+    assert count > 0
+    last(made, DOCUMENT + "value = ")
+    assert len(tried) == count
+    # behind another text they may be right
+    last(made, DOCUMENT + "value = ", ")\n")
+    assert len(tried) > count

@@ -82,6 +82,37 @@ def test_whatever_a_model_says_the_middle_goes_on_with_what_was_typed(vocabulary
     assert middle.tokens[: len(decoder.tokens)] == decoder.tokens
 
 
+@given(text=CODE, seed=st.integers(0, 999), wrong=st.integers(0, 12))
+def test_what_is_recalled_changes_the_passes_and_never_the_text(vocabulary, text, seed, wrong):
+    """Right up to some token; a draft is read with the typed text, in which tokens can be taken back."""
+    size = vocabulary.tokenizer.vocab_size
+
+    def says(said):
+        rng = random.Random(f"{seed} {said!r}")
+        return {rng.randrange(size): rng.random() for _ in range(6)}
+
+    alone = fill(vocabulary, text, says)
+    tokens = [*alone[2].tokens[:wrong], *([1] if wrong < len(alone[2].tokens) else [])]
+    drafted = fill(vocabulary, text, says, recalled=tokens)
+    assert drafted[:2] == alone[:2]
+    assert drafted[2].tokens == alone[2].tokens
+    assert [choice.probability for choice in drafted[2].choices] == [choice.probability for choice in alone[2].choices]
+
+
+def test_what_is_recalled_rightly_takes_a_pass(foreign):
+    said = {
+        b"": {b"      ": 0.6, b"      \n": 0.3},
+        b"      ": {b" return": 0.99},
+        b"      \n": {b"      ": 0.9},
+        b"      \n      ": {b" return": 0.9},
+    }
+    alone = fill(foreign, "for a in b:\n      \n", said.get)
+    drafted = fill(foreign, "for a in b:\n      \n", said.get, recalled=alone[2].tokens)
+    assert drafted[0] == alone[0]
+    # one that reads the draft, one for the token that is taken back, and one behind it
+    assert drafted[3].passes < alone[3].passes
+
+
 @given(text=CODE)
 def test_typed_text_that_the_model_would_not_say_is_said_all_the_same(vocabulary, text):
     assert fill(vocabulary, text, lambda _: {vocabulary.eom: 1.0}, floor=0.0)[0] == healed(vocabulary, text)

@@ -12,7 +12,7 @@ from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.eager_runner import EagerRunner
-from coder_model.runtime.sequence import COMMIT_TOKENS, Sequence
+from coder_model.runtime.sequence import COMMIT_TOKENS, READ_WITH_DRAFT, Sequence
 
 # both sides of a `where` are computed; numpy speaks of the side that is not taken
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
@@ -94,3 +94,23 @@ def test_a_context_that_does_not_fit_is_an_error_of_its_request_alone(own, token
     schedule = Schedule(POLICIES["threshold"], PolicyOptions(), 2)
     with pytest.raises(MemoryError, match=f"the cache holds {CAPACITY} tokens of a document"):
         sequence.denoise_(Canvas.opening([7], CAPACITY, 1), schedule, 0, 0)
+
+
+def test_a_draft_is_read_in_the_pass_that_reads_what_is_new_and_says_what_two_passes_say(own, tokenizer):
+    context, draft = tokens_of(tokenizer, 40), [9, 10, 11]
+    plain, quick = Sequence(passes_of(own, tokenizer)), Sequence(passes_of(copy.deepcopy(own), tokenizer))
+    plain.read(context[:20], lambda: None)
+    quick.read(context[:20], lambda: None)
+    passes = []
+    expected = torch.cat([plain.read(context, lambda: None)[None], plain.commit(draft)])
+    assert_near(quick.read_with(context, draft, lambda: passes.append(1)), expected)
+    assert len(passes) == 1
+    assert quick.tokens == plain.tokens
+    # what follows the context is known now, so that no pass is needed, and what follows the draft is not asked again
+    assert_near(quick.read_with(context, draft, lambda: passes.append(1)), expected[:1])
+    assert len(passes) == 1
+
+
+def test_a_long_read_has_no_draft_in_it(own, tokenizer):
+    context = tokens_of(tokenizer, READ_WITH_DRAFT + 1)
+    assert len(Sequence(passes_of(own, tokenizer)).read_with(context, [9], lambda: None)) == 1

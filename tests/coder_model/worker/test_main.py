@@ -131,6 +131,16 @@ def test_an_engine_that_cannot_be_made_is_reported(start):
     assert wait_until(lambda: not worker.path.exists())
 
 
+def test_a_model_that_finds_no_memory_is_reported_in_one_line(start):
+    worker = start("--no-memory")
+    window = worker.window()
+    assert isinstance(window.receive(), Hello)
+    reason = window.receive().reason
+    assert "must have more memory than there is" in reason
+    assert "\n" not in reason
+    assert worker.process.wait(timeout=3) == 1
+
+
 def test_the_real_engine_runs_in_a_worker(start, model_directory):
     command = [sys.executable, "-P", "-m", "coder_model.worker.main"]
     window = ready(start("--model", str(model_directory), command=command))
