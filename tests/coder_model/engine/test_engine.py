@@ -107,7 +107,7 @@ def test_middles_that_were_no_better_are_not_tried_at_the_next_key(model, tokeni
 
     tried, another = [], FillState._another
     monkeypatch.setattr(FillState, "_another", lambda *args: tried.append(args) or another(*args))
-    monkeypatch.setattr(FillState, "_faults", lambda *_: (False, 1))
+    monkeypatch.setattr(FillState, "_faults", lambda *_: (False, 1, False))
     made = engine(model, tokenizer)
     last(made, DOCUMENT + "value = ")
     count = len(tried)
