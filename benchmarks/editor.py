@@ -147,9 +147,10 @@ class Editor:
             time.sleep(0.05)
 
     def resident_megabytes(self) -> tuple[float, float]:
-        """Returns the resident memory of the front and of its worker, in units of 2**20 bytes."""
+        """Returns the resident memory of the front and of its workers together, in units of 2**20 bytes."""
         front = psutil.Process(self._process.pid)
-        return front.memory_info().rss / 2**20, front.children()[0].memory_info().rss / 2**20
+        workers = sum(child.memory_info().rss for child in front.children())
+        return front.memory_info().rss / 2**20, workers / 2**20
 
     def close(self) -> None:
         """Ends the server as an editor does."""
