@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
+from coder_model.evaluation.run import peak_memory
 from coder_model.model.fused_transformer import fuse
 from coder_model.runtime.eager_runner import EagerRunner
 from coder_model.runtime.sequence import Sequence
@@ -101,14 +101,14 @@ def turn(file: Path, precision: str) -> dict[str, float]:
     """Loads the model and runs passes: seconds, bytes, milliseconds."""
     published = read_published(file, "" if file.is_file() else FAMILY)
     torch.nn.functional.linear(torch.ones(8, 8), torch.ones(8, 8))
-    before, began = peak_bytes(), time.perf_counter()
+    before, began = peak_memory()["peak_mb"], time.perf_counter()
     model = load_weights(published, precision).model  # type: ignore[arg-type]
     found: dict[str, float] = {"load_s": round(time.perf_counter() - began, 2)}
     for tensor in model.state_dict().values():
         # what is mapped is in memory once it has been used
         tensor.flatten().view(torch.uint8)[::4096].sum()
     found["weights_bytes"] = sum(tensor.nbytes for tensor in model.state_dict().values())
-    found["peak_bytes"] = peak_bytes() - before
+    found["peak_bytes"] = round((peak_memory()["peak_mb"] - before) * 2**20)
     network = fuse(model, CONTEXT + 64, precision if precision in ("int8", "float32") else "bfloat16")
     sequence = Sequence(EagerRunner(network, torch.zeros(network.config.vocab_size, dtype=torch.bool)))
     generator = torch.Generator().manual_seed(0)
@@ -127,12 +127,6 @@ def turn(file: Path, precision: str) -> dict[str, float]:
     found["one_token_ms"] = least_ms(TURNS, CONTEXT, lambda: sequence.commit(tokens[CONTEXT : CONTEXT + 1]))
     found["sixteen_tokens_ms"] = least_ms(TURNS, CONTEXT, lambda: sequence.commit(tokens[CONTEXT:]))
     return found
-
-
-def peak_bytes() -> int:
-    """Returns the most memory that this process has had; not `ru_maxrss`, which is inherited from the parent."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ def evaluate_cases(
     only_model: Annotated[
         bool, typer.Option("--only-model", help="leave out the copy baseline and one token at a time")
     ] = False,
+    concurrent: Annotated[int, typer.Option(help="cases filled at a time, up to 32 on a GPU")] = 1,
     out: Annotated[Path, typer.Option(help="file to write")] = Path("benchmarks/results/eval.json"),
 ) -> None:
     """Score a model on infill cases."""
@@ -153,7 +154,7 @@ def evaluate_cases(
 
     try:
         split_by = [name for name in by.split(",") if name]
-        evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model)
+        evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model, concurrent=concurrent)
     except (InvalidInput, ModelFileError) as error:
         fail("eval", error)
 

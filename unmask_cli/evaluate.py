@@ -11,12 +11,13 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
-from coder_model.evaluation.run import Decide, Outcome, deciders, difference, groups, run, summary, write
+from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, peak_memory, run, summary, write
+from coder_model.types import InvalidInput
 
 
 def evaluate(
     data: Path | None, model: str, quantize: str, limit: int | None, by: list[str], options: dict[str, Any],
-    out: Path, *, only_model: bool,
+    out: Path, *, only_model: bool, concurrent: int = 1,
 ) -> None:  # fmt: skip
     """Scores a model and, unless `only_model`, what it is compared with; prints a table and writes JSON.
 
@@ -29,35 +30,42 @@ def evaluate(
         options: of `EngineOptions`.
         out: file to write.
         only_model: leave out the copy baseline, one token at a time, and the model without copies.
+        concurrent: cases filled at a time; the times are then those beside each other.
 
     Raises:
-        InvalidInput: when cases or options are none; names them.
+        InvalidInput: when cases or options are none, or more cases at a time than the device takes; names them.
         ModelFileError: when the model cannot be loaded.
     """
     data = data or OWN_CASES
     cases = read_cases(data, limit)
-    results = _run_all(cases, deciders(model, quantize, options, only_model))
-    write(out, results, by, {"data": data.name, "options": options, "quantize": quantize})
+    chosen = contest(model, quantize, options, only_model)
+    if not 1 <= concurrent <= chosen.max_concurrent:
+        raise InvalidInput(f"concurrent must be 1 to {chosen.max_concurrent} on this device, got {concurrent}")
+    results = _run_all(cases, chosen, concurrent)
+    about = {"model": chosen.model, "parameters": chosen.parameters, "device": chosen.device}
+    asked = {"data": data.name, "options": options, "quantize": quantize, "concurrent": concurrent}
+    write(out, results, by, about | asked | peak_memory())
     _print(results, by)
     print(f"written to {out}")
 
 
-def _run_all(cases: list[Case], chosen: dict[str, Decide]) -> dict[str, list[Outcome]]:
+def _run_all(cases: list[Case], chosen: Contest, concurrent: int) -> dict[str, list[Outcome]]:
     results = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for name, decide in chosen.items():
+        for name, decide in chosen.deciders.items():
             task = progress.add_task(name, total=len(cases))
 
             def advance(task: Any = task) -> None:
                 progress.advance(task)
 
-            results[name] = run(cases, decide, advance)
+            results[name] = run(cases, decide, advance, concurrent)
     return results
 
 
 def _print(results: dict[str, list[Outcome]], by: list[str]) -> None:
     tested = any(o.case.test for outcomes in results.values() for o in outcomes)
-    heads = ("n", "exact", "line", "sim.", "parse", *(["pass@1"] if tested else []), "t/step", "steps", "p50", "p95 ms")
+    tests = ("pass@1",) if tested else ()
+    heads = ("n", "exact", "line", "sim.", "parse", "empty", *tests, "t/step", "steps", "p50", "p95 ms")
     table = Table(Column(no_wrap=True), *heads, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name, outcomes in results.items():
         for group, members in groups(outcomes, by).items():

@@ -11,7 +11,7 @@ One JSON object a line, in `.jsonl` or `.jsonl.gz`:
     kind        where the cursor stands (optional)
     tags        any facts, for example {"copyable": true} (optional)
     snippets    pieces of other files, [{"path": ..., "text": ...}] (optional)
-    test        Python code that follows the document and fails unless it is right (optional)
+    test        code that follows the document and fails unless it is right (optional); run where `lang` is python
     entry_point the function that the test's `check` is called with, where the test does not call it itself (optional)
 
 The files of HumanEval-Infilling (https://github.com/openai/human-eval-infilling) are read as they are.
@@ -128,12 +128,15 @@ def _from_human_eval(row: dict[str, Any]) -> dict[str, Any]:
 def _test(row: dict[str, Any]) -> str:
     """The code that follows the document: a `check` that nobody calls would pass whatever the document says.
 
-    It begins in a line of its own, though the document may end without a line end.
+    It begins in a line of its own, though the document may end without a line end. Nothing for other languages than
+    Python, whose tests are not run.
     """
     test, name = row.get("test") or "", row.get("entry_point")
-    if not test or not name:
-        return test
+    if not test or row["lang"] != "python":
+        return ""
     test = "\n" + test
+    if not name:
+        return test
     call = f"check({name})"
     if not str(name).isidentifier() or "def check(" not in test:
         raise ValueError(f"a test of {name!r} must define check, which is called with it")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +43,11 @@ class Outcome:
     confidence: float
     elapsed_ms: float
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was said where the reference says something."""
+        return bool(self.case.reference.strip()) and not self.text.strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -52,6 +60,19 @@ class Decision:
 
 
 Decide = Callable[[Case], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is evaluated, by name, and what is known of it before it has run."""
+
+    deciders: dict[str, Decide]
+    model: str
+    """The engine's name, with the precision of its weights where it is a published model."""
+    parameters: int
+    device: str
+    max_concurrent: int
+    """Cases that the model may fill at a time."""
 
 
 def by_engine(engine: Filler) -> Decide:
@@ -76,8 +97,8 @@ def by_copy(case: Case) -> Decision:
     return Decision(baselines.copy(case.prefix, case.suffix))
 
 
-def deciders(model: str, quantize: str, options: dict[str, Any], only_model: bool) -> dict[str, Decide]:
-    """Returns a model's decider and, unless `only_model`, those that it is compared with, by name.
+def contest(model: str, quantize: str, options: dict[str, Any], only_model: bool) -> Contest:
+    """Loads a model and, unless `only_model`, what it is compared with.
 
     Raises:
         InvalidInput: when an option is none of `EngineOptions`.
@@ -93,26 +114,46 @@ def deciders(model: str, quantize: str, options: dict[str, Any], only_model: boo
         made.warm_up()
         return made
 
-    found = {"model": by_engine(engine())}
+    first = engine()
+    found = {"model": by_engine(first)}
     if not only_model:
         found["one token at a time"] = by_engine(engine(policy=ONE_TOKEN))
         found["model without copies"] = by_engine(engine(copy=False))
         found["copy baseline"] = by_copy
-    return found
+    return Contest(found, first.name, first.parameters, _device(), first.max_concurrent)
 
 
-def run(cases: list[Case], decide: Decide, progress: Callable[[], None] = lambda: None) -> list[Outcome]:
-    """Returns the outcome of every case, in order."""
-    outcomes = []
-    for case in cases:
+def run(
+    cases: list[Case], decide: Decide, progress: Callable[[], None] = lambda: None, concurrent: int = 1
+) -> list[Outcome]:
+    """Returns the outcome of every case, in order; they are scored when all are decided, which takes no time from them.
+
+    Args:
+        cases: what is decided.
+        decide: how.
+        progress: called after each decision.
+        concurrent: cases decided at a time, each in a thread; what each takes is then its time beside the others.
+    """
+
+    def timed(case: Case) -> tuple[Decision, float]:
         began = time.perf_counter()
         found = decide(case)
         elapsed_ms = (time.perf_counter() - began) * 1000
-        outcomes.append(
-            Outcome(case, found.text, score(case, found.text), found.steps, found.tokens, found.confidence, elapsed_ms)
-        )
         progress()
-    return outcomes
+        return found, elapsed_ms
+
+    if concurrent == 1:
+        decided = [timed(case) for case in cases]
+    else:
+        with ThreadPoolExecutor(concurrent) as threads:
+            decided = list(threads.map(timed, cases))
+    # the cases' tests run in processes of their own
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        scores = list(threads.map(score, cases, [found.text for found, _ in decided]))
+    return [
+        Outcome(case, found.text, scored, found.steps, found.tokens, found.confidence, elapsed_ms)
+        for case, (found, elapsed_ms), scored in zip(cases, decided, scores, strict=True)
+    ]
 
 
 def groups(outcomes: list[Outcome], by: Iterable[str]) -> dict[str, list[Outcome]]:
@@ -138,6 +179,7 @@ def summary(outcomes: list[Outcome]) -> dict[str, float]:
         "first_line": 100 * mean([o.score.first_line for o in outcomes]),
         "similarity": 100 * mean([o.score.similarity for o in outcomes]),
         "parses": 100 * mean([o.score.parses for o in outcomes]),
+        "empty": 100 * mean([float(o.empty) for o in outcomes]),
         **({"passed": 100 * mean(passed)} if passed else {}),
         "tokens_per_step": sum(o.tokens for o in outcomes) / steps if steps else 0.0,
         "steps": steps / len(outcomes),
@@ -154,15 +196,29 @@ def difference(a: list[Outcome], b: list[Outcome]) -> tuple[float, float]:
 
 def facts() -> dict[str, Any]:
     """Returns when, on what and with what a result was made."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    packages = {name: version(name) for name in ("torch", "tokenizers", "pygls")}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit or None,
+        "commit": _commit(),
         "processor": _processor(),
         "python": platform.python_version(),
-        **packages,
+        **{name: _version(name) for name in ("torch", "tokenizers", "pygls")},
     }
+
+
+def peak_memory() -> dict[str, float]:
+    """Returns the most memory that this process has had, in units of 2**20 bytes: its own, and of a GPU that it used.
+
+    Not `ru_maxrss`, which is inherited from the parent. Nothing where the system does not say (other than Linux).
+    """
+    import torch
+
+    found = {}
+    status = Path("/proc/self/status")
+    if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text("ascii"))):
+        found["peak_mb"] = int(peak[1]) / 1024
+    if torch.cuda.is_available() and torch.cuda.max_memory_reserved():
+        found["gpu_peak_mb"] = torch.cuda.max_memory_reserved() / 2**20
+    return found
 
 
 def write(path: Path, results: dict[str, list[Outcome]], by: list[str], about: dict[str, Any]) -> None:
@@ -190,6 +246,28 @@ def write(path: Path, results: dict[str, list[Outcome]], by: list[str], about: d
         },
     }
     path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+def _commit() -> str | None:
+    """The commit of the folder that the command runs in, None outside a repository or without git."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return found.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() and torch.cuda.memory_allocated() else "cpu"
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import threading
 
 import pytest
 from commands import exit_code
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from coder_model.evaluation import baselines, sandbox
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.metrics import paired_difference, percentile, score
-from coder_model.evaluation.run import by_copy, by_engine, difference, groups, run, summary, write
+from coder_model.evaluation.run import Decision, by_copy, by_engine, difference, groups, run, summary, write
 from coder_model.types import Draft, InvalidInput
 
 
@@ -103,6 +104,24 @@ def test_an_engine_is_asked_for_the_cases_hole():
     assert (figures["exact"], figures["tokens_per_step"], figures["steps"]) == (50, 3, 2)
 
 
+def test_cases_decided_beside_each_other_keep_their_order():
+    meet = threading.Barrier(4, timeout=10)
+    cases = [case(str(number)) for number in range(8)]
+
+    def decide(one):
+        meet.wait()
+        return Decision(one.reference)
+
+    outcomes = run(cases, decide, concurrent=4)
+    assert [(o.case, o.text, o.score.exact) for o in outcomes] == [(c, c.reference, 1) for c in cases]
+
+
+def test_an_answer_is_empty_only_where_the_reference_says_something():
+    outcomes = run([case(), case(" "), case("c")], lambda one: Decision("c" if one.reference == "c" else "\n"))
+    assert [o.empty for o in outcomes] == [True, False, False]
+    assert summary(outcomes)["empty"] == pytest.approx(100 / 3)
+
+
 def test_a_case_with_a_lone_surrogate_counts_as_unanswered():
     (outcome,) = run([case(prefix="\ud800")], by_engine(FakeEngine("b")))
     assert outcome.text == ""
@@ -172,11 +191,21 @@ def test_percentiles_of_nothing_are_not_numbers():
     assert percentile([1, 2, 3], 50) == 2
 
 
+def test_more_cases_at_a_time_than_the_device_takes_are_refused(model_directory, tmp_path, capsys):
+    arguments = ["--model", str(model_directory), "--limit", "1", "--only-model", "--concurrent", "9"]
+    assert exit_code(["eval", *arguments, "--out", str(tmp_path / "r.json")]) == 2
+    assert capsys.readouterr().err == "unmask eval: concurrent must be 1 to 1 on this device, got 9\n"
+
+
 def test_a_tiny_model_is_evaluated_beside_its_baselines(model_directory, tmp_path, capsys):
     out = tmp_path / "r.json"
     arguments = ["--model", str(model_directory), "--limit", "3", "--out", str(out), "--by", "lang"]
     assert exit_code(["eval", *arguments]) == 0
-    figures = json.loads(out.read_text())["figures"]
+    record = json.loads(out.read_text())
+    assert (record["model"], record["device"], record["concurrent"]) == (model_directory.name, "cpu", 1)
+    assert record["parameters"] > 0
+    assert 10 < record["peak_mb"] < 100_000
+    figures = record["figures"]
     assert set(figures) == {"model", "one token at a time", "model without copies", "copy baseline"}
     assert figures["model"]["all"]["exact"] == figures["one token at a time"]["all"]["exact"]
 
@@ -202,3 +231,13 @@ def test_a_test_that_calls_itself_is_not_called_again(tmp_path):
 def test_a_test_that_cannot_be_called_is_refused(tmp_path, more):
     with pytest.raises(InvalidInput, match=r"a.jsonl:1 .*must define check"):
         with_check(tmp_path, **more)
+
+
+def test_a_test_without_an_entry_point_begins_in_a_line_of_its_own(tmp_path):
+    assert score(with_check(tmp_path, test="assert f(3) == 3", entry_point=None), " a").passed == 1
+
+
+def test_a_test_of_another_language_is_not_run_as_python(tmp_path):
+    found = with_check(tmp_path, lang="javascript", test="assert(f(3) === 3)", entry_point=None)
+    assert score(found, " a").passed is None
+    assert "passed" not in summary(run([found], by_copy))
