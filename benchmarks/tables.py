@@ -182,6 +182,45 @@ FAMILY: dict[str, Column] = {
 }
 
 
+def scores() -> str:
+    """Models on the public sets, a row for each and for what it was measured on; what was not measured is left out."""
+    rows = load("scores")["rows"]
+    columns: dict[str, Column] = {
+        "model": "{name}",
+        "`dev`, exact / similarity": _of("dev", "all", EXACT),
+        "not copyable": _of("dev", "copyable=False", "{exact:.1f}"),
+        **{f"HumanEval {name}": _of(name, "all", "{passed:.1f}") for name in ("single", "multi", "span")},
+        **{
+            f"SantaCoder {lang}": _of("santa", f"lang={lang}", "{exact:.1f}")
+            for lang in ("python", "java", "javascript")
+        },
+        "empty": lambda _, row: f"{_empty(row['sets']):.1f}",
+        "p50 / p95 ms": _of("dev", "all", "{p50_ms:.0f} / {p95_ms:.0f}"),
+        "memory, GB": lambda _, row: "-" if "dev" not in row["sets"] else f"{_peak_mb(row['sets']['dev']) / 1024:.2f}",
+        "measured on": "{place}",
+    }
+    counted = {name: f"{name} {one['all']['n']:,}" for row in rows for name, one in row["sets"].items()}
+    days = sorted(one["date"][:10] for row in rows for one in row["sets"].values())
+    named = ((row["model"], row) for row in rows)
+    return f"{table(named, columns)}\nCases: {', '.join(counted.values())}. Measured {days[0]} to {days[-1]}.\n"
+
+
+def _of(name: str, group: str, form: str) -> Column:
+    """A cell with figures of a group of a set."""
+    return lambda _, row: form.format(**row["sets"][name][group]) if name in row["sets"] else "-"
+
+
+def _empty(sets: Figures) -> float:
+    """Percent of all cases that got no answer and should have had one."""
+    found = [one["all"] for one in sets.values()]
+    return float(sum(one["empty"] * one["n"] for one in found) / sum(one["n"] for one in found))
+
+
+def _peak_mb(one: Figures) -> float:
+    """The most memory that a run took where the weights are."""
+    return float(one["gpu_peak_mb"] or one["peak_mb"])
+
+
 def precisions() -> str:
     """Memory and time of loading per precision, and what it costs the embedded model."""
     loaded, scores = load("loading")["precisions"], load("precision")["precisions"]

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
-from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, peak_memory, run, summary, write
+from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, run, summary, write
 from coder_model.types import InvalidInput
 
 
@@ -42,9 +42,7 @@ def evaluate(
     if not 1 <= concurrent <= chosen.max_concurrent:
         raise InvalidInput(f"concurrent must be 1 to {chosen.max_concurrent} on this device, got {concurrent}")
     results = _run_all(cases, chosen, concurrent)
-    about = {"model": chosen.model, "parameters": chosen.parameters, "device": chosen.device}
-    asked = {"data": data.name, "options": options, "quantize": quantize, "concurrent": concurrent}
-    write(out, results, by, about | asked | peak_memory())
+    write(out, results, by, chosen.facts(data, concurrent))
     _print(results, by)
     print(f"written to {out}")
 

@@ -71,8 +71,16 @@ class Contest:
     """The engine's name, with the precision of its weights where it is a published model."""
     parameters: int
     device: str
+    quantize: str
+    options: dict[str, Any]
+    """As they were asked for."""
     max_concurrent: int
     """Cases that the model may fill at a time."""
+
+    def facts(self, data: Path, concurrent: int) -> dict[str, Any]:
+        """Returns what a record says of it beside `facts`, once it has run: on which data, so many cases at a time."""
+        known = {name: getattr(self, name) for name in ("model", "parameters", "device", "quantize", "options")}
+        return {"data": data.name, **known, "concurrent": concurrent, **peak_memory()}
 
 
 def by_engine(engine: Filler) -> Decide:
@@ -120,7 +128,7 @@ def contest(model: str, quantize: str, options: dict[str, Any], only_model: bool
         found["one token at a time"] = by_engine(engine(policy=ONE_TOKEN))
         found["model without copies"] = by_engine(engine(copy=False))
         found["copy baseline"] = by_copy
-    return Contest(found, first.name, first.parameters, _device(), first.max_concurrent)
+    return Contest(found, first.name, first.parameters, _device(), quantize, options, first.max_concurrent)
 
 
 def run(
