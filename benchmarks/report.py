@@ -47,6 +47,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
     },
     "models.md": {
+        "scores": tables.scores,
         "catalogue": lambda: "\n".join(as_table()) + "\n",
         "precision": tables.precisions,
     },
