@@ -134,7 +134,7 @@ class Engine:
         """
         began = time.perf_counter()
         region = FillRegion.of(request)
-        prompt = self._prompt(request, region)
+        prompt = self.prompt(request, region)
         with self._sessions.lent(request.session, prompt.context) as session:
             state = FillState(
                 request,
@@ -167,11 +167,12 @@ class Engine:
             if cancelled():
                 raise Cancelled
 
-        prompt = self._prompt(request, FillRegion.of(request))
+        prompt = self.prompt(request, FillRegion.of(request))
         with self._sessions.lent(request.session, prompt.context) as session:
             session.strategy.read(prompt, check)
 
-    def _prompt(self, request: FillRequest, region: FillRegion) -> fim_prompt.Prompt:
+    def prompt(self, request: FillRequest, region: FillRegion) -> fim_prompt.Prompt:
+        """Returns what the model is given of a request, whose hole ends where its region says."""
         shown = region.request if self._generation.shows_empty_line else request
         return fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
 

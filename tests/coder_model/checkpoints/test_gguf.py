@@ -4,7 +4,7 @@ import shutil
 
 import checkpoints
 import gguf_files
-import llama_cpp
+import llama_greedy
 import pytest
 import torch
 from gguf_files import FAMILY
@@ -56,7 +56,7 @@ def test_logits_equal_those_of_an_independent_model(tmp_path, architecture, tied
 def test_llama_cpp_says_what_we_say(tmp_path, architecture):
     path = tmp_path / "x.gguf"
     gguf_files.build(architecture, path)
-    greedy, model = llama_cpp.server(path), load_weights(read_published(path), "float32").model
+    greedy, model = llama_greedy.server(path), load_weights(read_published(path), "float32").model
     n_said = 0
     for seed in range(20):
         for token, chance in greedy(some_tokens(30, seed), 1):

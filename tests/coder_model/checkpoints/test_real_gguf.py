@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import gguf_files
-import llama_cpp
+import llama_greedy
 import pytest
 import torch
 
@@ -104,7 +104,7 @@ def prompts(tokenizer, ids):
 @torch.inference_mode()
 def test_greedy_text_is_that_of_llama_cpp_up_to_near_ties(file, loaded):
     """Each token is compared behind llama.cpp's own, so that one tie does not hide what comes after it."""
-    ties, n_prompts, n_tokens, greedy = [], 0, 0, llama_cpp.server(file)
+    ties, n_prompts, n_tokens, greedy = [], 0, 0, llama_greedy.server(file)
     for prompt in prompts(loaded.tokenizer, read_published(file).tokens):
         theirs = [token for token, _ in greedy(prompt, N_TOKENS)]
         n_prompts, n_tokens = n_prompts + 1, n_tokens + len(theirs)

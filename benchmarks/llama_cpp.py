@@ -1,0 +1,273 @@
+"""Beside llama.cpp on this machine: the same GGUF file, the same prompts, the line at the cursor, in turns, in one run.
+
+    python benchmarks/llama_cpp.py DEV --model FILE.gguf [--holes 40] [--keys 200] [--out FILE]
+
+Cold: holes of `dev` with about 1,000 tokens around them, nothing kept. Typing: lines of such a file are typed
+again, the line is asked for at every key, and each side keeps what it has read: ours through the engine, as the worker
+asks it, llama.cpp's server with its prompt cache. Its prompts are our tokens, whose order lets a key append; `/infill`
+is what llama.vim asks, prefix first. The suggestion caches in front of the models, ours and theirs, take no part.
+`busy` is the load average before: on a machine that does other work threads wait for each other, and times mean little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llama_server import LlamaServer, found
+from records import RESULTS, Figures, show, write
+from warm_session import document
+
+from coder_model.checkpoints.open import open_single
+from coder_model.engine.engine import Engine
+from coder_model.evaluation.cases import Case, read_cases
+from coder_model.evaluation.metrics import mean, percentile
+from coder_model.text.fill_region import FillRegion
+from coder_model.types import FillRequest
+from coder_model.worker.threads import MAX_THREADS
+
+PREFIX_CHARS, SUFFIX_CHARS = 2_700, 900
+"""What of a `dev` case is shown: about 1,000 tokens."""
+CONTEXT, MOST_TOKENS = 2_048, 64
+DRAFTS = ["--spec-type", "ngram-cache"]
+"""llama.cpp's drafts from the text itself that do most here: of the others one drafts nothing, three half as well."""
+INFILL_KEYS = 40
+"""Prefix first, half of the prompt is read at every key: more keys would take minutes."""
+OURS, PLAIN, NGRAM, INFILL = "unmask", "llama.cpp", "llama.cpp, n-gram drafts", "llama.cpp, /infill"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What somebody said at a cursor."""
+
+    text: str
+    ms: float
+    read: int
+    """Tokens of the prompt that had to be read."""
+    read_ms: float
+    """Until there was a first token."""
+    said: int
+    """Tokens."""
+    said_ms: float
+
+
+Ask = Callable[[FillRequest, bool], Line]
+"""From a request, and whether what was read before may be used, to the line."""
+
+
+def ours(engine: Engine) -> Ask:
+    """Asks the engine as the worker does; a cold request is that of a document never seen."""
+    numbers = itertools.count()
+
+    def ask(request: FillRequest, warm: bool) -> Line:
+        if not warm:
+            request = replace(request, session=f"{next(numbers)}")
+        began = time.perf_counter()
+        drafts = list(engine.fill(request))
+        ms = (time.perf_counter() - began) * 1000
+        n_read = len(engine.prompt(request, FillRegion.of(request)).context)
+        first, last = drafts[0], drafts[-1]
+        return Line(last.text, ms, n_read, first.elapsed_ms, last.tokens, ms - first.elapsed_ms)
+
+    return ask
+
+
+def theirs(server: LlamaServer, engine: Engine) -> Ask:
+    """Asks llama.cpp with the tokens that the engine gives its model; what we heal is text to it."""
+
+    def ask(request: FillRequest, warm: bool) -> Line:
+        prompt = engine.prompt(request, FillRegion.of(request))
+        body = {"prompt": [*prompt.context, prompt.heal.decode()], "cache_prompt": warm}
+        return _line(*server.ask("/completion", body | WANTED))
+
+    return ask
+
+
+def infill(server: LlamaServer) -> Ask:
+    """Asks llama.cpp as llama.vim does."""
+
+    def ask(request: FillRequest, warm: bool) -> Line:
+        above, _, line = request.prefix.rpartition("\n")
+        body = {"input_prefix": f"{above}\n", "input_suffix": request.suffix, "prompt": line, "cache_prompt": warm}
+        return _line(*server.ask("/infill", body | WANTED))
+
+    return ask
+
+
+WANTED = {"n_predict": MOST_TOKENS, "temperature": 0, "stop": ["\n"]}
+
+
+def _line(answer: Mapping[str, Any], ms: float) -> Line:
+    """A line of an answer of llama.cpp's server, whose time is that of the whole request."""
+    times = answer["timings"]
+    read = times["prompt_n"], times["prompt_ms"]
+    return Line(answer["content"], ms, *read, times["predicted_n"], times["predicted_ms"])
+
+
+def holes(path: Path, count: int) -> list[tuple[Case, FillRequest]]:
+    """Returns lines to fill with about as much text around each, evenly spread."""
+    cases = [
+        case
+        for case in read_cases(path)
+        if case.mode == "single" and len(case.prefix) > PREFIX_CHARS and len(case.suffix) > SUFFIX_CHARS
+    ]
+    chosen = [cases[i * len(cases) // count] for i in range(min(count, len(cases)))]
+    return [
+        (case, FillRequest("", case.prefix[-PREFIX_CHARS:], case.suffix[:SUFFIX_CHARS], case.file_name, case.lang))
+        for case in chosen
+    ]
+
+
+def cold(players: Mapping[str, Ask], asked: list[tuple[Case, FillRequest]]) -> dict[str, list[Line]]:
+    """Returns what each says at every hole, another one first at each."""
+    lines: dict[str, list[Line]] = {name: [] for name in players}
+    for number, (_, request) in enumerate(asked):
+        for name in _from(list(players), number):
+            lines[name].append(players[name](request, False))
+    return lines
+
+
+def presses(keys: int) -> list[list[FillRequest]]:
+    """Returns the requests of a session, place by place: the one to arriving there, then one for each key."""
+    text, gaps = document()
+    lines, places = text.split("\n"), []
+    for gap in gaps:
+        typed, keys = gap.text[:keys], keys - len(gap.text[:keys])
+        before, after = "\n".join(lines[: gap.row + 1]), "".join(f"\n{line}" for line in lines[gap.row + 1 :])
+        places.append(
+            [
+                FillRequest("typing", before + typed[:count], after, "expenses.py", "python")
+                for count in range(len(typed) + 1)
+            ]
+        )
+        lines[gap.row] += typed
+        if keys == 0:
+            break
+    return places
+
+
+def typing(players: Mapping[str, Ask], places: list[list[FillRequest]]) -> dict[str, list[list[Line]]]:
+    """Returns what each says at every key, place by place; they take turns at each place."""
+    lines: dict[str, list[list[Line]]] = defaultdict(list)
+    for number, place in enumerate(places):
+        for name in _from(list(players), number):
+            if name != INFILL or sum(len(there) - 1 for there in lines[name]) < INFILL_KEYS:
+                lines[name].append([players[name](request, True) for request in place])
+    return dict(lines)
+
+
+def _from(names: list[str], start: int) -> list[str]:
+    start %= len(names)
+    return names[start:] + names[:start]
+
+
+def cold_figures(lines: dict[str, list[Line]], cases: Iterable[Case]) -> dict[str, Figures]:
+    """Returns times and rates of each, how often it is right, and how many times as fast ours is."""
+    wanted = [case.reference.strip() for case in cases]
+    return {
+        name: {
+            "holes": len(said),
+            **_times([line.ms for line in said]),
+            "prompt_tokens": round(mean([line.read for line in said])),
+            "prompt_tokens_per_s": round(1000 * sum(line.read for line in said) / sum(line.read_ms for line in said)),
+            "tokens": round(mean([line.said for line in said]), 1),
+            "tokens_per_s": round(1000 * sum(line.said for line in said) / sum(line.said_ms for line in said), 1),
+            "exact": round(
+                100 * mean([float(line.text.strip() == one) for line, one in zip(said, wanted, strict=True)]), 1
+            ),
+            **_beside_ours(lines[OURS], said),
+        }
+        for name, said in lines.items()
+    }
+
+
+def _beside_ours(own: list[Line], said: list[Line]) -> Figures:
+    """How many times as long as ours the median takes, over all holes and over those where both say the same."""
+    same = [(a.ms, b.ms) for a, b in zip(own, said, strict=True) if a.text.strip() == b.text.strip()]
+    ratio = percentile([line.ms for line in said], 50) / percentile([line.ms for line in own], 50)
+    figures = {"times_ours": round(ratio, 2), "same_line": len(same)}
+    if same:
+        own_ms, their_ms = (percentile(list(ms), 50) for ms in zip(*same, strict=True))
+        figures["same_line_times_ours"] = round(their_ms / own_ms, 2)
+    return figures
+
+
+def typing_figures(lines: dict[str, list[list[Line]]]) -> dict[str, Figures]:
+    """Returns the times of each, at the keys and on arriving at a place, beside those of ours."""
+    found = {}
+    for name, places in lines.items():
+        keys, own = (_keys(some) for some in (places, lines[OURS][: len(places)]))
+        found[name] = {
+            "keys": len(keys),
+            **_times(keys),
+            **{f"arriving_{key}": value for key, value in _times([place[0].ms for place in places]).items()},
+            **{f"p{q}_times_ours": round(percentile(keys, q) / percentile(own, q), 2) for q in (50, 95)},
+        }
+    return found
+
+
+def _keys(places: list[list[Line]]) -> list[float]:
+    return [line.ms for place in places for line in place[1:]]
+
+
+def _times(ms: list[float]) -> Figures:
+    return {f"p{q}_ms": round(percentile(ms, q), 1) for q in (50, 95)}
+
+
+def main() -> None:
+    """Measures, prints a table, writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=Path, help="a file of infill cases")
+    parser.add_argument("--model", type=Path, required=True, help="a GGUF file")
+    parser.add_argument("--holes", type=int, default=40)
+    parser.add_argument("--keys", type=int, default=200)
+    parser.add_argument("--out", type=Path, default=RESULTS / "llama-cpp.json")
+    arguments = parser.parse_args()
+    began, command, busy = time.monotonic(), found(), os.getloadavg()[0]
+    engine = open_single(str(arguments.model))
+    engine.warm_up()
+    more = {PLAIN: [], NGRAM: DRAFTS, INFILL: []}
+    servers = {name: LlamaServer(command, arguments.model, MAX_THREADS, CONTEXT, flags) for name, flags in more.items()}
+    try:
+        players = {OURS: ours(engine), **{name: theirs(servers[name], engine) for name in (PLAIN, NGRAM)}}
+        asked = holes(arguments.cases, arguments.holes)
+        lines = cold(players, asked)
+        keyed = typing(players | {INFILL: infill(servers[INFILL])}, presses(arguments.keys))
+    finally:
+        for server in servers.values():
+            server.close()
+    found_cold, found_typing = cold_figures(lines, [case for case, _ in asked]), typing_figures(keyed)
+    record = {
+        "model": engine.name,
+        "threads": MAX_THREADS,
+        "llama_cpp": version_of(command),
+        "busy": round(busy, 1),
+        "seconds": round(time.monotonic() - began),
+        "cold": found_cold,
+        "typing": found_typing,
+        "ms": {
+            "cold": {name: [round(line.ms, 1) for line in said] for name, said in lines.items()},
+            "typing": {name: [round(ms, 1) for ms in _keys(places)] for name, places in keyed.items()},
+        },
+    }
+    show(found_cold)
+    show(found_typing)
+    write(arguments.out, record)
+
+
+def version_of(command: str) -> str:
+    """Returns what llama.cpp's server says that it is."""
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    return (told.stderr or told.stdout).strip().splitlines()[0]
+
+
+if __name__ == "__main__":
+    main()
