@@ -3,7 +3,7 @@ import sys
 
 import llama_cpp
 import pytest
-from llama_cpp import INFILL, OURS, PLAIN, Line
+from llama_cpp import INFILL, NGRAM, OURS, PLAIN, Line
 from llama_server import LlamaServer
 
 from coder_model.engine.engine import Engine
@@ -104,11 +104,24 @@ def test_our_cold_requests_are_of_documents_never_seen_and_warm_ones_of_one(serv
 
 def test_each_is_first_as_often_as_the_others():
     order = []
-    players = {name: lambda request, warm, name=name: order.append((name, warm)) or line() for name in (OURS, PLAIN)}
+
+    def player(name):
+        return lambda request, warm: order.append((name, warm)) or line()
+
+    players = {name: player(name) for name in (OURS, PLAIN)}
     asked = [(Case("1", "python", "", "", "x"), FillRequest("", "a", "b"))] * 4
     assert {name: len(lines) for name, lines in llama_cpp.cold(players, asked).items()} == {OURS: 4, PLAIN: 4}
     assert [name for name, _ in order[::2]] == [OURS, PLAIN, OURS, PLAIN]
     assert not any(warm for _, warm in order)
+
+
+def test_drafts_are_asked_for_at_every_second_hole():
+    players = {name: lambda request, warm: line() for name in (OURS, NGRAM)}
+    asked = [(Case("1", "python", "", "", "x"), FillRequest("", "a", "b"))] * 5
+    assert {name: list(lines) for name, lines in llama_cpp.cold(players, asked).items()} == {
+        OURS: [0, 1, 2, 3, 4],
+        NGRAM: [0, 2, 4],
+    }
 
 
 def test_prefix_first_is_asked_for_a_part_of_the_keys():
@@ -124,13 +137,14 @@ def test_prefix_first_is_asked_for_a_part_of_the_keys():
 
     found = llama_cpp.typing({name: player(name) for name in counts}, llama_cpp.presses(120))
     figures = llama_cpp.typing_figures(found)
-    assert (figures[OURS]["keys"], figures[INFILL]["keys"]) == (120, 48)
-    assert counts == {OURS: 120 + 5, INFILL: 48 + 2}
+    assert (figures[OURS]["keys"], figures[INFILL]["keys"]) == (120, 24)
+    assert counts == {OURS: 120 + 5, INFILL: 24 + 1}
 
 
 def test_figures_say_how_many_times_as_long_as_ours_the_others_take():
     cases = [Case(str(number), "python", "", "", "x") for number in range(2)]
-    figures = llama_cpp.cold_figures({OURS: [line(), line()], PLAIN: [line("y", 30.0), line("x", 20.0)]}, cases)
+    lines = {OURS: [line(), line()], PLAIN: [line("y", 30.0), line("x", 20.0)], NGRAM: [line("x", 15.0)]}
+    figures = llama_cpp.cold_figures({name: dict(enumerate(said)) for name, said in lines.items()}, cases)
     assert figures[PLAIN] == {
         "holes": 2,
         "p50_ms": 25.0,
@@ -144,4 +158,5 @@ def test_figures_say_how_many_times_as_long_as_ours_the_others_take():
         "same_line": 1,
         "same_line_times_ours": 2.0,
     }
+    assert figures[NGRAM]["times_ours"] == 1.5
     assert figures[OURS]["times_ours"] == figures[OURS]["same_line_times_ours"] == 1
