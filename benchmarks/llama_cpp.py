@@ -1,6 +1,6 @@
 """Beside llama.cpp on this machine: the same GGUF file, the same prompts, the line at the cursor, in turns, in one run.
 
-    python benchmarks/llama_cpp.py DEV --model FILE.gguf [--holes 40] [--keys 200] [--out FILE]
+    python benchmarks/llama_cpp.py DEV --model FILE.gguf [--holes 40] [--keys 200] [--minutes 8] [--out FILE]
 
 Cold: holes of `dev` with about 1,000 tokens around them, nothing kept. Typing: lines of such a file are typed
 again, the line is asked for at every key, and each side keeps what it has read: ours through the engine, as the worker
@@ -13,107 +13,41 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
+import signal
 import subprocess
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from llama_players import Ask, Line, infill, ours, theirs
 from llama_server import LlamaServer, found
 from records import RESULTS, Figures, show, write
 from warm_session import document
 
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.evaluation.metrics import mean, percentile
-from coder_model.text.fill_region import FillRegion
 from coder_model.types import FillRequest
 from coder_model.worker.threads import MAX_THREADS, limit_threads
 
-if TYPE_CHECKING:
-    from coder_model.engine.engine import Engine
-
-PREFIX_CHARS, SUFFIX_CHARS = 2_700, 900
+PREFIX_CHARS, SUFFIX_CHARS = 3_400, 1_100
 """What of a `dev` case is shown: about 1,000 tokens."""
-CONTEXT, MOST_TOKENS = 2_048, 64
+CONTEXT = 2_048
 DRAFTS = ["--spec-type", "ngram-cache"]
 """Those of llama.cpp that do most on code: 40 tokens in 0.55 of the time; `ngram-simple` 0.73, the others no gain."""
 NGRAM_HOLES = 2
 """n-gram drafts change what comes after the prompt, which takes seconds to read: every second hole says how much."""
 INFILL_KEYS = 24
 """Prefix first, half of the prompt is read at every key: more keys would take minutes."""
+COLD_SHARE, TYPING_SHARE = 0.6, 0.93
+"""Of the minutes that it may take: after which no other hole is asked, no other key typed."""
+LEAST = 2
+"""Holes, and requests of a session: the one to arriving and a key."""
 OURS, PLAIN, NGRAM, INFILL = "unmask", "llama.cpp", "llama.cpp, n-gram drafts", "llama.cpp, /infill"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What somebody said at a cursor."""
-
-    text: str
-    ms: float
-    read: int
-    """Tokens of the prompt that had to be read."""
-    read_ms: float
-    """Until there was a first token."""
-    said: int
-    """Tokens."""
-    said_ms: float
-
-
-Ask = Callable[[FillRequest, bool], Line]
-"""From a request, and whether what was read before may be used, to the line."""
-
-
-def ours(engine: Engine) -> Ask:
-    """Asks the engine as the worker does; a cold request is that of a document never seen."""
-    numbers = itertools.count()
-
-    def ask(request: FillRequest, warm: bool) -> Line:
-        if not warm:
-            request = replace(request, session=f"{next(numbers)}")
-        began = time.perf_counter()
-        drafts = list(engine.fill(request))
-        ms = (time.perf_counter() - began) * 1000
-        n_read = len(engine.prompt(request, FillRegion.of(request)).context)
-        first, last = drafts[0], drafts[-1]
-        return Line(last.text, ms, n_read, first.elapsed_ms, last.tokens, ms - first.elapsed_ms)
-
-    return ask
-
-
-def theirs(server: LlamaServer, engine: Engine) -> Ask:
-    """Asks llama.cpp with the tokens that the engine gives its model; what we heal is text to it."""
-
-    def ask(request: FillRequest, warm: bool) -> Line:
-        prompt = engine.prompt(request, FillRegion.of(request))
-        body = {"prompt": [*prompt.context, prompt.heal.decode()], "cache_prompt": warm}
-        return _line(*server.ask("/completion", body | WANTED))
-
-    return ask
-
-
-def infill(server: LlamaServer) -> Ask:
-    """Asks llama.cpp as llama.vim does."""
-
-    def ask(request: FillRequest, warm: bool) -> Line:
-        above, _, line = request.prefix.rpartition("\n")
-        body = {"input_prefix": f"{above}\n", "input_suffix": request.suffix, "prompt": line, "cache_prompt": warm}
-        return _line(*server.ask("/infill", body | WANTED))
-
-    return ask
-
-
-WANTED = {"n_predict": MOST_TOKENS, "temperature": 0, "stop": ["\n"]}
-
-
-def _line(answer: Mapping[str, Any], ms: float) -> Line:
-    """A line of an answer of llama.cpp's server, whose time is that of the whole request."""
-    times = answer["timings"]
-    read = times["prompt_n"], times["prompt_ms"]
-    return Line(answer["content"], ms, *read, times["predicted_n"], times["predicted_ms"])
 
 
 def holes(path: Path, count: int) -> list[tuple[Case, FillRequest]]:
@@ -123,20 +57,22 @@ def holes(path: Path, count: int) -> list[tuple[Case, FillRequest]]:
         for case in read_cases(path)
         if case.mode == "single" and len(case.prefix) > PREFIX_CHARS and len(case.suffix) > SUFFIX_CHARS
     ]
-    chosen = [cases[i * len(cases) // count] for i in range(min(count, len(cases)))]
+    chosen = (cases[i * len(cases) // count] for i in range(min(count, len(cases))))
     return [
-        (case, FillRequest("", case.prefix[-PREFIX_CHARS:], case.suffix[:SUFFIX_CHARS], case.file_name, case.lang))
-        for case in chosen
+        (one, FillRequest("", one.prefix[-PREFIX_CHARS:], one.suffix[:SUFFIX_CHARS], one.file_name, one.lang))
+        for one in chosen
     ]
 
 
-def cold(players: Mapping[str, Ask], asked: list[tuple[Case, FillRequest]]) -> dict[str, dict[int, Line]]:
-    """Returns what each says at the holes, by their number, another one first at each."""
+def cold(
+    players: Mapping[str, Ask], asked: list[tuple[Case, FillRequest]], until: float = math.inf
+) -> dict[str, dict[int, Line]]:
+    """Returns what each says at the holes, by their number, another one first at each, as far as the time goes."""
     lines: dict[str, dict[int, Line]] = {name: {} for name in players}
-    for number, (_, request) in enumerate(asked):
+    for number in _in_time(len(asked), until):
         for name in _from(list(players), number):
             if name != NGRAM or number % NGRAM_HOLES == 0:
-                lines[name][number] = players[name](request, False)
+                lines[name][number] = players[name](asked[number][1], False)
     return lines
 
 
@@ -159,14 +95,23 @@ def presses(keys: int) -> list[list[FillRequest]]:
     return places
 
 
-def typing(players: Mapping[str, Ask], places: list[list[FillRequest]]) -> dict[str, list[list[Line]]]:
-    """Returns what each says at every key, place by place; they take turns at each place."""
-    lines: dict[str, list[list[Line]]] = defaultdict(list)
-    for number, place in enumerate(places):
+def typing(
+    players: Mapping[str, Ask], places: list[list[FillRequest]], until: float = math.inf
+) -> dict[str, list[list[Line]]]:
+    """Returns what each says at every key, place by place, as far as the time goes, another one first at each key."""
+    pressed = [(place, request) for place, requests in enumerate(places) for request in requests]
+    lines: dict[str, dict[int, list[Line]]] = {name: defaultdict(list) for name in players}
+    for number in _in_time(len(pressed), until):
+        place, request = pressed[number]
         for name in _from(list(players), number):
-            if name != INFILL or sum(len(there) - 1 for there in lines[name]) < INFILL_KEYS:
-                lines[name].append([players[name](request, True) for request in place])
-    return dict(lines)
+            if name != INFILL or number <= INFILL_KEYS:
+                lines[name][place].append(players[name](request, True))
+    return {name: list(by_place.values()) for name, by_place in lines.items()}
+
+
+def _in_time(count: int, until: float) -> Iterator[int]:
+    """Yields numbers up to a count until a moment of the monotonic clock, 0 and 1 in any case."""
+    return itertools.takewhile(lambda number: number < LEAST or time.monotonic() <= until, range(count))
 
 
 def _from(names: list[str], start: int) -> list[str]:
@@ -228,8 +173,9 @@ def _times(ms: list[float]) -> Figures:
     return {f"p{q}_ms": round(percentile(ms, q), 1) for q in (50, 95)}
 
 
-def measured(model: Path, command: str, asked: list[tuple[Case, FillRequest]], keys: int) -> Figures:
+def measured(model: Path, command: str, asked: list[tuple[Case, FillRequest]], keys: int, minutes: float) -> Figures:
     """Returns the figures of all, and the milliseconds that they are made of."""
+    began = time.monotonic()
     limit_threads()
     from coder_model.checkpoints.open import open_single
 
@@ -241,8 +187,8 @@ def measured(model: Path, command: str, asked: list[tuple[Case, FillRequest]], k
             return stack.enter_context(closing(LlamaServer(command, model, MAX_THREADS, CONTEXT, more)))
 
         players = {OURS: ours(engine), PLAIN: theirs(server(), engine), NGRAM: theirs(server(*DRAFTS), engine)}
-        lines = cold(players, asked)
-        keyed = typing(players | {INFILL: infill(server())}, presses(keys))
+        lines = cold(players, asked, began + 60 * COLD_SHARE * minutes)
+        keyed = typing(players | {INFILL: infill(server())}, presses(keys), began + 60 * TYPING_SHARE * minutes)
     return {
         "model": engine.name,
         "threads": MAX_THREADS,
@@ -268,10 +214,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="a GGUF file")
     parser.add_argument("--holes", type=int, default=40)
     parser.add_argument("--keys", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=8, help="that it may take, with fewer holes and keys then")
     parser.add_argument("--out", type=Path, default=RESULTS / "llama-cpp.json")
     arguments = parser.parse_args()
     began, command, busy = time.monotonic(), found(), round(os.getloadavg()[0], 1)
-    record = measured(arguments.model, command, holes(arguments.cases, arguments.holes), arguments.keys)
+    asked = holes(arguments.cases, arguments.holes)
+    # what is told to end ends its servers
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    record = measured(arguments.model, command, asked, arguments.keys, arguments.minutes)
     show(record["cold"])
     show(record["typing"])
     seconds = round(time.monotonic() - began)

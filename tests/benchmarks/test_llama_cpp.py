@@ -2,8 +2,10 @@ import json
 import sys
 
 import llama_cpp
+import llama_players
 import pytest
-from llama_cpp import INFILL, NGRAM, OURS, PLAIN, Line
+from llama_cpp import INFILL, NGRAM, OURS, PLAIN
+from llama_players import Line
 from llama_server import LlamaServer
 
 from coder_model.engine.engine import Engine
@@ -62,7 +64,7 @@ def test_a_session_types_every_key_once_and_leaves_what_was_typed():
 def test_the_others_are_shown_the_tokens_that_our_model_is_shown(server):
     engine = Engine.load()
     request = FillRequest("1", "def add(first, second):\n    return fir", "\n\nprint(add(1, 2))\n", "a.py", "python")
-    said = llama_cpp.theirs(server, engine)(request, True)
+    said = llama_players.theirs(server, engine)(request, True)
     path, asked = json.loads(said.text)
     *tokens, text = asked["prompt"]
     assert (path, asked["cache_prompt"], asked["stop"]) == ("/completion", True, ["\n"])
@@ -73,7 +75,7 @@ def test_the_others_are_shown_the_tokens_that_our_model_is_shown(server):
 
 
 def test_infill_is_asked_with_the_line_before_the_cursor_apart(server):
-    path, asked = json.loads(llama_cpp.infill(server)(FillRequest("1", "a\nb\n  c", "\nd"), False).text)
+    path, asked = json.loads(llama_players.infill(server)(FillRequest("1", "a\nb\n  c", "\nd"), False).text)
     assert path == "/infill"
     parts = [asked[name] for name in ("input_prefix", "prompt", "input_suffix", "cache_prompt")]
     assert parts == ["a\nb\n", "  c", "\nd", False]
@@ -92,7 +94,7 @@ def test_our_cold_requests_are_of_documents_never_seen_and_warm_ones_of_one(serv
             asked.append(request.session)
             return super().fill(request, *more)
 
-    ask = llama_cpp.ours(Spy.load())
+    ask = llama_players.ours(Spy.load())
     request = FillRequest("typing", "x = 1\ny = ", "\n", "a.py", "python")
     for warm in (False, False, True):
         said = ask(request, warm)
@@ -122,6 +124,13 @@ def test_drafts_are_asked_for_at_every_second_hole():
         OURS: [0, 1, 2, 3, 4],
         NGRAM: [0, 2, 4],
     }
+
+
+def test_when_the_time_is_over_two_holes_and_one_key_are_all():
+    players = {OURS: lambda request, warm: line()}
+    asked = [(Case("1", "python", "", "", "x"), FillRequest("", "a", "b"))] * 5
+    assert len(llama_cpp.cold(players, asked, until=0)[OURS]) == 2
+    assert [len(place) for place in llama_cpp.typing(players, llama_cpp.presses(120), until=0)[OURS]] == [2]
 
 
 def test_prefix_first_is_asked_for_a_part_of_the_keys():

@@ -55,7 +55,7 @@ def test_a_key_after_a_warm_up_costs_its_own_tokens(model, tokenizer):
     before = len(made._sessions.latest("s").strategy.held)
     lengths = passes_of(made)
     filled(made, BODY + "x = total(it")
-    added = len(made._prompt(request(BODY + "x = total(it"), region(BODY + "x = total(it")).context) - before
+    added = len(made.prompt(request(BODY + "x = total(it"), region(BODY + "x = total(it")).context) - before
     assert lengths[0] <= added + 1 < 8
 
 
