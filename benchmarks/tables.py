@@ -196,18 +196,29 @@ def scores() -> str:
         },
         "empty": lambda _, row: f"{_empty(row['sets']):.1f}",
         "p50 / p95 ms": _of("dev", "all", "{p50_ms:.0f} / {p95_ms:.0f}"),
-        "memory, GB": lambda _, row: "-" if "dev" not in row["sets"] else f"{_peak_mb(row['sets']['dev']) / 1024:.2f}",
+        "memory, GB": lambda _, row: _peak_gb(row["sets"].get("dev", {})),
         "measured on": "{place}",
     }
-    counted = {name: f"{name} {one['all']['n']:,}" for row in rows for name, one in row["sets"].items()}
+    counted: dict[str, set[int]] = {}
+    for row in rows:
+        for name, one in row["sets"].items():
+            counted.setdefault(name, set()).add(one["all"]["n"])
+    cases = ", ".join(f"{name} {' or '.join(f'{n:,}' for n in sorted(counts))}" for name, counts in counted.items())
     days = sorted(one["date"][:10] for row in rows for one in row["sets"].values())
     named = ((row["model"], row) for row in rows)
-    return f"{table(named, columns)}\nCases: {', '.join(counted.values())}. Measured {days[0]} to {days[-1]}.\n"
+    return f"{table(named, columns)}\nCases: {cases}. Measured {days[0]} to {days[-1]}.\n"
 
 
 def _of(name: str, group: str, form: str) -> Column:
-    """A cell with figures of a group of a set."""
-    return lambda _, row: form.format(**row["sets"][name][group]) if name in row["sets"] else "-"
+    """A cell with figures of a group of a set; a dash where the set was not run, or not measured for that."""
+
+    def cell(_: str, row: Figures) -> str:
+        try:
+            return form.format(**row["sets"][name][group])
+        except (KeyError, TypeError):
+            return "-"
+
+    return cell
 
 
 def _empty(sets: Figures) -> float:
@@ -216,9 +227,10 @@ def _empty(sets: Figures) -> float:
     return float(sum(one["empty"] * one["n"] for one in found) / sum(one["n"] for one in found))
 
 
-def _peak_mb(one: Figures) -> float:
+def _peak_gb(one: Figures) -> str:
     """The most memory that a run took where the weights are."""
-    return float(one["gpu_peak_mb"] or one["peak_mb"])
+    peak_mb = one.get("gpu_peak_mb") or one.get("peak_mb")
+    return f"{peak_mb / 1024:.2f}" if peak_mb else "-"
 
 
 def precisions() -> str:
