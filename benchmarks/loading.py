@@ -125,6 +125,7 @@ def turn(file: Path, precision: str) -> dict[str, float]:
 
     found["prompt_512_ms"] = least_ms(2, 0, lambda: sequence.read(tokens[:CONTEXT], lambda: None))
     found["one_token_ms"] = least_ms(TURNS, CONTEXT, lambda: sequence.commit(tokens[CONTEXT : CONTEXT + 1]))
+    found["four_tokens_ms"] = least_ms(TURNS, CONTEXT, lambda: sequence.commit(tokens[CONTEXT : CONTEXT + 4]))
     found["sixteen_tokens_ms"] = least_ms(TURNS, CONTEXT, lambda: sequence.commit(tokens[CONTEXT:]))
     return found
 

@@ -112,7 +112,10 @@ def exact(x: Activations | Quantised) -> Tensor:
     """Returns a tensor's values in float64."""
     if isinstance(x, Quantised):
         return dequantise(x, torch.float64)
-    return x.values.double() * x.scale.double() if isinstance(x, Rows) else x.double()
+    if isinstance(x, Rows):
+        return x.values.double() * x.scale.double()
+    assert isinstance(x, Tensor)
+    return x.double()
 
 
 def exact_product(x: Activations, weight: Tensor | Quantised) -> Tensor:

@@ -32,8 +32,8 @@ from coder_model.model.stored_embedding import StoredEmbedding
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
 
-Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8"]
-WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8")
+Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8", "grouped"]
+WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8", "grouped")
 _FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
 _TABLE, _HEAD = "embed_tokens.weight", "lm_head.weight"
 _LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
@@ -70,7 +70,7 @@ def load_weights(
     theirs = published.names.theirs
     model, found = _empty_model(published)
     device = torch.device(device)
-    if published.header and precision == "int8" and device.type == "cpu":
+    if published.header and precision in ("int8", "grouped") and device.type == "cpu":
         model, found = _with_stored_embedding(model, found, theirs)
     # the largest first: converting one takes memory, and so little else is there yet
     names = sorted(_empty_names(model), key=lambda name: -model.get_parameter(name).numel())

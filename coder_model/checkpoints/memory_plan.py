@@ -15,6 +15,7 @@ from coder_model.decoding.diffusion import MAX_LENGTH
 from coder_model.errors import ModelFileError
 from coder_model.model import weights
 from coder_model.model.config import ModelConfig
+from coder_model.model.fused_transformer import takes_groups
 
 CONTEXTS = (2048, 1024, 512)
 USABLE = 0.9
@@ -113,6 +114,9 @@ def _order(config: ModelConfig, device: torch.device) -> list[Precision]:
     if device.type == "cuda":
         has_fp8 = torch.cuda.get_device_capability(device) >= FIRST_FP8_CAPABILITY
         return ["fp8", "bfloat16", "int4"] if has_fp8 else ["bfloat16", "int8", "int4"]
+    if takes_groups(config):
+        # not measured: fewer bytes are read than in int8, and what is rounded is rounded finer
+        return ["grouped", "int4"]
     if fastest() == "int8":
         return ["int8", "int4"]
     exact = weights.parameters(config) <= MOST_FLOAT32 and not reads_bfloat16()

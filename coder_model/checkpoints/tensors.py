@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from coder_kernels.ggml_blocks import AT_A_TIME, dequantise_blocks
-from coder_kernels.quantise import Precision, Quantised, quantise, quantise_rows
+from coder_kernels.ggml_blocks import AT_A_TIME, FORMATS, dequantise_blocks, grouped_blocks
+from coder_kernels.quantise import Precision, Quantised, in_pieces, quantise, quantise_rows
 from coder_model.checkpoints.gguf_header import Header
 from coder_model.checkpoints.safetensors_header import read_header
 from coder_model.errors import ModelFileError
@@ -167,7 +167,11 @@ def read_quantised(stored: Stored, precision: Precision, device: torch.device) -
     if stored.file is None or device.type != "cpu":
         # half precision keeps more than any format of few bits
         return quantise(read(stored, torch.float16).to(device), precision)
-    found = quantise_rows(BlockRows(stored).at, stored.shape, precision)
+    rows = BlockRows(stored)
+    if precision == "grouped" and FORMATS[stored.kind].levels:
+        found = in_pieces(rows.grouped, stored.shape)
+    else:
+        found = quantise_rows(rows.at, stored.shape, precision)
     return Quantised(*(_unturned(part, stored.n_heads) if part.numel() else part for part in found))
 
 
@@ -186,6 +190,12 @@ class BlockRows:
             ModelFileError: when the file is shorter than it was.
         """
         return self._floats(self._bytes(rows.start, rows.stop - rows.start), rows.stop - rows.start)
+
+    def grouped(self, rows: slice) -> Quantised:
+        """Returns a range of rows in the precision `grouped`, of a type that is like it; see `at`."""
+        n_rows = rows.stop - rows.start
+        blocks = torch.frombuffer(bytearray(self._bytes(rows.start, n_rows)), dtype=torch.uint8)
+        return grouped_blocks(blocks, self._stored.kind, n_rows)
 
     def of(self, ids: list[int]) -> Tensor:
         """Returns [N, K] float32, the rows with some numbers; see `at`."""

@@ -47,5 +47,5 @@ def runner_for(
         return Batcher(network, cache, forbidden, vocabulary.ends, widest, options.sync_interval)
     fused = None
     if drafter and options.drafter:
-        fused = FusedDrafter(drafter.drafter, network, drafter.ids, network.capacity, precision == "int8")
+        fused = FusedDrafter(drafter.drafter, network, drafter.ids, network.capacity, network.activation_dtype)
     return EagerRunner(network, forbidden, torch.bfloat16 if reads_short else torch.float32, fused)

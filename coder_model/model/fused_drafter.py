@@ -8,11 +8,20 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
-from coder_kernels import cpu_int8, ops
-from coder_kernels.quantise import Packed
-from coder_kernels.tensor_types import Activations, AttentionMetadata, Selection, Weight
+from coder_kernels import ops, packing
+from coder_kernels.quantise import SMALL_GROUP, Quantised
+from coder_kernels.tensor_types import (
+    ActivationDtype,
+    Activations,
+    AttentionMetadata,
+    Selection,
+    Weight,
+    height_of,
+    matrix_of,
+)
 from coder_model.model.drafter import Drafter
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
@@ -25,7 +34,14 @@ from coder_model.model.transformer import Layer
 class FusedDrafter:
     """The merged weights of a drafter, and its passes for one document at a time."""
 
-    def __init__(self, drafter: Drafter, network: FusedTransformer, ids: Tensor, capacity: int, is_int8: bool) -> None:
+    def __init__(
+        self,
+        drafter: Drafter,
+        network: FusedTransformer,
+        ids: Tensor,
+        capacity: int,
+        dtype: ActivationDtype | None = None,
+    ) -> None:
         """Takes the drafter over.
 
         Args:
@@ -33,27 +49,30 @@ class FusedDrafter:
             network: of the larger model.
             ids: [N] int64, the larger model's tokens that the drafter may say.
             capacity: tokens of a sequence.
-            is_int8: whether weights and activations are int8.
+            dtype: of weights and activations: int8 by rows, or `grouped`; None: the network's.
         """
         self.config, self._network, self._ids = drafter.config, network, ids
-        self._activation_dtype = torch.int8 if is_int8 else None
-        self._dtype = torch.float32 if is_int8 else network.dtype
+        self._activation_dtype = dtype
+        self._dtype = torch.float32 if dtype else network.dtype
         self._taps = [cast(Tensor, norm.weight).data for norm in drafter.tap_norms]
         self._join_norm, self._norm = drafter.join_norm.weight.data, drafter.norm.weight.data
         self._masks = drafter.masks.data
         self._join: Weight = drafter.join.weight.data.to(self._dtype)
         head = network.head_rows(ids)
         self._head: Weight = head
-        if is_int8:
-            self._join = cpu_int8.pack(drafter.join.weight.data)
-            self._head = cpu_int8.pack(head)
-            pack_(drafter.layers, "int8")
-        self._layers = [merged_(cast(Layer, layer.to(self._dtype)), packs=is_int8) for layer in drafter.layers]
+        if dtype:
+            self._join = packing.pack(drafter.join.weight.data, dtype)
+            # packed rows come in tiles: what fills up the last one cannot be said
+            self._head = packing.pack(_filled_up(head), dtype)
+            pack_(drafter.layers, "grouped" if dtype == "grouped" else "int8")
+        self._layers = [
+            merged_(cast(Layer, layer.to(self._dtype)), packs=dtype is not None) for layer in drafter.layers
+        ]
         shape = drafter.config.layers()
         cos, sin = rotary_tables(shape, torch.arange(capacity)[None])
         half = shape.head_dim // 2
         self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
-        self._nothing_forbidden = torch.zeros(len(ids), dtype=torch.bool)
+        self._forbidden = torch.arange(height_of(self._head)) >= len(ids)
 
     def new_cache(self, capacity: int) -> KVCache:
         """Returns room for one document."""
@@ -90,7 +109,7 @@ class FusedDrafter:
         """
         eps, activation_dtype = self.config.norm_eps, self._activation_dtype
         embedded = self._network.embedded(tokens).float()
-        normal = torch.nn.functional.rms_norm(embedded, embedded.shape[-1:], None, eps)
+        normal = F.rms_norm(embedded, embedded.shape[-1:], None, eps)
         parts = torch.where(known[:, None], normal, self._masks[: len(tokens)])[None]
         spans = _spans(start, len(tokens))
         stream: Tensor | None = None
@@ -104,14 +123,14 @@ class FusedDrafter:
             x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
             parts = ops.linear(ops.swiglu(x, layer.gate_up, self._dtype, activation_dtype), layer.down)
         hidden, _ = ops.add_rms_norm(parts, stream, self._norm.to(self._dtype), eps, activation_dtype)
-        found = ops.head_select(hidden, self._head, self._nothing_forbidden)
+        found = ops.head_select(hidden, self._head, self._forbidden)
         return found._replace(token=self._ids[found.token])
 
     def _pairs(self, states: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
         return [(x, norm.to(self._dtype)) for x, norm in zip(states, self._taps, strict=True)]
 
     def _product(self, x: Tensor, weight: Weight) -> Tensor:
-        return ops.linear(ops.quantise_rows(x, torch.int8) if isinstance(weight, Packed) else x, weight)
+        return ops.linear(ops.quantise_rows(x, dtype) if (dtype := self._activation_dtype) else x, weight)
 
     def _rotate(self, parts: Tensor, index: int, cache: KVCache, spans: AttentionMetadata) -> Tensor:
         layer, eps = self._layers[index], self.config.norm_eps
@@ -119,6 +138,15 @@ class FusedDrafter:
         start = int(spans.starts)
         cos, sin = (table[start : start + parts.shape[1]] for table in self._tables)
         return ops.rotate_and_write_(parts, None, layer.qk_norms, eps, (cos, sin), keys, values, spans)
+
+
+def _filled_up(head: Tensor | Quantised) -> Tensor | Quantised:
+    """A matrix with zeros behind its rows, up to a multiple of 32."""
+    more = -len(matrix_of(head)) % SMALL_GROUP
+    if isinstance(head, Tensor):
+        return F.pad(head, (0, 0, 0, more))
+    scale = F.pad(head.scale, (*[0, 0] * (head.scale.dim() - 1), 0, more))
+    return Quantised(F.pad(head.values, (0, 0, 0, more)), scale, head.offset)
 
 
 def _spans(start: int, count: int) -> AttentionMetadata:

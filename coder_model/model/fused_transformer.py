@@ -11,10 +11,21 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from coder_kernels import cpu_int8, ops
+from coder_kernels import cpu_int8, ops, packing
+from coder_kernels.cpu import grouped
 from coder_kernels.cpu_dtype import reads_bfloat16
-from coder_kernels.quantise import PRECISION_OF, Packed, Quantised, quantise
-from coder_kernels.tensor_types import Activations, AttentionMetadata, Selection, Weight, matrix_of
+from coder_kernels.quantise import (
+    PRECISION_OF,
+    SMALL_GROUP,
+    Packed,
+    PackedGroups,
+    Precision,
+    Quantised,
+    dequantise,
+    is_grouped,
+    quantise,
+)
+from coder_kernels.tensor_types import ActivationDtype, Activations, AttentionMetadata, Selection, Weight, matrix_of
 from coder_model.model.config import ModelConfig
 from coder_model.model.kv_cache import KVCache
 from coder_model.model.merged_weights import merged_, weight_
@@ -44,18 +55,28 @@ def fuse(model: Transformer, capacity: int, precision: str) -> FusedTransformer:
         eights = (torch.int8,) if precision == "int8" and cpu_int8.is_exact() else ()
         if eights and dtype == torch.float32:
             pack_(model, "int8")
-    stored = matrix_of(weight_(cast(Layer, model.layers[0]).self_attn.q_proj, packs=False)).dtype
+    first = weight_(cast(Layer, model.layers[0]).self_attn.q_proj, packs=False)
+    if isinstance(first, Quantised) and is_grouped(first) and not weight.is_cuda and takes_groups(model.config):
+        return FusedTransformer(model, torch.float32, capacity, "grouped")
+    stored = matrix_of(first).dtype
     if stored not in eights:
         return FusedTransformer(model, dtype, capacity)
     # between products in int8 a CPU has little to do, and does it as fast in float32
     return FusedTransformer(model, dtype if weight.is_cuda else torch.float32, capacity, stored)
 
 
+def takes_groups(config: ModelConfig) -> bool:
+    """Returns whether this processor multiplies in groups, and all matrices of a model can be cut in them."""
+    heads = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    sizes = config.d_model, config.d_ff, *heads, config.vocab_size
+    return grouped.is_there() and not any(size % SMALL_GROUP for size in sizes)
+
+
 class FusedTransformer:
     """The merged weights of a model, and the passes over them."""
 
     def __init__(
-        self, model: Transformer, dtype: torch.dtype, capacity: int, activation_dtype: torch.dtype | None = None
+        self, model: Transformer, dtype: torch.dtype, capacity: int, activation_dtype: ActivationDtype | None = None
     ) -> None:
         """Merges the weights of `model`, which shares them from then on, so that there is one copy.
 
@@ -68,8 +89,9 @@ class FusedTransformer:
         self.config: ModelConfig = model.config
         self.dtype = dtype
         self.device = model.embed_tokens.weight.device
-        packs = activation_dtype == torch.int8 and self.device.type == "cpu"
-        self.cache_dtype = torch.bfloat16 if packs and reads_bfloat16() else dtype
+        packs = activation_dtype in (torch.int8, "grouped") and self.device.type == "cpu"
+        halves = activation_dtype == "grouped" or (packs and reads_bfloat16())
+        self.cache_dtype = torch.bfloat16 if halves else dtype
         """Dtype of keys and values; half the bytes where attention over them is no slower."""
         table = model.embed_tokens.weight
         for parameter in model.parameters():
@@ -82,7 +104,8 @@ class FusedTransformer:
         if isinstance(model.embed_tokens, StoredEmbedding):
             self._embedding = model.embed_tokens
         else:
-            self._embedding = quantise(table.data, "int8") if packs else table.data
+            few: Precision = "grouped" if activation_dtype == "grouped" else "int8"
+            self._embedding = quantise(table.data, few) if packs else table.data
             if packs:
                 table.data = table.data.new_empty(0, table.shape[1])
         self._head = self._head_of(model, activation_dtype, packs)
@@ -90,7 +113,7 @@ class FusedTransformer:
         cos, sin = rotary_tables(self.config, torch.arange(capacity, device=self.device)[None])
         half = self.config.head_dim // 2
         self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
-        self._activation_dtype = activation_dtype
+        self.activation_dtype = activation_dtype
 
     def hidden(
         self,
@@ -129,7 +152,7 @@ class FusedTransformer:
             positions = spans.starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
         places = positions.flatten()
         tables = self._tables[0][places], self._tables[1][places]
-        eps, activation_dtype = self.config.norm_eps, self._activation_dtype
+        eps, activation_dtype = self.config.norm_eps, self.activation_dtype
         parts: Tensor = self.embedded(tokens.flatten())[None]
         stream: Tensor | None = None
         tapped: list[Tensor] = []
@@ -153,14 +176,14 @@ class FusedTransformer:
         if isinstance(table, StoredEmbedding):
             return cast(Tensor, table(tokens)).to(self.dtype)
         if isinstance(table, Quantised):
-            return table.values[tokens].to(self.dtype) * table.scale[tokens]
+            return dequantise(Quantised(table.values[tokens], table.scale[tokens], table.offset), self.dtype)
         return cast(Tensor, table)[tokens]
 
     def head_rows(self, ids: Tensor) -> Tensor | Quantised:
         """Returns the rows of the head for some tokens [N] int64."""
         head = self._head
-        if isinstance(head, Packed):
-            return cpu_int8.unpack(head, ids)
+        if isinstance(head, Packed | PackedGroups):
+            return packing.unpack(head, ids)
         if isinstance(head, Quantised):
             return Quantised(
                 head.values[ids], head.scale[ids], head.offset[ids] if head.offset.numel() else head.offset
@@ -182,17 +205,17 @@ class FusedTransformer:
         return scores.masked_fill_(forbidden, float("-inf"))
 
     def _for_head(self, hidden: Tensor) -> Activations:
-        is_eight = self._activation_dtype and matrix_of(self._head).dtype == self._activation_dtype
-        return ops.quantise_rows(hidden, cast(torch.dtype, self._activation_dtype)) if is_eight else hidden
+        dtype = self.activation_dtype
+        if isinstance(self._head, PackedGroups) or (dtype and matrix_of(self._head).dtype == dtype):
+            return ops.quantise_rows(hidden, cast(ActivationDtype, dtype))
+        return hidden
 
-    def _head_of(self, model: Transformer, activation_dtype: torch.dtype | None, packs: bool) -> Weight:
+    def _head_of(self, model: Transformer, activation_dtype: ActivationDtype | None, packs: bool) -> Weight:
         """The head's weight; where it is the table and activations have eight bits, the table in them."""
         if not self.config.tied_head:
             return weight_(model.lm_head, packs)
+        if not activation_dtype:
+            return cast(Tensor, self._embedding)
         if isinstance(self._embedding, Quantised):
-            return cpu_int8.pack(self._embedding)
-        return (
-            quantise(cast(Tensor, self._embedding), PRECISION_OF[activation_dtype])
-            if activation_dtype
-            else cast(Tensor, self._embedding)
-        )
+            return packing.pack(self._embedding, activation_dtype)
+        return quantise(cast(Tensor, self._embedding), PRECISION_OF[cast(torch.dtype, activation_dtype)])

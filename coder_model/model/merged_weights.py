@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from coder_kernels import cpu_int8
-from coder_kernels.quantise import Quantised
+from coder_kernels import packing
+from coder_kernels.quantise import Quantised, is_grouped
 from coder_kernels.tensor_types import Weight, height_of
 from coder_model.model.quantized_linear import QuantizedLinear
 from coder_model.model.transformer import Layer, RMSNorm
@@ -65,7 +65,7 @@ def _packed_(weight: Quantised, linears: list[QuantizedLinear]) -> Weight:
     """An int8 weight in the order in which a CPU multiplies it; its layers lose theirs, so that there is one copy."""
     for linear in linears:
         linear.drop_()
-    return cpu_int8.pack(weight)
+    return packing.pack(weight, "grouped" if is_grouped(weight) else torch.int8)
 
 
 def _together_(linears: list[nn.Linear], packs: bool) -> tuple[Weight, Tensor | None]:

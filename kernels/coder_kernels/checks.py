@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from coder_kernels.quantise import GROUP, Packed, Quantised
-from coder_kernels.tensor_types import Activations, AttentionMetadata, Rows, Weight, matrix_of, rows_of
+from coder_kernels.quantise import GROUP, Packed, PackedGroups, Quantised
+from coder_kernels.tensor_types import Activations, AttentionMetadata, GroupedRows, Rows, Weight, matrix_of, rows_of
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -14,6 +14,11 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_pair(x: Activations, weight: Weight) -> None:
     """Checks that activations and a weight can be multiplied."""
     rows, matrix = rows_of(x), matrix_of(weight)
+    if isinstance(weight, PackedGroups) or isinstance(x, GroupedRows):
+        if not (isinstance(weight, PackedGroups) and isinstance(x, GroupedRows)):
+            raise ValueError(f"x must be in groups where weight is, got {type(x).__name__} and {type(weight).__name__}")
+        checked(rows, "x", (None, weight.shape[1]), (torch.int8,), torch.device("cpu"))
+        return
     if isinstance(weight, Packed):
         # its order is oneDNN's own: it has no strides to look at
         checked(rows, "x", (None, matrix.shape[0]), (torch.int8,), torch.device("cpu"))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from coder_kernels import cpu_int8, reference
-from coder_kernels.quantise import quantise
+from coder_kernels.quantise import one_thread, quantise
 
 Arithmetic = Literal["float32", "bfloat16", "int8"]
 ROWS = 1, 16
@@ -65,13 +65,10 @@ def _products(product: Callable[[Tensor], Tensor], width: int) -> Callable[[], o
 
 def _seconds(run: Callable[[], object]) -> float:
     """The least of some runs, in one thread: on a busy machine two wait for each other longer than they multiply."""
-    threads, best = torch.get_num_threads(), 1.0
-    torch.set_num_threads(1)
-    try:
+    best = 1.0
+    with one_thread():
         for _ in range(8):
             began = time.perf_counter()
             run()
             best = min(best, time.perf_counter() - began)
-    finally:
-        torch.set_num_threads(threads)
     return best

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coder_kernels.quantise import Quantised
+
 AT_A_TIME = 1 << 15
 """Weights that are worked on at a time. What is made on the way stays in the processor's caches, and torch takes one
 thread for so little: with more, which would meet after each of ten short operations, a busy machine takes 30 times as
@@ -30,6 +32,8 @@ class BlockFormat:
     """Bytes of a block."""
     floats: Callable[[Tensor], Tensor]
     """From blocks, uint8 [N, n_bytes], to weights, float [N, length]."""
+    levels: Callable[[Tensor], Tensor] | None = None
+    """From blocks to int8 [N, length], where weights are that times the float16 in a block's first two bytes."""
 
 
 def dequantise_blocks(stored: Tensor, kind: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -54,6 +58,21 @@ def dequantise_blocks(stored: Tensor, kind: str, shape: Sequence[int], dtype: to
     for start in range(0, len(blocks), step):
         found[start : start + step] = form.floats(blocks[start : start + step])
     return found.view(*shape)
+
+
+def grouped_blocks(stored: Tensor, kind: str, n_rows: int) -> Quantised:
+    """Returns a matrix whose blocks are groups of 32 with one scale, in the precision `grouped`, exactly.
+
+    Args:
+        stored: uint8 [bytes], the blocks of all rows one after the other.
+        kind: a name of `FORMATS` with `levels`.
+        n_rows: of the matrix.
+    """
+    form = FORMATS[kind]
+    assert form.levels
+    blocks = stored.view(-1, form.n_bytes)
+    scale = blocks[:, :2].contiguous().view(torch.float16)
+    return Quantised(form.levels(blocks).reshape(n_rows, -1), scale.view(n_rows, -1, 1), scale.new_empty(0))
 
 
 def _half(blocks: Tensor, start: int) -> Tensor:
@@ -84,26 +103,29 @@ def _bf16(blocks: Tensor) -> Tensor:
     return blocks.contiguous().view(torch.bfloat16)
 
 
-def _q4_0(blocks: Tensor) -> Tensor:
-    return (_nibbles(blocks[:, 2:]).flatten(1).to(torch.int8) - 8) * _half(blocks, 0)
+def _levels_4(blocks: Tensor) -> Tensor:
+    return _nibbles(blocks[:, 2:]).flatten(1).to(torch.int8) - 8
+
+
+def _levels_5(blocks: Tensor) -> Tensor:
+    return (_nibbles(blocks[:, 6:]).flatten(1) | _fifth_bits(blocks[:, 2:6])).to(torch.int8) - 16
+
+
+def _levels_8(blocks: Tensor) -> Tensor:
+    return blocks[:, 2:].view(torch.int8)
+
+
+def _symmetric(n_bytes: int, levels: Callable[[Tensor], Tensor]) -> BlockFormat:
+    return BlockFormat(32, n_bytes, lambda blocks: levels(blocks) * _half(blocks, 0), levels)
 
 
 def _q4_1(blocks: Tensor) -> Tensor:
     return _nibbles(blocks[:, 4:]).flatten(1) * _half(blocks, 0) + _half(blocks, 2)
 
 
-def _q5_0(blocks: Tensor) -> Tensor:
-    levels = _nibbles(blocks[:, 6:]).flatten(1) | _fifth_bits(blocks[:, 2:6])
-    return (levels.to(torch.int8) - 16) * _half(blocks, 0)
-
-
 def _q5_1(blocks: Tensor) -> Tensor:
     levels = _nibbles(blocks[:, 8:]).flatten(1) | _fifth_bits(blocks[:, 4:8])
     return levels * _half(blocks, 0) + _half(blocks, 2)
-
-
-def _q8_0(blocks: Tensor) -> Tensor:
-    return blocks[:, 2:].view(torch.int8) * _half(blocks, 0)
 
 
 def _scales_and_minima(packed: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,11 +168,11 @@ FORMATS: Mapping[str, BlockFormat] = {
     "F32": BlockFormat(1, 4, _f32),
     "F16": BlockFormat(1, 2, _f16),
     "BF16": BlockFormat(1, 2, _bf16),
-    "Q4_0": BlockFormat(32, 18, _q4_0),
+    "Q4_0": _symmetric(18, _levels_4),
     "Q4_1": BlockFormat(32, 20, _q4_1),
-    "Q5_0": BlockFormat(32, 22, _q5_0),
+    "Q5_0": _symmetric(22, _levels_5),
     "Q5_1": BlockFormat(32, 24, _q5_1),
-    "Q8_0": BlockFormat(32, 34, _q8_0),
+    "Q8_0": _symmetric(34, _levels_8),
     "Q4_K": BlockFormat(256, 144, _q4_k),
     "Q5_K": BlockFormat(256, 176, _q5_k),
     "Q6_K": BlockFormat(256, 210, _q6_k),

@@ -1,7 +1,8 @@
 """The operations of a pass: checks at the border, and the one place where an implementation is chosen.
 
 On a GPU a few rows go to the Triton kernels of `gpu/`: so few are bound by reading the weights. How many they are was
-measured. On a CPU int8 goes to `cpu_int8.py`. All else goes to `reference.py`, to torch's own products and attention.
+measured. On a CPU int8 goes to `cpu_int8.py`, and what is in groups to `cpu/grouped.py`. All else goes to
+`reference.py`, to torch's own products and attention.
 All is checked before anything is launched: a kernel reads what its pointers and strides say.
 """
 
@@ -15,13 +16,16 @@ from torch import Tensor
 
 from coder_kernels import cpu_int8, reference
 from coder_kernels.checks import FLOATS, check_cache, check_pair, checked
+from coder_kernels.cpu import grouped
 from coder_kernels.policies import Schedule
-from coder_kernels.quantise import Packed
+from coder_kernels.quantise import Packed, PackedGroups
 from coder_kernels.row_limits import FEW_DENSE_ROWS, FEW_ROWS, MOST_QUERIES, few_rows, first_rows
 from coder_kernels.tensor_types import (
+    ActivationDtype,
     Activations,
     AttentionMetadata,
     Blocks,
+    GroupedRows,
     Rows,
     Selection,
     Weight,
@@ -34,7 +38,7 @@ WIDTHS = (16, 32, 64, 128, 256)
 
 
 def add_rms_norm(
-    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, activation_dtype: torch.dtype | None = None
+    parts: Tensor, residual: Tensor | None, weight: Tensor, eps: float, activation_dtype: ActivationDtype | None = None
 ) -> tuple[Activations, Tensor]:
     """Adds partial sums to the residual stream, and normalises it for what comes next (RMSNorm, arXiv:1910.07467).
 
@@ -43,7 +47,7 @@ def add_rms_norm(
         residual: [M, D] float32; None where the stream begins.
         weight: [D] float.
         eps: added to the mean square.
-        activation_dtype: int8 or float8_e4m3fn, to have the normalised rows in eight bits.
+        activation_dtype: int8, float8_e4m3fn or `grouped`, to have the normalised rows in eight bits.
 
     Returns:
         The normalised sum [M, D], in the dtype of `weight` or eight bits, and the sum itself, float32 or wider.
@@ -59,23 +63,27 @@ def add_rms_norm(
     if gpu := _gpu(parts):
         out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, activation_dtype)
         return out
+    if activation_dtype == "grouped":
+        return grouped.add_rms_norm(parts[0], residual, weight, eps)
     normal, total = reference.add_rms_norm(parts, residual, weight, eps)
     return (quantise_rows(normal, activation_dtype) if activation_dtype else normal), total
 
 
-def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
-    """Returns activations [M, K] in eight bits, each row by its own absolute maximum: rows do not depend on each other.
+def quantise_rows(x: Tensor, dtype: ActivationDtype) -> Rows | GroupedRows:
+    """Returns activations [M, K] in eight bits, each row or group by its absolute maximum: no row depends on another.
 
     Args:
         x: [M, K] float.
-        dtype: int8 or float8_e4m3fn.
+        dtype: int8 or float8_e4m3fn, or `grouped` on a CPU.
 
     Raises:
         ValueError: when a shape, dtype or stride does not fit; names the tensor.
     """
     checked(x, "x", (None, None), FLOATS)
+    if dtype == "grouped":
+        return grouped.quantise_rows(x)
     if dtype not in (torch.int8, torch.float8_e4m3fn):
-        raise ValueError(f"dtype must be int8 or float8_e4m3fn, got {dtype}")
+        raise ValueError(f"dtype must be int8, float8_e4m3fn or grouped, got {dtype}")
     rows: Rows = (_gpu(x) or (cpu_int8 if dtype == torch.int8 else reference)).quantise_rows(x, dtype)
     return rows
 
@@ -100,7 +108,7 @@ def linear(x: Activations, weight: Weight) -> Tensor:
 
 
 def swiglu(
-    x: Activations, gate_up: Weight, dtype: torch.dtype, activation_dtype: torch.dtype | None = None
+    x: Activations, gate_up: Weight, dtype: torch.dtype, activation_dtype: ActivationDtype | None = None
 ) -> Activations:
     """Returns silu(x G^T) * (x U^T), the inner half of the gated MLP (SwiGLU, arXiv:2002.05202).
 
@@ -108,7 +116,7 @@ def swiglu(
         x: [M, D] float, or in eight bits.
         gate_up: [2 F, D], the rows of G, then those of U; as in `linear`.
         dtype: of the result, where it is not to have eight bits.
-        activation_dtype: int8 or float8_e4m3fn, to have it in these.
+        activation_dtype: int8, float8_e4m3fn or `grouped`, to have it in these.
 
     Returns:
         [M, F]. Reads the weight once for up to `FEW_ROWS` rows; writes M F.
@@ -119,6 +127,8 @@ def swiglu(
     check_pair(x, gate_up)
     if height_of(gate_up) % 2:
         raise ValueError(f"gate_up must have an even number of rows, got {height_of(gate_up)}")
+    if isinstance(gate_up, PackedGroups) and activation_dtype:
+        return grouped.swiglu_rows(cast(GroupedRows, x), gate_up)
     if isinstance(gate_up, Packed) and isinstance(x, Rows) and activation_dtype:
         return cpu_int8.swiglu_rows(x, gate_up)
     inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), few_rows(x)) or reference).swiglu(x, gate_up, dtype)
@@ -170,6 +180,8 @@ def rotate_and_write_(
         checked(norm, "norms", (width,), FLOATS, keys.device)
     for table in tables:
         checked(table, "tables", (n_rows, width // 2), (torch.float32, torch.float64), keys.device)
+    if grouped.takes(parts, keys, spans):
+        return grouped.rotate_and_write_(parts[0], bias, norms, eps, tables, keys, values, spans)
     queries: Tensor = (_gpu(parts) or reference).rotate_and_write_(parts, bias, norms, eps, tables, keys, values, spans)
     return queries
 
@@ -180,7 +192,7 @@ def block_attention(
     values: Tensor,
     spans: AttentionMetadata,
     block_length: int = 0,
-    activation_dtype: torch.dtype | None = None,
+    activation_dtype: ActivationDtype | None = None,
 ) -> Activations:
     """Returns the attention of a pass over the cache, whose new keys and values are written already.
 
@@ -192,7 +204,7 @@ def block_attention(
         block_length: 0: every token sees all keys, those of the new tokens in both directions (denoise); 1: no token
             sees a later one (commit, verify); L: a token sees its own block of L, counted from the start of the row,
             and all before.
-        activation_dtype: int8 or float8_e4m3fn, to have the result in eight bits.
+        activation_dtype: int8, float8_e4m3fn or `grouped`, to have the result in eight bits.
 
     Returns:
         [B T, H K] in the dtype of q or eight bits. Reads the cache of each row once per tile of queries.
@@ -201,7 +213,7 @@ def block_attention(
         ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
     """
     check_cache(keys, values, spans)
-    checked(q, "q", (len(spans.rows), None, None, keys.shape[3]), (keys.dtype,), keys.device)
+    checked(q, "q", (len(spans.rows), None, None, keys.shape[3]), (keys.dtype, torch.float32), keys.device)
     if q.shape[2] % keys.shape[1]:
         raise ValueError(f"q must have a multiple of {keys.shape[1]} heads, got {q.shape[2]}")
     if block_length < 0:
@@ -211,7 +223,10 @@ def block_attention(
             raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
         out: Activations = gpu.block_attention(q, keys, values, spans, block_length, activation_dtype)
         return out
-    plain = reference.block_attention(q, keys, values, spans, block_length)
+    if q.shape[1] <= grouped.MOST_QUERIES and grouped.takes(q, keys, spans):
+        plain = grouped.block_attention(q, keys, values, spans, block_length)
+    else:
+        plain = reference.block_attention(q.to(keys.dtype), keys, values, spans, block_length)
     return quantise_rows(plain, activation_dtype) if activation_dtype else plain
 
 

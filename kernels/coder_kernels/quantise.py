@@ -1,21 +1,28 @@
-"""Weights in few bits, and back: int8 and fp8 with a scale per row, int4 with a scale and an offset per group."""
+"""Weights in few bits, and back: int8 and fp8 with a scale per row, int4 and `grouped` with one per group.
+
+`grouped` is for a CPU: int8 with a scale for 32 numbers. What a file of ggml has like that stays as it is
+(`ggml_blocks.py`), and where it has five bits, they are packed into five (`cpu/grouped.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-Precision = Literal["int8", "int4", "fp8"]
-PRECISIONS: tuple[Precision, ...] = ("int8", "int4", "fp8")
+Precision = Literal["int8", "int4", "fp8", "grouped"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "int4", "fp8", "grouped")
 GROUP = 64
 """Weights of a row that share a scale in int4."""
+SMALL_GROUP = 32
+"""Weights of a row that share a scale in `grouped`."""
 _AT_A_TIME = 1 << 15
-"""Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory. So few keep torch to
-one thread: two that meet after each short operation took 96 s for a 0.5B on a busy machine."""
+"""Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory."""
 DTYPES: dict[Precision, torch.dtype] = {"int8": torch.int8, "fp8": torch.float8_e4m3fn, "int4": torch.uint8}
+"""But of `grouped`, which is int8 too."""
 PRECISION_OF = {dtype: precision for precision, dtype in DTYPES.items()}
 MOST = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}
 """The largest value of int8 that has a negative, and of float8_e4m3fn."""
@@ -27,7 +34,7 @@ class Quantised(NamedTuple):
     values: Tensor
     """int8 or float8_e4m3fn [N, K]; for int4 uint8 [N, K / 2], the even columns in the low half of a byte."""
     scale: Tensor
-    """float32 [N, 1]; for int4 float16 [N, K / group, 1]."""
+    """float32 [N, 1]; for int4 and `grouped` float16 [N, K / group, 1]."""
     offset: Tensor
     """For int4 float16 [N, K / group, 1], the value of 0; empty otherwise."""
 
@@ -43,12 +50,36 @@ class Packed(NamedTuple):
     """[N] int32, all 0: the interface asks for them."""
 
 
+def is_grouped(weight: Quantised) -> bool:
+    """Returns whether a matrix is of the precision `grouped`."""
+    return weight.values.dtype == torch.int8 and weight.scale.dim() == 3
+
+
+class PackedGroups(NamedTuple):
+    """A matrix [N, K] of the precision `grouped` in the order in which a CPU multiplies it, see `cpu/products.py`."""
+
+    values: Tensor
+    """uint8 [N / lanes, K / 32, bytes of a group]."""
+    scale: Tensor
+    """float16 [N / lanes, K / 32, lanes]."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of a weight, 5 or 8."""
+        return 8 if self.values.shape[2] == self.scale.shape[2] * SMALL_GROUP else 5
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and K."""
+        return self.scale.shape[0] * self.scale.shape[2], self.scale.shape[1] * SMALL_GROUP
+
+
 def quantise(weight: Tensor, precision: Precision) -> Quantised:
     """Returns a matrix in few bits, by the absolute maximum of each row (int8, fp8) or the range of each group (int4).
 
     Args:
-        weight: [N, K] float; for int4 K is a multiple of `GROUP`, or is the group itself and even.
-        precision: `int8` keeps 1 byte a weight, `fp8` 1, `int4` 0.56.
+        weight: [N, K] float; for int4 K is even. Where it is no multiple of a group, a row is one.
+        precision: `int8` keeps 1 byte a weight, `fp8` 1, `int4` 0.56, `grouped` 1.06, or 0.69 once it is packed.
 
     Raises:
         ValueError: when `weight` is no such matrix.
@@ -56,6 +87,17 @@ def quantise(weight: Tensor, precision: Precision) -> Quantised:
     if weight.dim() != 2 or (precision == "int4" and weight.shape[1] % 2):
         raise ValueError(f"weight must be [N, K], for int4 with an even K, got shape {tuple(weight.shape)}")
     return quantise_rows(lambda rows: weight[rows], tuple(weight.shape), precision)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps torch to one thread: on a busy machine two that meet after each operation take ten times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def quantise_rows(rows_at: Callable[[slice], Tensor], shape: tuple[int, ...], precision: Precision) -> Quantised:
@@ -66,20 +108,36 @@ def quantise_rows(rows_at: Callable[[slice], Tensor], shape: tuple[int, ...], pr
         shape: N and K.
         precision: as in `quantise`.
     """
+    return in_pieces(lambda rows: _quantised(rows_at(rows), precision), shape)
+
+
+def in_pieces(piece_at: Callable[[slice], Quantised], shape: tuple[int, ...]) -> Quantised:
+    """Returns a matrix in few bits, made of some rows after the other.
+
+    Args:
+        piece_at: rows of the matrix.
+        shape: N and K.
+    """
     n_rows, step = shape[0], max(1, _AT_A_TIME // shape[1])
-    first = _quantised(rows_at(slice(0, min(step, n_rows))), precision)
-    # made at once: pieces between what is freed again would leave the heap full of holes
-    whole = Quantised(*(part.new_empty((n_rows, *part.shape[1:]) if part.numel() else 0) for part in first))
-    for start in range(0, n_rows, step):
-        rows = slice(start, min(start + step, n_rows))
-        for all_rows, part in zip(whole, _quantised(rows_at(rows), precision) if start else first, strict=True):
-            if part.numel():
-                all_rows[rows] = part
+    with one_thread():
+        first = piece_at(slice(0, min(step, n_rows)))
+        # made at once: pieces between what is freed again would leave the heap full of holes
+        whole = Quantised(*(part.new_empty((n_rows, *part.shape[1:]) if part.numel() else 0) for part in first))
+        for start in range(0, n_rows, step):
+            rows = slice(start, min(start + step, n_rows))
+            for all_rows, part in zip(whole, piece_at(rows) if start else first, strict=True):
+                if part.numel():
+                    all_rows[rows] = part
     return whole
 
 
 def _quantised(weight: Tensor, precision: Precision) -> Quantised:
     exact = weight.float()
+    if precision == "grouped":
+        groups = exact.view(len(exact), -1, _group(weight.shape[1], SMALL_GROUP))
+        scale = (groups.abs().amax(dim=2, keepdim=True) / MOST[torch.int8]).clamp(min=2**-24).half()
+        values = (groups / scale.float()).round().clamp(-MOST[torch.int8], MOST[torch.int8])
+        return Quantised(values.to(torch.int8).view(weight.shape), scale, exact.new_empty(0))
     if precision == "int4":
         groups = exact.view(len(exact), -1, _group(weight.shape[1]))
         low, high = groups.amin(dim=2, keepdim=True), groups.amax(dim=2, keepdim=True)
@@ -97,7 +155,8 @@ def dequantise(matrix: Quantised, dtype: torch.dtype) -> Tensor:
     """Returns [N, K] in a floating dtype."""
     values, scale, offset = matrix
     if values.dtype != torch.uint8:
-        return values.to(dtype) * scale.to(dtype)
+        groups = values.to(dtype).view(len(values), scale.shape[1], -1)
+        return (groups * scale.to(dtype).view(len(values), -1, 1)).view(values.shape)
     levels = torch.stack([values & 15, values >> 4], dim=2).view(len(values), scale.shape[1], -1)
     weight: Tensor = (levels.to(dtype) * scale.to(dtype) + offset.to(dtype)).view(len(values), -1)
     return weight
@@ -107,8 +166,10 @@ def bytes_of(n_rows: int, n_columns: int, precision: Precision) -> int:
     """Returns how many bytes a matrix takes."""
     if precision == "int4":
         return n_rows * (n_columns // 2 + 4 * (n_columns // _group(n_columns)))
+    if precision == "grouped":
+        return n_rows * (n_columns + 2 * (n_columns // _group(n_columns, SMALL_GROUP)))
     return n_rows * (n_columns + 4)
 
 
-def _group(n_columns: int) -> int:
-    return GROUP if n_columns % GROUP == 0 else n_columns
+def _group(n_columns: int, size: int = GROUP) -> int:
+    return size if n_columns % size == 0 else n_columns

@@ -9,9 +9,10 @@ import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
 from coder_kernels import cpu_int8
+from coder_kernels.cpu import grouped
 from coder_kernels.policies import Schedule, Step
-from coder_kernels.quantise import MOST, Packed, Quantised, dequantise
-from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, Weight
+from coder_kernels.quantise import MOST, Packed, PackedGroups, Quantised, dequantise
+from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, GroupedRows, Rows, Selection, Weight
 
 
 def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
@@ -24,6 +25,10 @@ def quantise_rows(x: Tensor, dtype: torch.dtype) -> Rows:
 
 def linear(x: Activations, weight: Weight) -> Tensor:
     """Returns x W^T as [1, M, N] partial sums: see `ops.linear`."""
+    if isinstance(weight, PackedGroups):
+        assert isinstance(x, GroupedRows)
+        return grouped.linear(x, weight)[None]
+    assert not isinstance(x, GroupedRows)
     if isinstance(weight, Packed):
         assert isinstance(x, Rows)
         return cpu_int8.linear(x, weight)[None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
-from coder_kernels.quantise import Packed, Quantised
+from coder_kernels.quantise import Packed, PackedGroups, Quantised
 
-Weight = Tensor | Quantised | Packed
+Weight = Tensor | Quantised | Packed | PackedGroups
 """A matrix [N, K], dense or in few bits."""
 
 
@@ -21,7 +22,20 @@ class Rows(NamedTuple):
     """[M, 1] float32."""
 
 
-Activations = Tensor | Rows
+class GroupedRows(NamedTuple):
+    """Activations [M, K] in int8, each group of 32 numbers by its own absolute maximum: for weights in groups."""
+
+    values: Tensor
+    """[M, K] int8."""
+    scale: Tensor
+    """[M, K / 32] float32."""
+    offset: Tensor
+    """[M, K / 32] int32, -128 times the sum of the group, see `cpu/rows.py`."""
+
+
+Activations = Tensor | Rows | GroupedRows
+ActivationDtype = torch.dtype | Literal["grouped"]
+"""Eight bits for activations: int8 or float8_e4m3fn with a scale per row, or int8 with one per group."""
 
 
 class AttentionMetadata(NamedTuple):
@@ -69,7 +83,7 @@ class Blocks(NamedTuple):
 
 def rows_of(x: Activations) -> Tensor:
     """Returns the [M, K] tensor of activations."""
-    return x.values if isinstance(x, Rows) else x
+    return x if isinstance(x, Tensor) else x.values
 
 
 def matrix_of(weight: Weight) -> Tensor:
@@ -79,4 +93,6 @@ def matrix_of(weight: Weight) -> Tensor:
 
 def height_of(weight: Weight) -> int:
     """Returns N of a weight [N, K]."""
+    if isinstance(weight, PackedGroups):
+        return weight.shape[0]
     return len(weight.scale if isinstance(weight, Packed) else matrix_of(weight))

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from coder_kernels import ggml_blocks
 from coder_kernels.ggml_blocks import FORMATS, dequantise_blocks
+from coder_kernels.quantise import dequantise
 
 
 def reference(stored, kind):
@@ -51,6 +52,14 @@ def test_a_matrix_of_several_steps_becomes_that_of_the_reference(kind):
 def test_a_shorter_dtype_is_the_rounded_one(kind, dtype):
     stored = np.zeros((5, FORMATS[kind].n_bytes), np.uint8) + np.arange(5, dtype=np.uint8)[:, None]
     torch.testing.assert_close(ours(stored, kind, dtype), ours(stored, kind).to(dtype), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, form in FORMATS.items() if form.levels])
+def test_blocks_that_are_groups_are_kept_as_they_are(kind):
+    stored = np.random.default_rng(0).integers(0, 256, (7, 3 * FORMATS[kind].n_bytes), dtype=np.uint8)
+    stored[:, 1 :: FORMATS[kind].n_bytes] &= 0x3F  # finite scales
+    found = ggml_blocks.grouped_blocks(torch.from_numpy(stored.reshape(-1)), kind, 7)
+    assert torch.equal(dequantise(found, torch.float32), ours(stored, kind))
 
 
 @pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q6_K"])

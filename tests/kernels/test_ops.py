@@ -72,7 +72,10 @@ def test_a_tensor_that_does_not_fit_is_named_before_anything_is_launched():
         (lambda: ops.linear(x, weight.T), r"weight must be contiguous, got strides \(1, 64\)"),
         (lambda: ops.linear(x.bfloat16(), weight), r"weight must be torch.bfloat16 as x, got torch.float32"),
         (lambda: ops.linear(x.to("meta"), weight), r"weight must be on meta, got cpu"),
-        (lambda: ops.quantise_rows(x, torch.float16), r"dtype must be int8 or float8_e4m3fn, got torch.float16"),
+        (
+            lambda: ops.quantise_rows(x, torch.float16),
+            r"dtype must be int8, float8_e4m3fn or grouped, got torch.float16",
+        ),
         (lambda: ops.head_select(x, weight, drawn(10)), r"forbidden must be torch.bool, got torch.float32"),
     ]
     for call, message in cases:

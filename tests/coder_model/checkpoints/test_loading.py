@@ -103,6 +103,7 @@ def test_an_unknown_precision_is_named(model_directory):
     ],
 )
 def test_the_plan_takes_the_best_that_fits(free_gb, precision, context, monkeypatch):
+    monkeypatch.setattr(planning, "takes_groups", lambda _: False)
     monkeypatch.setattr(planning, "fastest", lambda: "float32")
     monkeypatch.setattr(planning, "reads_bfloat16", lambda: False)
     made = plan("x", SEVEN_B, int(free_gb * GB), CPU)
@@ -110,10 +111,16 @@ def test_the_plan_takes_the_best_that_fits(free_gb, precision, context, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("multiplies", "gains", "precision"),
-    [("int8", True, "int8"), ("bfloat16", True, "bfloat16"), ("float32", False, "float32")],
+    ("groups", "multiplies", "gains", "precision"),
+    [
+        (True, "int8", True, "grouped"),
+        (False, "int8", True, "int8"),
+        (False, "bfloat16", True, "bfloat16"),
+        (False, "float32", False, "float32"),
+    ],
 )
-def test_a_small_model_takes_what_the_processor_is_fast_at(multiplies, gains, precision, monkeypatch):
+def test_a_small_model_takes_what_the_processor_is_fast_at(groups, multiplies, gains, precision, monkeypatch):
+    monkeypatch.setattr(planning, "takes_groups", lambda _: groups)
     monkeypatch.setattr(planning, "fastest", lambda: multiplies)
     monkeypatch.setattr(planning, "reads_bfloat16", lambda: gains)
     config = replace(SEVEN_B, d_model=896, n_layers=24, n_heads=14, n_kv_heads=2, head_dim=64, d_ff=4864)

@@ -6,6 +6,7 @@ import gguf_files
 import pytest
 import torch
 
+from coder_kernels.cpu import grouped
 from coder_kernels.tensor_types import AttentionMetadata
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
@@ -69,7 +70,7 @@ def test_the_fast_passes_say_what_the_plain_twin_says(loaded):
     hidden = beside.drafter(entering, torch.arange(30, 36)[None], seeing(context, everything))
     expected = (hidden[0] @ model.head[beside.ids].T).softmax(1).max(1)
     network = FusedTransformer(model, torch.float32, 64)
-    drafts = FusedDrafter(beside.drafter, network, beside.ids, 64, False)
+    drafts = FusedDrafter(beside.drafter, network, beside.ids, 64)
     cache, kept = KVCache(model.config, 1, 64, torch.float32), drafts.new_cache(64)
     for start, end in ((0, 11), (11, 30)):
         spans = AttentionMetadata(*torch.tensor([[0], [start], [end - start]], dtype=torch.int32))
@@ -84,9 +85,12 @@ def drafted(network, drafts):
     return Sequence(EagerRunner(network, nothing, drafter=drafts))
 
 
-def test_in_int8_it_says_nearly_the_same(loaded):
+@pytest.mark.parametrize("eight", [torch.int8, "grouped"])
+def test_in_eight_bits_it_says_nearly_the_same(loaded, eight):
+    if eight == "grouped" and not grouped.is_there():
+        pytest.skip("this processor has no dot products of bytes")
     said = []
-    for activation_dtype in (False, True):
+    for activation_dtype in (None, eight):
         model = loaded().model
         network = FusedTransformer(model, torch.float32, 64)
         beside = stored(model)
@@ -102,7 +106,7 @@ def test_in_int8_it_says_nearly_the_same(loaded):
 def test_what_was_refused_leaves_nothing_behind(loaded):
     model = loaded().model
     network, beside = FusedTransformer(model, torch.float32, 64), stored(model)
-    drafts = FusedDrafter(beside.drafter, network, beside.ids, 64, False)
+    drafts = FusedDrafter(beside.drafter, network, beside.ids, 64)
     said = []
     for refused in ([], [9, 9, 9, 9]):
         sequence = drafted(network, drafts)

@@ -1,0 +1,167 @@
+"""Threads that share a job's items, taking some at a time: who is not there, or is taken off its core, holds nobody up.
+
+A gate is open while a job has items. Helpers come in by counting themselves, take items until none is left, and go;
+the caller takes items too, closes the gate, and waits only for helpers that are inside. A helper looks at the gate for
+some tenths of a millisecond, giving its core to others now and then, and then sleeps until a call wakes it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from coder_kernels.cpu.emit import I32, I64, JOB, NOTHING, POINTER
+
+_GATE, _NEXT, _END, _CHUNK, _JOB, _ARGUMENTS, _STATE_BYTES = 0, 64, 128, 136, 144, 152, 192
+"""Bytes of the state at which its numbers stand; the first two are written by all threads, and have a line each."""
+_OPEN = 1 << 32
+_LOOKS, _LOOKS_IN_A_ROW = 8192, 64
+"""How often a helper looks at a closed gate before it sleeps, some 40 ns each, and before it offers its core."""
+
+
+def write_pool(module: ir.Module) -> None:
+    """Writes `run(state, job, arguments, items, chunk)`, and `help(state, thread, give_way)`, for who helps."""
+    _write_run(module)
+    _write_help(module)
+
+
+def _write_run(module: ir.Module) -> None:
+    kind = ir.FunctionType(NOTHING, [POINTER, I64, I64, I64, I64])
+    function = ir.Function(module, kind, "run")
+    state, *numbers = function.args
+    job, arguments, end, chunk = numbers
+    b = ir.IRBuilder(function.append_basic_block())
+    for offset, number in (
+        (_NEXT, ir.Constant(I64, 0)),
+        (_END, end),
+        (_CHUNK, chunk),
+        (_JOB, job),
+        (_ARGUMENTS, arguments),
+    ):
+        b.store(number, _at(b, state, offset))
+    b.atomic_rmw("xchg", _at(b, state, _GATE), ir.Constant(I64, _OPEN), "release")
+    _take(b, state, job, arguments, end, chunk, ir.Constant(I64, 0))
+    b.atomic_rmw("sub", _at(b, state, _GATE), ir.Constant(I64, _OPEN), "acq_rel")
+    wait, behind = b.append_basic_block(), b.append_basic_block()
+    b.branch(wait)
+    b.position_at_end(wait)
+    _pause(b)
+    inside = b.load_atomic(_at(b, state, _GATE), "acquire", 8, typ=I64)
+    b.cbranch(b.icmp_signed("==", inside, ir.Constant(I64, 0)), behind, wait)
+    b.position_at_end(behind)
+    b.ret_void()
+
+
+def _write_help(module: ir.Module) -> None:
+    function = ir.Function(module, ir.FunctionType(NOTHING, [POINTER, I64, I64]), "help")
+    state, thread, give_way = function.args
+    b = ir.IRBuilder(function.append_basic_block())
+    begin = b.block
+    look, come, work, closed, offer, again, behind = (b.append_basic_block() for _ in range(7))
+    b.branch(look)
+    b.position_at_end(look)
+    looks = b.phi(I64)
+    looks.add_incoming(ir.Constant(I64, 0), begin)
+    gate = b.load_atomic(_at(b, state, _GATE), "acquire", 8, typ=I64)
+    b.cbranch(b.icmp_signed(">=", gate, ir.Constant(I64, _OPEN)), come, closed)
+    b.position_at_end(come)
+    came = b.cmpxchg(_at(b, state, _GATE), gate, b.add(gate, ir.Constant(I64, 1)), "acq_rel", "acquire")
+    b.cbranch(b.extract_value(came, 1), work, look)
+    looks.add_incoming(looks, come)
+    b.position_at_end(work)
+    end, chunk, job, arguments = (b.load(_at(b, state, at), typ=I64) for at in (_END, _CHUNK, _JOB, _ARGUMENTS))
+    _take(b, state, job, arguments, end, chunk, thread)
+    b.atomic_rmw("sub", _at(b, state, _GATE), ir.Constant(I64, 1), "acq_rel")
+    _pause(b)
+    looks.add_incoming(ir.Constant(I64, 0), b.block)
+    b.branch(look)
+    b.position_at_end(closed)
+    _pause(b)
+    more = b.add(looks, ir.Constant(I64, 1))
+    is_due = b.icmp_signed("==", b.and_(more, ir.Constant(I64, _LOOKS_IN_A_ROW - 1)), ir.Constant(I64, 0))
+    b.cbranch(is_due, offer, again)
+    b.position_at_end(offer)
+    b.call(b.inttoptr(give_way, ir.FunctionType(I32, []).as_pointer()), [])
+    b.branch(again)
+    b.position_at_end(again)
+    looks.add_incoming(more, again)
+    b.cbranch(b.icmp_signed("<", more, ir.Constant(I64, _LOOKS)), look, behind)
+    b.position_at_end(behind)
+    b.ret_void()
+
+
+def _take(b: ir.IRBuilder, state: Any, job: Any, arguments: Any, end: Any, chunk: Any, thread: Any) -> None:
+    """Runs the job on some items at a time until none is left."""
+    take, work, behind = (b.append_basic_block() for _ in range(3))
+    b.branch(take)
+    b.position_at_end(take)
+    first = b.atomic_rmw("add", _at(b, state, _NEXT), chunk, "monotonic")
+    b.cbranch(b.icmp_signed("<", first, end), work, behind)
+    b.position_at_end(work)
+    last = b.add(first, chunk)
+    last = b.select(b.icmp_signed("<", last, end), last, end)
+    b.call(b.inttoptr(job, JOB.as_pointer()), [b.inttoptr(arguments, POINTER), first, last, thread])
+    b.branch(take)
+    b.position_at_end(behind)
+
+
+def _at(b: ir.IRBuilder, state: Any, offset: int) -> Any:
+    return b.gep(state, [ir.Constant(I64, offset)], source_etype=ir.IntType(8))
+
+
+def _pause(b: ir.IRBuilder) -> None:
+    name = "llvm.x86.sse2.pause"
+    b.call(b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(NOTHING, []), name), [])
+
+
+class Pool:
+    """The threads, and the state that they share."""
+
+    def __init__(self, run: Callable[..., None], help_: Callable[..., None], helpers: int) -> None:
+        """Takes the two functions of `write_pool`, and how many threads help the one that calls."""
+        room = (ctypes.c_char * (_STATE_BYTES + 64))()
+        self._room = room
+        self._state = ctypes.addressof(room) + -ctypes.addressof(room) % 64
+        self._run, self._help = run, help_
+        self._alone = threading.Lock()
+        self._asleep = [threading.Event() for _ in range(helpers)]
+        self.threads = helpers + 1
+        self._give_way = _give_way()
+        for index, wake in enumerate(self._asleep):
+            threading.Thread(target=self._serve, args=(index + 1, wake), daemon=True, name=f"products {index}").start()
+
+    def run(self, job: int, arguments: Sequence[int], items: int, chunk: int) -> None:
+        """Runs a job.
+
+        Args:
+            job: address of it.
+            arguments: its own, each in eight bytes.
+            items: how many there are.
+            chunk: how many a thread takes at a time.
+        """
+        packed = (ctypes.c_int64 * len(arguments))(*arguments)
+        with self._alone:
+            if items > chunk:
+                for wake in self._asleep:
+                    wake.set()
+            self._run(self._state, job, ctypes.addressof(packed), items, chunk)
+
+    def _serve(self, thread: int, wake: threading.Event) -> None:
+        while True:
+            wake.wait()
+            wake.clear()
+            self._help(self._state, thread, self._give_way)
+
+
+def _give_way() -> int:
+    """Address of the function of the system by which a thread offers its core."""
+    if sys.platform == "win32":
+        function = ctypes.windll.kernel32.SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

@@ -1,0 +1,114 @@
+"""The product of rounded rows with weights in groups.
+
+A tile of weights is `lanes` rows of the matrix. Of a group of 32 columns it holds eight vectors, four columns of every
+row in each, as the instruction for dot products of bytes takes them (VNNI): `lanes` sums of four products at a time, of
+bytes without a sign (the weights, 128 added) and bytes with one (the activations).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from coder_kernels.cpu.emit import F16, I1, I8, I16, I32, NOTHING, Emitter
+
+GROUP = 32
+"""Columns that share a scale, of weights and activations alike."""
+STEPS = GROUP // 4
+ROWS = 32
+"""Rows that a tile is multiplied with before it is read again: so many sums stay in the first cache."""
+ARGUMENTS = "rows groups height weight scale x x_scale x_offset out"
+_AHEAD = 8192
+"""Bytes that are asked for before they are needed: a pass over few rows waits for memory."""
+
+
+def group_bytes(bits: int, lanes: int) -> int:
+    """Returns the bytes of a tile's group: of 5 bits the low four of two steps share a byte, the fifth ones follow."""
+    return 4 * lanes * STEPS if bits == 8 else (2 * lanes + lanes // 2) * STEPS
+
+
+def write_product(module: ir.Module, bits: int, lanes: int) -> None:
+    """Writes the job `product5` or `product8`: X W^T in float32; items are tiles.
+
+    Arguments: rows, groups (of a row), height (rows of W), weight (uint8), scale (float16 [tiles, groups, lanes]),
+    x (int8 [rows, K]), x_scale (float32 [rows, groups]), x_offset (int32, see `rows.py`), out (float32 [rows, height]).
+    """
+    e = Emitter(module, f"product{bits}", lanes, ARGUMENTS)
+    sums = e.room(ROWS)
+    with e.loop(e["rows"], 0, ROWS) as first, e.loop(e.end, e.first) as tile:
+        count = _at_most(e, e.b.sub(e["rows"], first), ROWS)
+        _clear(e, sums, count)
+        with e.loop(e["groups"]) as group:
+            of_tile = e.b.add(e.times(tile, e["groups"]), group)
+            weights, scale = load_weights(e, bits, of_tile), load_scale(e, of_tile)
+            with e.loop(count) as row:
+                of_row = e.b.add(e.times(e.b.add(first, row), e["groups"]), group)
+                x, total = e.at(e.pointer("x"), e.times(of_row, GROUP)), e.all(0, e.ints)
+                for step, weight in enumerate(weights):
+                    total = _dot(e, total, weight, e.splat(e.load(e.at(x, 4 * step), I32)))
+                _add_scaled(e, total, scale, of_row, _sum_at(e, sums, row))
+        _write_sums(e, sums, count, first, tile)
+    e.b.ret_void()
+
+
+def _sum_at(e: Emitter, sums: Any, row: Any) -> Any:
+    return e.at(sums, e.times(row, 4 * e.lanes))
+
+
+def _at_most(e: Emitter, number: Any, most: int) -> Any:
+    return e.b.select(e.b.icmp_signed("<", number, e.c(most)), number, e.c(most))
+
+
+def _clear(e: Emitter, sums: Any, count: Any) -> None:
+    with e.loop(count) as row:
+        e.store(e.all(0.0), _sum_at(e, sums, row))
+
+
+def _write_sums(e: Emitter, sums: Any, count: Any, first: Any, tile: Any) -> None:
+    with e.loop(count) as row:
+        place = e.b.add(e.times(e.b.add(first, row), e["height"]), e.times(tile, e.lanes))
+        e.store(e.load(_sum_at(e, sums, row), e.floats), e.at(e.pointer("out"), e.times(place, 4)))
+
+
+def load_scale(e: Emitter, of_tile: Any) -> Any:
+    """Returns the scales of a tile's group, a vector of floats."""
+    halves = e.load(e.at(e.pointer("scale"), e.times(of_tile, 2 * e.lanes)), ir.VectorType(F16, e.lanes))
+    return e.b.fpext(halves, e.floats)
+
+
+def _add_scaled(e: Emitter, total: Any, scale: Any, of_row: Any, place: Any) -> None:
+    """Adds a row's product with a tile's group, sums of integers, to the row's sums in float32."""
+    offset = e.load_splat("x_offset", of_row, I32)
+    exact = e.mul(e.b.sitofp(e.b.add(total, offset), e.floats), scale)
+    e.store(e.add(e.load(place, e.floats), e.mul(exact, e.load_splat("x_scale", of_row))), place)
+
+
+def load_weights(e: Emitter, bits: int, of_tile: Any) -> list[Any]:
+    """Returns the vectors of bytes of a tile's group, 128 added to each."""
+    bytes_of = ir.VectorType(I8, 4 * e.lanes)
+    size = group_bytes(bits, e.lanes)
+    place = e.at(e.pointer("weight"), e.times(of_tile, size))
+    for line in range(0, size, 64):
+        e.intrinsic("llvm.prefetch.p0", NOTHING, e.at(place, _AHEAD + line), *(ir.Constant(I32, n) for n in (0, 3, 1)))
+    if bits == 8:
+        return [e.load(e.at(place, 4 * e.lanes * step), bytes_of) for step in range(STEPS)]
+    found = []
+    for step in range(STEPS):
+        pair = e.load(e.at(place, 4 * e.lanes * (step // 2)), bytes_of)
+        if step % 2:
+            # of two bytes, as there is no shift of single ones
+            shorts = ir.VectorType(I16, 2 * e.lanes)
+            pair = e.b.bitcast(e.b.lshr(e.b.bitcast(pair, shorts), e.all(4, shorts)), bytes_of)
+        low = e.b.and_(pair, e.all(15, bytes_of))
+        fifth = e.load(e.at(place, 2 * e.lanes * STEPS + e.lanes // 2 * step), ir.IntType(4 * e.lanes))
+        is_set = e.b.bitcast(fifth, ir.VectorType(I1, 4 * e.lanes))
+        # 112 is 128 less the 16 that a five-bit weight is above its value
+        found.append(e.b.select(is_set, e.b.or_(low, e.all(128, bytes_of)), e.b.or_(low, e.all(112, bytes_of))))
+    return found
+
+
+def _dot(e: Emitter, total: Any, weight: Any, x: Any) -> Any:
+    """Adds to `lanes` sums four products each."""
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * e.lanes}"
+    return e.intrinsic(name, e.ints, total, e.b.bitcast(weight, e.ints), x)
