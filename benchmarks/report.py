@@ -55,7 +55,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "families": lambda: table(((one.name, tables.family(one)) for one in FAMILIES), tables.FAMILY),
         "unsupported": lambda: table({kind: {"reason": why} for kind, why in UNSUPPORTED.items()}, REASONS),
     },
-    "kernels.md": {
+    "kernels-measured.md": {
         "floor": kernel_tables.floors,
         "steps": kernel_tables.steps,
         "kernels": kernel_tables.operations,

@@ -1,4 +1,4 @@
-"""The tables of `docs/kernels.md`, each a function of the results."""
+"""The tables of `docs/kernels-measured.md`, each a function of the results."""
 
 from __future__ import annotations
 
