@@ -33,7 +33,7 @@ def measured(model: str, cases: list[Case], options: EngineOptions) -> tuple[dic
 
     The model's own passes are those that verify or heal; a denoise pass is the drafter's.
     """
-    engine = open_engine(model, options, "bfloat16")
+    engine = open_engine(model, options)
     engine.warm_up()
     passes = {"verify": 0, "denoise": 0}
     tokens, texts = 0, []
