@@ -102,7 +102,7 @@ class Engine:
         self._runner.warm_up(options.block_length, schedules_of(options) if self.can_verify else [], barred)
         if slots := self._runner.drafted_slots:
             self._context.acceptance.measured(pass_costs(self._runner, slots, options.max_steps))
-        self.suggestion_ms = suggestion_ms(self.fill)
+        self.suggestion_ms = suggestion_ms(self.warm, self.fill)
         self._sessions.forget(SESSION)
 
     def is_intact(self) -> bool:

@@ -34,7 +34,7 @@ class SpeculativeEngine:
         """Makes the first real fill as quick as the later ones."""
         self._drafter.warm_up()
         self._verifier.warm_up()
-        self.suggestion_ms = suggestion_ms(self.fill)
+        self.suggestion_ms = suggestion_ms(self.warm, self.fill)
 
     def is_intact(self) -> bool:
         """Returns whether both models' weights in memory still give the answer that they gave at first."""
