@@ -48,6 +48,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "models.md": {
         "scores": tables.scores,
+        "llama_cpp": tables.beside_llama_cpp,
         "catalogue": lambda: "\n".join(as_table()) + "\n",
         "precision": tables.precisions,
     },
@@ -78,6 +79,18 @@ def draw_reliability(folder: Path) -> None:
     axes.plot(*zip(*((row["said"], row["right"]) for _, row in tables.bins()), strict=True), "o-")
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     _save(figure, folder / "reliability.svg")
+
+
+def draw_llama_cpp(folder: Path) -> None:
+    """Draws which share of the lines is there by when, ours and llama.cpp's, with nothing kept and while typing."""
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+    for axes, (kind, times) in zip(panels, load("llama-cpp")["ms"].items(), strict=True):
+        for name, found in times.items():
+            axes.step(sorted(found), [100 * (count + 1) / len(found) for count in range(len(found))], label=name)
+        axes.set(xscale="log", xlabel=f"ms to the line, {kind}")
+    panels[0].set(ylabel="share of the lines, %", ylim=(0, 100))
+    panels[1].legend(fontsize=7)
+    _save(figure, folder / "llama-cpp.svg")
 
 
 def draw_curve(log: Path, picture: Path) -> None:
@@ -118,6 +131,7 @@ def main() -> None:
     for name in PAGES:
         (DOCS / name).write_text(page(name), "utf-8")
     draw_reliability(FIGURES)
+    draw_llama_cpp(FIGURES)
     draw_curve(RESULTS / "training.jsonl", FIGURES / "training.svg")
 
 

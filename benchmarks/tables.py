@@ -233,6 +233,32 @@ def _peak_gb(one: Figures) -> str:
     return f"{peak_mb / 1024:.2f}" if peak_mb else "-"
 
 
+def beside_llama_cpp() -> str:
+    """Times of the line at the cursor, ours and llama.cpp's: with nothing kept, and at every key."""
+    found = load("llama-cpp")
+    cold: dict[str, Column] = {
+        "nothing kept": "{name}",
+        "line, p50 / p95 ms": "{p50_ms:.0f} / {p95_ms:.0f}",
+        "times ours": "{times_ours:.2f}",
+        "where both say the same": lambda _, one: f"{one.get('same_line_times_ours', '-')} ({one['same_line']})",
+        "prompt, tokens/s": "{prompt_tokens_per_s}",
+        "then, tokens/s": "{tokens_per_s:.0f}",
+        "exact, %": "{exact:.0f}",
+    }
+    typed: dict[str, Column] = {
+        "typing": "{name}",
+        "keys": "{keys}",
+        "p50 / p95 ms": "{p50_ms:.0f} / {p95_ms:.0f}",
+        "times ours, p50 / p95": "{p50_times_ours:.2f} / {p95_times_ours:.2f}",
+        "on arriving at a place, p50 / p95 ms": "{arriving_p50_ms:.0f} / {arriving_p95_ms:.0f}",
+    }
+    one = found["cold"]["unmask"]
+    about = f"{one['holes']} holes of `dev`, {one['prompt_tokens']} tokens of prompt on average; {found['llama_cpp']}; "
+    about += f"{found['model']}; {found['threads']} threads of {found['processor']}, {found['date'][:10]}, "
+    about += f"load average {found['busy']} before."
+    return f"{table(found['cold'], cold)}\n{table(found['typing'], typed)}\n{about}\n"
+
+
 def precisions() -> str:
     """Memory and time of loading per precision, and what it costs the embedded model."""
     loaded, scores = load("loading")["precisions"], load("precision")["precisions"]
