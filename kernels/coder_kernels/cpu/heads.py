@@ -115,7 +115,9 @@ def write_attention(module: ir.Module, lanes: int, width: int, shared: int) -> N
 def _seen(e: Emitter, token: Any) -> Any:
     """How many keys a token sees."""
     end = e.b.add(e["start"], e["count"])
-    block = e.b.select(e.b.icmp_signed("==", e["block"], e.c(0)), end, e["block"])
+    # a row that waits for a sequence has no tokens at all
+    whole_row = e.b.select(e.b.icmp_signed("==", end, e.c(0)), e.c(1), end)
+    block = e.b.select(e.b.icmp_signed("==", e["block"], e.c(0)), whole_row, e["block"])
     own = e.times(e.b.add(e.b.sdiv(e.b.add(e["start"], token), block), e.c(1)), block)
     return e.b.select(e.b.icmp_signed("<", own, end), own, end)
 

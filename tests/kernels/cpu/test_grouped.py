@@ -164,6 +164,13 @@ def test_attention_is_the_plain_one(start, count, block_length, heads, groups, w
     )
 
 
+@pytest.mark.parametrize("block_length", [0, 1, 4])
+def test_a_row_without_a_sequence_ends_no_process(block_length):
+    keys, values = (some(1, 2, 64, 64, seed=seed).bfloat16() for seed in (1, 2))
+    found = ops.block_attention(some(1, 8, 4, 64), keys, values, spans(0, 0), block_length)
+    assert found.shape == (8, 256)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_what_is_no_number_stays_none(bad):
     parts = some(1, 2, 64)
