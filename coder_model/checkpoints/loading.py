@@ -76,15 +76,18 @@ def load_weights(
     names = sorted(_empty_names(model), key=lambda name: -model.get_parameter(name).numel())
     tokenizer = tokenizer_of_model(published)
     total, done = sum(found[theirs(name)].n_bytes for name in names), 0
-    packed = {name: next((few for few in quantise.PRECISIONS if few == precision and _is_matrix(model, name)), None)
-              for name in names}  # fmt: skip
+    few = next((few for few in quantise.PRECISIONS if few == precision), None)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
 
     def value(name: str) -> Tensor | Quantised:
-        stored, few = found[theirs(name)], packed[name]
-        return read_quantised(stored, few, device) if few else read(stored, dtype).to(device, dtype)
+        stored = found[theirs(name)]
+        if few and name in matrices:
+            return read_quantised(stored, few, device)
+        return read(stored, dtype).to(device, dtype)
 
-    # short operations on pieces: two threads do them twice as fast where torch's own would wait for each other
+    # before any is placed: a layer whose weight is packed is no linear one afterwards
+    matrices = {name for name in names if _is_matrix(model, name)}
+    # each has its own tensor: for short operations on one torch's threads would wait for each other
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for name, tensor in zip(names, pool.map(value, names), strict=True):
             _place_(model, name, tensor)
