@@ -27,10 +27,10 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 from coder_model.model.drafter_files import CONFIG, WEIGHTS, write_drafter
+from coder_model.training.drafter.holes import HoleOptions
 from coder_model.training.drafter.initial import load_drafter
 from coder_model.training.drafter.loop import DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
-from coder_model.training.drafter.sampler import HoleOptions
 from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, load_cut, stored_beside
 from coder_model.training.drafter.vocabulary import KEPT
 

@@ -8,7 +8,7 @@ import torch
 from coder_model.model.config import ModelConfig
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.model.transformer import Transformer
-from coder_model.training.drafter.sampler import DrafterTokens, HoleOptions
+from coder_model.training.drafter.holes import DrafterTokens, HoleOptions
 from coder_model.training.shards import write_split
 
 VOCABULARY, LINE_END = 64, 9

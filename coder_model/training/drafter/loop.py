@@ -17,6 +17,7 @@ from torch import Tensor
 
 from coder_model.model.drafter import Drafter
 from coder_model.model.drafter_files import CONFIG, WEIGHTS
+from coder_model.training.compiled import compile_if_faster
 from coder_model.training.drafter.initial import initial_drafter
 from coder_model.training.drafter.objective import DraftOutcome, accepted_tokens, outcome, target_states
 from coder_model.training.drafter.options import DrafterOptions
@@ -61,35 +62,13 @@ class DrafterRun:
         matrices = [p for name, p in self.drafter.named_parameters() if p.dim() == 2 and name != "masks"]
         others = [p for name, p in self.drafter.named_parameters() if p.dim() != 2 or name == "masks"]
         if self.device.type == "cuda":
-            self._compile_if_faster()
+            compile_if_faster([self.target], self._states_of_nothing, say)
         self.optimizers = make_optimizers(matrices, others, options.matrix_lr, options.other_lr)
 
-    def _compile_if_faster(self) -> None:
-        """Compiles the larger model's layers, unless that fails here or brings nothing."""
+    def _states_of_nothing(self) -> None:
         tokens = torch.zeros(self.options.micro_rows, self.options.holes.length, dtype=torch.int64, device=self.device)
-
-        def seconds() -> float:
-            with self._autocast():
-                target_states(self.target, tokens, self.drafter.config.taps)
-                torch.cuda.synchronize()
-                began = time.perf_counter()
-                target_states(self.target, tokens, self.drafter.config.taps)
-                torch.cuda.synchronize()
-            return time.perf_counter() - began
-
-        plain, compiled = seconds(), float("inf")
-        began = time.perf_counter()
-        try:
-            for layer in self.target.layers:
-                layer.compile(dynamic=False)
-            compiled = seconds()
-        except Exception as error:  # no compiler, or one that does not know this device
-            self._say(f"the larger model is not compiled: {type(error).__name__}: {error}"[:300])
-        took = time.perf_counter() - began
-        self._say(f"larger model: {plain:.4f} s, compiled {compiled:.4f} s, compiling {took:.1f} s")
-        if compiled >= plain:
-            for layer in self.target.layers:
-                layer._compiled_call_impl = None
+        with self._autocast():
+            target_states(self.target, tokens, self.drafter.config.taps)
 
     def train(self, progress: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
         """Trains until the time is over; writes the log and the weights.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +10,8 @@ from torch import Tensor
 from coder_model.model.drafter import Drafter, seeing
 from coder_model.model.rotary import rotary_tables
 from coder_model.model.transformer import Transformer, causally
+from coder_model.training.distillation import distillation
 from coder_model.training.drafter.sampler import DrafterBatch
-
-CHUNK_ROWS = {"cpu": 256, "cuda": 4096}
 
 
 @torch.no_grad()
@@ -38,61 +36,6 @@ def target_states(model: Transformer, tokens: Tensor, taps: tuple[int, ...]) -> 
         if layer_idx + 1 in taps:
             kept.append(x)
     return torch.stack(kept, dim=2), model.norm(x)
-
-
-class _Distillation(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, student: Tensor, teacher: Tensor, head: Tensor, row_weights: Tensor, hard: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        grad = torch.empty_like(student)
-        losses = torch.empty(len(student), device=student.device)
-        chosen = torch.empty(2, len(student), dtype=torch.int64, device=student.device)
-        chunk_rows = CHUNK_ROWS[student.device.type]
-        for start in range(0, len(student), chunk_rows):
-            rows = slice(start, start + chunk_rows)
-            wanted = (teacher[rows].to(head.dtype) @ head.T).float()
-            chosen[1, rows] = wanted.argmax(dim=1)
-            wanted = wanted.softmax(dim=1).mul_(1 - hard)
-            wanted.scatter_add_(1, chosen[1, rows, None], wanted.new_full((len(wanted), 1), hard))
-            said = (student[rows].to(head.dtype) @ head.T).float()
-            chosen[0, rows] = said.argmax(dim=1)
-            said = said.log_softmax(dim=1)
-            losses[rows] = -(wanted * said).sum(dim=1)
-            slope = said.exp_().sub_(wanted).mul_(row_weights[rows, None])
-            grad[rows] = (slope.to(head.dtype) @ head).to(student.dtype)
-        ctx.save_for_backward(grad)
-        ctx.mark_non_differentiable(losses, chosen)
-        return (losses * row_weights).sum(), losses, chosen
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        (kept,) = ctx.saved_tensors
-        return kept * grad, None, None, None, None
-
-
-def distillation(
-    student: Tensor, teacher: Tensor, head: Tensor, row_weights: Tensor, hard: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted sum of the cross-entropies of what a drafter says against what the larger model says.
-
-    The logits of a few rows are held at a time, as in Cut Cross-Entropy (arXiv:2411.09009).
-
-    Args:
-        student: [M, D] the drafter's hidden states.
-        teacher: [M, D] the larger model's.
-        head: [V, D] of the larger model; it does not learn.
-        row_weights: [M] float32.
-        hard: share of the larger model's first choice in what is wanted, in [0, 1]; the rest is its distribution.
-
-    Returns:
-        The loss [] (differentiable in student), the unweighted losses [M] in nats, and the first choices of both
-        [2, M], the drafter's first.
-    """
-    loss, losses, chosen = _Distillation.apply(  # type: ignore[no-untyped-call]
-        student, teacher, head, row_weights, hard
-    )
-    return loss, losses, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +77,8 @@ def outcome(drafter: Drafter, target: Transformer, head: Tensor, batch: DrafterB
     counts = batch.weights.flatten().nonzero().squeeze(1)
     teacher = final.gather(1, inside[..., None].expand(-1, -1, final.shape[-1])).flatten(0, 1)[counts]
     weights = batch.weights.flatten()[counts]
-    loss, losses, chosen = distillation(hidden.flatten(0, 1)[counts], teacher, head, weights, hard)
+    said = hidden.flatten(0, 1)[counts]
+    loss, losses, chosen = distillation(said, head, teacher, head, weights, hard)
     following = batch.tokens.gather(1, (places + 1).clamp(max=length - 1)).flatten()[counts]
 
     def spread(values: Tensor) -> Tensor:

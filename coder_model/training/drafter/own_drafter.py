@@ -19,11 +19,11 @@ from coder_model.checkpoints.loading import tensors_of, tokenizer_of_model
 from coder_model.checkpoints.open import locate
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.drafter_files import CONFIG, WEIGHTS, write_drafter
+from coder_model.training.drafter.holes import HoleOptions
 from coder_model.training.drafter.initial import check_fits, load_drafter
 from coder_model.training.drafter.loop import LOG, DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
 from coder_model.training.drafter.prepare import prepare_for_drafter
-from coder_model.training.drafter.sampler import HoleOptions
 from coder_model.training.drafter.target import stored_beside
 from coder_model.training.drafter.vocabulary import check_can_have_drafter, head_size
 from coder_model.training.own_code import File, files_of, held_out_of

@@ -20,7 +20,7 @@ from coder_model.model.config import ModelConfig, Yarn
 from coder_model.model.drafter import Drafter
 from coder_model.model.drafter_files import StoredDrafter
 from coder_model.model.transformer import Transformer
-from coder_model.training.drafter.sampler import DrafterTokens
+from coder_model.training.drafter.holes import DrafterTokens
 from coder_model.training.drafter.vocabulary import Cut
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.prompt.tokenizer import CodeTokenizer
-from coder_model.training.drafter.sampler import DrafterTokens
+from coder_model.training.drafter.holes import DrafterTokens
 
 if TYPE_CHECKING:
     # a lent machine trains on what was cut elsewhere, without the libraries that read published models

@@ -13,10 +13,10 @@ from coder_model.checkpoints.hf_config import read_published
 from coder_model.errors import ModelFileError
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.training.drafter import loop
+from coder_model.training.drafter.holes import DrafterTokens
 from coder_model.training.drafter.initial import load_drafter
 from coder_model.training.drafter.loop import DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
-from coder_model.training.drafter.sampler import DrafterTokens
 from coder_model.training.drafter.target import write_cut
 from coder_model.training.drafter.vocabulary import cut_of
 

@@ -6,7 +6,8 @@ from tiny_drafter import OPTIONS, VOCABULARY, corpus, drafter, marks, random_tex
 
 from coder_model.model.drafter import seeing
 from coder_model.model.transformer import causally
-from coder_model.training.drafter.objective import accepted_tokens, allowed, distillation, outcome, target_states
+from coder_model.training.distillation import distillation
+from coder_model.training.drafter.objective import accepted_tokens, allowed, outcome, target_states
 from coder_model.training.drafter.sampler import DrafterSampler
 from coder_model.training.shards import Shard
 
@@ -45,7 +46,7 @@ def test_distillation_is_cross_entropy_against_the_larger_model_and_so_are_its_g
     student, plain = (
         torch.randn(300, 8, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2)
     )
-    loss, losses, chosen = distillation(student, teacher, head, weights, 0.25)
+    loss, losses, chosen = distillation(student, head, teacher, head, weights, 0.25)
     scores = teacher @ head.T
     wanted = 0.75 * scores.softmax(1) + 0.25 * torch.nn.functional.one_hot(scores.argmax(1), VOCABULARY)
     expected = torch.nn.functional.cross_entropy(plain @ head.T, wanted, reduction="none")

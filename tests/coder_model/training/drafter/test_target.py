@@ -12,7 +12,7 @@ from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.transformer import causally
-from coder_model.training.drafter.sampler import DrafterTokens
+from coder_model.training.drafter.holes import DrafterTokens
 from coder_model.training.drafter.target import load_cut, read_tokens, write_cut
 from coder_model.training.drafter.vocabulary import Cut
 

@@ -1,0 +1,1 @@
+"""Training of low-rank adapters for published models."""
