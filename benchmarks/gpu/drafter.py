@@ -103,8 +103,8 @@ def train(arguments: argparse.Namespace) -> None:
     """Puts the parts together, trains, and leaves what is to come back in files that are small enough."""
     began = time.monotonic()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    _joined(arguments.parts, arguments.work)
-    _unpacked(arguments.work)
+    joined(arguments.parts, arguments.work)
+    unpacked(arguments.work)
     print(f"unpacked after {time.monotonic() - began:.1f} s", flush=True)
     holes = HoleOptions(**json.loads(arguments.holes))
     options = DrafterOptions(
@@ -112,10 +112,11 @@ def train(arguments: argparse.Namespace) -> None:
         init=str(arguments.init or ""), **json.loads(arguments.options),
     )  # fmt: skip
     DrafterRun(options, partial(print, flush=True)).train()
-    _split_back(arguments.out)
+    split_back(arguments.out / WEIGHTS)
 
 
-def _joined(parts: Path, work: Path) -> None:
+def joined(parts: Path, work: Path) -> None:
+    """Puts pieces `NAME.at-START` together."""
     for piece in sorted(parts.glob("**/*.at-*")):
         name, _, at = piece.name.rpartition(".at-")
         with (work / name).open("r+b" if (work / name).exists() else "wb") as out:
@@ -123,7 +124,8 @@ def _joined(parts: Path, work: Path) -> None:
             out.write(piece.read_bytes())
 
 
-def _unpacked(work: Path) -> None:
+def unpacked(work: Path) -> None:
+    """Unpacks the slices of a corpus."""
     slices = sorted(work.glob("*-*.xz"))
     for split in ("train", "valid"):
         mine = [file for file in slices if file.name.startswith(split)]
@@ -140,17 +142,18 @@ def _decompress(file: Path) -> bytes:
     return (high << 8 | low).tobytes()
 
 
-def _split_back(out: Path) -> None:
-    data = (out / WEIGHTS).read_bytes()
-    (out / WEIGHTS).unlink()
+def split_back(file: Path) -> None:
+    """Leaves a file in pieces that are small enough to come back."""
+    data = file.read_bytes()
+    file.unlink()
     for at in range(0, len(data), BACK_BYTES):
-        (out / f"{WEIGHTS}.at-{at}").write_bytes(data[at : at + BACK_BYTES])
+        file.with_name(f"{file.name}.at-{at}").write_bytes(data[at : at + BACK_BYTES])
 
 
 def join(arguments: argparse.Namespace) -> None:
     """Puts a drafter together that came back, and writes it as it is shipped, in int8, into a folder `shipped`."""
     arguments.output.mkdir(parents=True, exist_ok=True)
-    _joined(arguments.parts, arguments.output)
+    joined(arguments.parts, arguments.output)
     (arguments.output / CONFIG).write_bytes((arguments.parts / CONFIG).read_bytes())
     target = load_cut(arguments.packed, torch.device("cpu"), torch.float32)
     stored = stored_beside(load_drafter(arguments.output), target, arguments.packed)
