@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "kernels"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 from drafter import joined, split_back, unpacked
 
