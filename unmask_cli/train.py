@@ -105,18 +105,19 @@ def drafter(
     from coder_model.worker.threads import limit_threads
 
     limit_threads()
-    from coder_model.model.drafter_files import users_folder
+    from coder_model.model.companions import users_folder
     from coder_model.training.drafter.own_drafter import train_drafter
 
     name = Path(target).name.removesuffix(".gguf")
-    output = (output or users_folder() / name).resolve()
+    folder = users_folder("drafters")
+    output = (output or folder / name).resolve()
     with _one_line():
         gain = train_drafter(target, corpus.resolve(), output, minutes, init, head_tokens)
     if not gain.helped:
         print(f"unmask train: not kept, it is no better than {init}: {gain}", file=sys.stderr)
         sys.exit(NOT_NOW)
-    is_found = output.parent == users_folder().resolve()
-    use = f"{name} uses it from its next start on" if is_found else f"{name} uses it once it lies in {users_folder()}"
+    is_found = output.parent == folder.resolve()
+    use = f"{name} uses it from its next start on" if is_found else f"{name} uses it once it lies in {folder}"
     print(f"{gain}\nwritten to {output}; {use}")
 
 

@@ -26,6 +26,7 @@ from coder_model.checkpoints.prompt_formats import generation_config_of
 from coder_model.checkpoints.tensors import BlockRows, Stored, in_directory, in_gguf, read, read_quantised
 from coder_model.decoding.strategies import GenerationConfig
 from coder_model.errors import ModelFileError
+from coder_model.model.adapter_files import StoredAdapter, adapter_for
 from coder_model.model.config import ModelConfig
 from coder_model.model.quantized_linear import QuantizedLinear
 from coder_model.model.stored_embedding import StoredEmbedding
@@ -35,7 +36,7 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8", "grouped"]
 WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8", "grouped")
 _FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
-_TABLE, _HEAD = "embed_tokens.weight", "lm_head.weight"
+_TABLE, _HEAD, _NORM = "embed_tokens.weight", "lm_head.weight", "norm.weight"
 _LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
 """Ends of names of tensors that follow from the configuration."""
 
@@ -54,6 +55,7 @@ def load_weights(
     precision: Precision,
     device: torch.device | str = "cpu",
     progress: Callable[[float], None] = lambda _: None,
+    adapter: StoredAdapter | None = None,
 ) -> Loaded:
     """Loads a published model.
 
@@ -63,6 +65,8 @@ def load_weights(
             rest is bfloat16.
         device: where they go.
         progress: called with the share that is there, in [0, 1].
+        adapter: what is added to the weights before they are rounded, one that `adapter_of` has found; none: they are
+            what the files say.
 
     Raises:
         ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
@@ -81,9 +85,10 @@ def load_weights(
 
     def value(name: str) -> Tensor | Quantised:
         stored = found[theirs(name)]
+        change = adapter.change(name.removesuffix(".weight")) if adapter else None
         if few and name in matrices:
-            return read_quantised(stored, few, device)
-        return read(stored, dtype).to(device, dtype)
+            return read_quantised(stored, few, device, change)
+        return read(stored, dtype, change).to(device, dtype)
 
     # before any is placed: a layer whose weight is packed is no linear one afterwards
     matrices = {name for name in names if _is_matrix(model, name)}
@@ -94,6 +99,20 @@ def load_weights(
             done += found[theirs(name)].n_bytes
             progress(min(1.0, done / total))
     return Loaded(model.eval().requires_grad_(False), tokenizer, generation_config_of(published))
+
+
+def adapter_of(published: Published, *folders: Path) -> StoredAdapter | None:
+    """Returns the adapter that was trained on a model; None where there is none. Weights are not read but a norm's.
+
+    Args:
+        published: what the model's files say of it.
+        folders: where adapters lie, see `adapter_for`.
+
+    Raises:
+        ModelFileError: as `load_weights`, for the model.
+    """
+    model, found = _empty_model(published)
+    return adapter_for(model, read(found[published.names.theirs(_NORM)], torch.float32), *folders)
 
 
 def check(published: Published) -> None:

@@ -13,7 +13,7 @@ import torch
 from coder_kernels import quantise
 from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, load_weights
 from coder_model.checkpoints.memory_plan import free_bytes, plan
 from coder_model.checkpoints.store import EMBEDDED, Store, as_path
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
@@ -103,7 +103,8 @@ def open_single(
     chosen = plan(model, published.config, free_bytes(device), device, quantize, documents, most)
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     with _returning_memory():
-        loaded = load_weights(published, chosen.precision, device, progress)
+        adapter = adapter_of(published) if options.adapter else None
+        loaded = load_weights(published, chosen.precision, device, progress, adapter)
         engine = Engine(
             loaded.model,
             loaded.tokenizer,

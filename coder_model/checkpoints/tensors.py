@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coder_kernels.ggml_blocks import AT_A_TIME, FORMATS, dequantise_blocks, grouped_blocks
-from coder_kernels.quantise import Precision, Quantised, in_pieces, quantise, quantise_rows
+from coder_kernels.quantise import Precision, Quantised, in_pieces, one_thread, quantise, quantise_rows
 from coder_model.checkpoints.gguf_header import Header
 from coder_model.checkpoints.safetensors_header import read_header
 from coder_model.errors import ModelFileError
+from coder_model.model.adapter_files import LowRank
 
 FILES = "model*.safetensors"
 
@@ -115,30 +117,43 @@ def in_gguf(header: Header) -> dict[str, Stored]:
     return found
 
 
-def read(stored: Stored, dtype: torch.dtype) -> Tensor:
+def read(stored: Stored, dtype: torch.dtype, change: LowRank | None = None) -> Tensor:
     """Returns the values of a tensor.
 
     Args:
         stored: what to read.
-        dtype: what a GGUF file's blocks become; a tensor of safetensors is left as it is, and mapped.
+        dtype: what a GGUF file's blocks become, and what is changed; any other tensor of safetensors is left as it is,
+            and mapped.
+        change: what an adapter adds to it.
 
     Raises:
         ModelFileError: when the file has changed since its header was read.
     """
     if stored.file:
-        table = BlockRows(stored)
-        found = torch.empty(table.n_rows, stored.shape[-1], dtype=dtype)
-        step = max(1, AT_A_TIME // stored.shape[-1])
-        for start in range(0, table.n_rows, step):
-            rows = slice(start, min(start + step, table.n_rows))
-            found[rows] = table.at(rows)
+        table = BlockRows(stored, change)
+        found = _joined(table.at, table.n_rows, stored.shape[-1], dtype)
         return _unturned(found, stored.n_heads).view(stored.shape)
     try:
         with safe_open(stored.path, "pt") as file:
             tensor: Tensor = file.get_tensor(stored.name)
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{stored.path} must be a whole safetensors file: {error}") from error
-    return tensor
+    if change is None:
+        return tensor
+    n_rows, width = stored.shape
+    # a copy: what is float32 in the file would be changed in place
+    return _joined(lambda rows: change.add_(tensor[rows].to(torch.float32, copy=True), rows), n_rows, width, dtype)
+
+
+def _joined(rows_at: Callable[[slice], Tensor], n_rows: int, width: int, dtype: torch.dtype) -> Tensor:
+    """[n_rows, width] of rows in float32 that are made some at a time."""
+    found = torch.empty(n_rows, width, dtype=dtype)
+    step = max(1, AT_A_TIME // width)
+    with one_thread():
+        for start in range(0, n_rows, step):
+            rows = slice(start, min(start + step, n_rows))
+            found[rows] = rows_at(rows)
+    return found
 
 
 def stored_rows(stored: Stored) -> Tensor:
@@ -158,17 +173,25 @@ def stored_rows(stored: Stored) -> Tensor:
     return _unturned(data.view(stored.shape[0], -1), stored.n_heads)
 
 
-def read_quantised(stored: Stored, precision: Precision, device: torch.device) -> Quantised:
+def read_quantised(
+    stored: Stored, precision: Precision, device: torch.device, change: LowRank | None = None
+) -> Quantised:
     """Returns a matrix in few bits; where it is wanted on a CPU, out of a GGUF file's blocks piece by piece.
+
+    Args:
+        stored: what to read.
+        precision: what it becomes.
+        device: where it goes.
+        change: what an adapter adds to it before it is rounded.
 
     Raises:
         ModelFileError: when the file has changed since its header was read.
     """
     if stored.file is None or device.type != "cpu":
         # half precision keeps more than any format of few bits
-        return quantise(read(stored, torch.float16).to(device), precision)
-    rows = BlockRows(stored)
-    if precision == "grouped" and FORMATS[stored.kind].levels:
+        return quantise(read(stored, torch.float16, change).to(device), precision)
+    rows = BlockRows(stored, change)
+    if precision == "grouped" and FORMATS[stored.kind].levels and change is None:
         found = in_pieces(rows.grouped, stored.shape)
     else:
         found = quantise_rows(rows.at, stored.shape, precision)
@@ -178,8 +201,11 @@ def read_quantised(stored: Stored, precision: Precision, device: torch.device) -
 class BlockRows:
     """Rows of a tensor in a GGUF file, read when they are asked for."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: Stored, change: LowRank | None = None) -> None:
+        """Takes what to read, and what an adapter adds to the floats of `at`."""
         self._stored = stored
+        # the file's order, in which rows are asked for
+        self._change = change and change._replace(up=_turned(change.up, stored.n_heads))
         self.n_rows = math.prod(stored.shape[:-1])
         self._row_bytes = stored.n_bytes // self.n_rows
 
@@ -189,7 +215,8 @@ class BlockRows:
         Raises:
             ModelFileError: when the file is shorter than it was.
         """
-        return self._floats(self._bytes(rows.start, rows.stop - rows.start), rows.stop - rows.start)
+        found = self._floats(self._bytes(rows.start, rows.stop - rows.start), rows.stop - rows.start)
+        return self._change.add_(found, rows) if self._change else found
 
     def grouped(self, rows: slice) -> Quantised:
         """Returns a range of rows in the precision `grouped`, of a type that is like it; see `at`."""
@@ -215,3 +242,10 @@ def _unturned(tensor: Tensor, n_heads: int) -> Tensor:
     if not n_heads:
         return tensor
     return tensor.view(n_heads, -1, 2, *tensor.shape[1:]).transpose(1, 2).reshape(tensor.shape)
+
+
+def _turned(tensor: Tensor, n_heads: int) -> Tensor:
+    """The other way round."""
+    if not n_heads:
+        return tensor
+    return tensor.view(n_heads, 2, -1, *tensor.shape[1:]).transpose(1, 2).reshape(tensor.shape)

@@ -39,6 +39,8 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     verify: bool = True
     drafter: bool = True
     """Drafts by a small model that was trained on this one, where there is one."""
+    adapter: bool = True
+    """Weights with what was trained for this model, where there is something: other text, in the same time."""
     copy: bool = True
     """Proposals from the text itself."""
     min_copy: _Count = 2

@@ -6,7 +6,6 @@ precision has in full: they lie beside the drafter's own.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from coder_kernels.quantise import Quantised, dequantise, quantise
 from coder_model.errors import ModelFileError
+from coder_model.model.companions import SCALE, TARGET_NORM, first_that_fits, packed, unpacked
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.model.transformer import Transformer
 
-LOGGER = logging.getLogger(__name__)
 CONFIG, WEIGHTS = "drafter.json", "drafter.safetensors"
-FOLDER = Path(__file__).parents[1] / "drafters"
-"""One folder per larger model."""
-IDS, TARGET_NORM, SCALE = "ids", "target_norm", ".scale"
+IDS = "ids"
 SAME_NORM = 0.02
 """Relative difference up to which two last norms are the same, rounded to other formats."""
 
@@ -53,11 +49,7 @@ def write_drafter(directory: Path, stored: StoredDrafter) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {IDS: stored.ids.to(torch.int32), TARGET_NORM: stored.target_norm.float()}
     for name, tensor in stored.drafter.state_dict().items():
-        if tensor.dim() == 2 and name != "masks":
-            packed = quantise(tensor, "int8")
-            tensors[name], tensors[name + SCALE] = packed.values, packed.scale
-        else:
-            tensors[name] = tensor.half()
+        tensors |= packed({name: tensor}) if tensor.dim() == 2 and name != "masks" else {name: tensor.half()}
     stored.drafter.config.save(directory / CONFIG)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / WEIGHTS)
 
@@ -72,25 +64,11 @@ def read_drafter(directory: Path) -> StoredDrafter:
     try:
         tensors = load_file(directory / WEIGHTS)
         ids, target_norm = tensors.pop(IDS).long(), tensors.pop(TARGET_NORM)
-        scales = {name: tensors.pop(name) for name in [name for name in tensors if name.endswith(SCALE)]}
-        floats = {
-            name: dequantise(Quantised(tensor, scales[name + SCALE], torch.empty(0)), torch.float32)
-            if tensor.dtype == torch.int8
-            else tensor.float()
-            for name, tensor in tensors.items()
-        }
-        drafter.load_state_dict(floats)
+        names = [name for name in tensors if not name.endswith(SCALE)]
+        drafter.load_state_dict({name: unpacked(tensors, name) for name in names})
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise ModelFileError(f"{directory} must hold a drafter: {error}") from error
     return StoredDrafter(drafter.requires_grad_(False), ids, target_norm)
-
-
-def users_folder() -> Path:
-    """Returns where a user's own drafters lie, one folder each."""
-    # not where a drafter is only trained: a lent machine has few libraries
-    from platformdirs import user_data_path
-
-    return user_data_path("unmask", appauthor=False) / "drafters"
 
 
 def drafter_for(model: Transformer, *folders: Path) -> StoredDrafter | None:
@@ -98,20 +76,13 @@ def drafter_for(model: Transformer, *folders: Path) -> StoredDrafter | None:
 
     Args:
         model: the larger model.
-        folders: where drafters lie, the first ones preferred; the user's own and those of the package when absent. One
-            that is broken is left out, with a warning: it costs speed, not the model.
+        folders: see `first_that_fits`.
     """
-    if model.config.attention != "causal":
-        return None
-    for folder in folders or (users_folder(), FOLDER):
-        for config in sorted(folder.glob(f"*/{CONFIG}")):
-            try:
-                if DrafterConfig.load(config).d_model != model.config.d_model:
-                    continue
-                stored = read_drafter(config.parent)
-            except ModelFileError as error:
-                LOGGER.warning("a drafter is left out: %s", error)
-                continue
-            if stored.belongs_to(model):
-                return stored
-    return None
+
+    def read(directory: Path) -> StoredDrafter | None:
+        if DrafterConfig.load(directory / CONFIG).d_model != model.config.d_model:
+            return None
+        stored = read_drafter(directory)
+        return stored if stored.belongs_to(model) else None
+
+    return first_that_fits("drafters", CONFIG, folders, read) if model.config.attention == "causal" else None

@@ -14,15 +14,9 @@ from coder_model.decoding.draft_and_verify import ALL_AT_ONCE
 from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.errors import ModelFileError
+from coder_model.model.companions import package_folder, users_folder
 from coder_model.model.drafter import Drafter, DrafterConfig, seeing
-from coder_model.model.drafter_files import (
-    FOLDER,
-    StoredDrafter,
-    drafter_for,
-    read_drafter,
-    users_folder,
-    write_drafter,
-)
+from coder_model.model.drafter_files import StoredDrafter, drafter_for, read_drafter, write_drafter
 from coder_model.model.fused_drafter import FusedDrafter
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
@@ -176,19 +170,19 @@ def test_a_users_own_drafter_comes_first_and_a_broken_one_is_left_out(loaded, tm
     model = loaded().model
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert drafter_for(model) is None
-    write_drafter(users_folder() / "tiny", stored(model))
+    write_drafter(users_folder("drafters") / "tiny", stored(model))
     other = stored(model)
     write_drafter(tmp_path / "package" / "tiny", StoredDrafter(other.drafter, other.ids[:50], other.target_norm))
     found = drafter_for(model)
     assert found is not None
-    both = drafter_for(model, users_folder(), tmp_path / "package")
+    both = drafter_for(model, users_folder("drafters"), tmp_path / "package")
     assert both is not None
     assert len(found.ids) == len(both.ids) == 200
-    (users_folder() / "tiny" / "drafter.safetensors").write_bytes(b"\0" * 100)
-    kept = drafter_for(model, users_folder(), tmp_path / "package")
+    (users_folder("drafters") / "tiny" / "drafter.safetensors").write_bytes(b"\0" * 100)
+    kept = drafter_for(model, users_folder("drafters"), tmp_path / "package")
     assert kept is not None
     assert len(kept.ids) == 50
-    assert "a drafter is left out" in caplog.text
+    assert "one of the drafters is left out" in caplog.text
 
 
 def test_a_broken_drafter_is_one_clear_line(loaded, tmp_path: Path):
@@ -199,7 +193,7 @@ def test_a_broken_drafter_is_one_clear_line(loaded, tmp_path: Path):
 
 
 def test_the_drafters_that_are_shipped_can_be_read():
-    for config in FOLDER.glob("*/drafter.json"):
+    for config in package_folder("drafters").glob("*/drafter.json"):
         found = read_drafter(config.parent)
         assert all(bool(parameter.isfinite().all()) for parameter in found.drafter.parameters())
         assert (config.parent / "MODEL_CARD.md").exists()

@@ -9,7 +9,8 @@ from commands import exit_code
 
 from coder_model.checkpoints.open import open_engine
 from coder_model.engine.options import EngineOptions
-from coder_model.model.drafter_files import read_drafter, users_folder
+from coder_model.model.companions import users_folder
+from coder_model.model.drafter_files import read_drafter
 from coder_model.text.filters import FILTERS
 from coder_model.training.drafter import own_drafter
 from coder_model.training.drafter.options import DrafterOptions
@@ -69,7 +70,7 @@ def test_a_model_uses_the_drafter_that_was_trained_for_it(build, tmp_path: Path,
     assert exit_code(["train", "drafter", "--target", str(target), "--corpus", str(code)]) == 0
     found, how = capsys.readouterr().out.splitlines()
     assert found.startswith("accepted tokens of a block on 1 held-out files: ")
-    folder = users_folder() / "tiny"
+    folder = users_folder("drafters") / "tiny"
     assert how == f"written to {folder}; tiny uses it from its next start on"
     assert sorted(path.name for path in folder.iterdir()) == ["drafter.json", "drafter.safetensors", "log.jsonl"]
     drafted, kinds = texts_and_kinds(target, True)
@@ -81,7 +82,7 @@ def test_a_drafter_is_gone_on_from_and_kept_only_if_it_is_better(tmp_path: Path,
     target, output = safetensors(tmp_path), tmp_path / "drafter"
     arguments = ["--target", str(target), "--corpus", str(code), "--output", str(output)]
     assert exit_code(["train", "drafter", *arguments, "--head-tokens", "300"]) == 0
-    assert f"tiny uses it once it lies in {users_folder()}" in capsys.readouterr().out
+    assert f"tiny uses it once it lies in {users_folder('drafters')}" in capsys.readouterr().out
     assert len(read_drafter(output).ids) == 300
     first = (output / "drafter.safetensors").read_bytes()
     # nothing learnt, nothing gained
