@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -89,15 +91,42 @@ def quantise(weight: Tensor, precision: Precision) -> Quantised:
     return quantise_rows(lambda rows: weight[rows], tuple(weight.shape), precision)
 
 
+class _Kept:
+    """How many callers keep torch to one thread, and how many threads it had before the first of them."""
+
+    def __init__(self) -> None:
+        self.lock, self.callers, self.before = threading.Lock(), 0, 1
+
+
+_KEPT = _Kept()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keeps torch to one thread: on a busy machine two that meet after each operation take ten times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Keeps torch to one thread: on a busy machine two that meet after each operation take ten times as long.
+
+    torch has a number for each thread, and one that a new thread begins with; setting the first sets both. So all of
+    several callers at a time bring back what was there before the first: the second would find what that one had set.
+    """
+    with _KEPT.lock:
+        # asked in any case: torch gives a thread its number when it first asks, over one that was set before
+        own = torch.get_num_threads()
+        if not _KEPT.callers:
+            _KEPT.before = own if own > 1 else _of_a_new_thread()
+        _KEPT.callers += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _KEPT.lock:
+            _KEPT.callers -= 1
+            torch.set_num_threads(_KEPT.before)
+
+
+def _of_a_new_thread() -> int:
+    """The number of threads that torch gives a new one: this one may have got its own while another was kept to one."""
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(torch.get_num_threads).result()
 
 
 def quantise_rows(rows_at: Callable[[slice], Tensor], shape: tuple[int, ...], precision: Precision) -> Quantised:

@@ -1,11 +1,14 @@
 """Weights in few bits: how far off they may be, and how many bytes they take."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_kernels.quantise import GROUP, PRECISIONS, bytes_of, dequantise, quantise
+from coder_kernels.quantise import GROUP, PRECISIONS, bytes_of, dequantise, one_thread, quantise
 
 SHAPES = [(1, 2), (3, GROUP), (5, 3 * GROUP), (7, 2 * GROUP + 2), (257, 66)]
 
@@ -47,3 +50,25 @@ def test_zeros_stay_zero_and_signs_do_not_lean(precision):
 def test_what_is_no_matrix_is_refused(shape):
     with pytest.raises(ValueError, match="weight must be .N, K."):
         quantise(torch.zeros(shape), "int4")
+
+
+def test_several_that_keep_torch_to_one_thread_leave_it_what_it_had():
+    def keep(seconds):
+        # a thread's first question after its number was set by another one
+        for _ in range(5):
+            with one_thread():
+                assert torch.get_num_threads() == 1
+                time.sleep(seconds)
+            torch.ones(1 << 16).add(1)
+            time.sleep(seconds / 3)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(keep, [0.001, 0.002, 0.003, 0.004]))
+        with ThreadPoolExecutor(1) as fresh:
+            assert fresh.submit(torch.get_num_threads).result() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
