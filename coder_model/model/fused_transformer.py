@@ -56,8 +56,11 @@ def fuse(model: Transformer, capacity: int, precision: str) -> FusedTransformer:
         if eights and dtype == torch.float32:
             pack_(model, "int8")
     first = weight_(cast(Layer, model.layers[0]).self_attn.q_proj, packs=False)
-    if isinstance(first, Quantised) and is_grouped(first) and not weight.is_cuda and takes_groups(model.config):
-        return FusedTransformer(model, torch.float32, capacity, "grouped")
+    if isinstance(first, Quantised) and is_grouped(first) and not weight.is_cuda:
+        if takes_groups(model.config):
+            return FusedTransformer(model, torch.float32, capacity, "grouped")
+        # slow, but whoever asks for it by name gets it: int8 by rows takes no scales of groups
+        return FusedTransformer(model, dtype, capacity)
     stored = matrix_of(first).dtype
     if stored not in eights:
         return FusedTransformer(model, dtype, capacity)

@@ -64,7 +64,7 @@ def add_rms_norm(
         out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, activation_dtype)
         return out
     if activation_dtype == "grouped":
-        return grouped.add_rms_norm(parts[0], residual, weight, eps)
+        return grouped.add_rms_norm(parts[0] if len(parts) == 1 else parts.sum(0), residual, weight, eps)
     normal, total = reference.add_rms_norm(parts, residual, weight, eps)
     return (quantise_rows(normal, activation_dtype) if activation_dtype else normal), total
 

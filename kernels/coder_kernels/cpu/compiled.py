@@ -1,8 +1,10 @@
-"""The kernels as functions of this process: compiled once, in a tenth of a second, for the processor that is there."""
+"""The kernels as functions of this process: compiled once, in half a second, for the processor that is there."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 import torch
 from llvmlite import binding, ir
 
-from coder_kernels.cpu import heads, matrices, pool, products, rows
+from coder_kernels.cpu import heads, matrices, pool, processor, products, rows
 from coder_kernels.cpu.emit import JOB
+from coder_kernels.cpu.layout import GROUP, STEPS
 
-_WIDE, _NARROW = {"avx512f", "avx512bw", "avx512vl", "avx512vnni"}, {"avx2", "fma", "f16c", "avxvnni"}
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,27 @@ class Machine:
     """Owns the code."""
 
 
+def machine(lanes: int = 0) -> Machine:
+    """Returns the jobs that know no width of heads, for vectors of `lanes` floats, of 0 what the processor has."""
+    lanes = lanes or processor.lanes()
+    with _MAKING:
+        return _machine(lanes)
+
+
 @cache
-def lanes() -> int:
-    """Returns how many floats this processor's vectors hold, 0 where it has no dot products of bytes (VNNI)."""
-    try:
-        features = {name for name, is_there in binding.get_host_cpu_features().items() if is_there}
-    except RuntimeError:
-        return 0
-    if features >= _WIDE:
-        return 16
-    return 8 if features >= _NARROW else 0
+def _machine(lanes: int) -> Machine:
+    module = written(lanes, has_tiles=lanes == 16 and has_matrices())
+    engine = _compiled(module)
+    run, help_ = (
+        ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))
+        for name, kinds in (
+            ("run", [ctypes.c_void_p, *[ctypes.c_int64] * 4]),
+            ("help", [ctypes.c_void_p, ctypes.c_int64]),
+        )
+    )
+    names = [function.name for function in module.functions if function.function_type is JOB]
+    jobs = {name: engine.get_function_address(name) for name in names}
+    return Machine(lanes, jobs, pool.Pool(run, help_, os.cpu_count() or 1), engine)
 
 
 @cache
@@ -48,54 +62,64 @@ def has_matrices() -> bool:
     return is_there and bool(torch.cpu._init_amx())
 
 
-@cache
-def machine(width: int = 0) -> Machine:
-    """Returns the jobs that know no width of heads, for vectors of `width` floats, of 0 what the processor has."""
+def written(lanes: int, has_tiles: bool) -> ir.Module:
+    """Returns the jobs of a `Machine` in LLVM's instructions.
+
+    Args:
+        lanes: floats of a vector, 8 or 16.
+        has_tiles: whether products of many rows are among them, in registers of matrices.
+    """
     module = ir.Module()
-    width = width or lanes()
     for bits in (5, 8):
-        products.write_product(module, bits, width)
-    if width == 16 and has_matrices():
+        products.write_product(module, bits, lanes)
+    if has_tiles:
         matrices.write_widen(module)
         for bits in (5, 8):
             matrices.write_tall_product(module, bits)
-    rows.write_round(module, width)
-    rows.write_gate(module, width)
-    rows.write_norm(module, width)
-    heads.write_turn(module, width)
+    rows.write_round(module, lanes)
+    rows.write_gate(module, lanes)
+    rows.write_norm(module, lanes)
+    heads.write_turn(module, lanes)
     pool.write_pool(module)
-    engine = _compiled(module)
-    run, help_ = (
-        ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))
-        for name, kinds in (
-            ("run", [ctypes.c_void_p, *[ctypes.c_int64] * 4]),
-            ("help", [ctypes.c_void_p, *[ctypes.c_int64] * 2]),
-        )
-    )
-    names = [function.name for function in module.functions if function.function_type is JOB]
-    jobs = {name: engine.get_function_address(name) for name in names}
-    return Machine(width, jobs, pool.Pool(run, help_, torch.get_num_threads() - 1), engine)
+    return module
 
 
 @cache
-def attention(width: int, shared: int, vector: int = 0) -> tuple[int, Any]:
+def attention(width: int, shared: int, lanes: int = 0) -> tuple[int, Any]:
     """Returns the address of the attention job for heads of a width, `shared` of which have the same keys."""
     module = ir.Module()
-    heads.write_attention(module, vector or lanes(), width, shared)
+    heads.write_attention(module, lanes or processor.lanes(), width, shared)
     engine = _compiled(module)
     return engine.get_function_address(f"attention_{width}_{shared}"), engine
+
+
+def is_exact(lanes: int) -> bool:
+    """Returns whether a product of the largest numbers is right, by trying it."""
+    found = machine(lanes)
+    weight = torch.full((1, 1, STEPS * 4 * lanes), 255, dtype=torch.uint8)
+    scale, out = torch.ones(1, 1, lanes, dtype=torch.float16), torch.empty(1, lanes)
+    x, x_scale = torch.full((1, GROUP), -127, dtype=torch.int8), torch.ones(1, 1)
+    offset = torch.full((1, 1), 128 * 127 * GROUP, dtype=torch.int32)
+    places = [part.data_ptr() for part in (weight, scale, x, x_scale, offset, out)]
+    found.pool.run(found.jobs["product8"], [1, 1, lanes, *places], 1, 1)
+    return bool((out == -127 * 127 * GROUP).all())
 
 
 def _compiled(module: ir.Module) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    parsed = binding.parse_assembly(str(module))
-    parsed.verify()
     target = binding.Target.from_default_triple().create_target_machine(
         cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
     )
-    builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=3))
-    builder.getModulePassManager().run(parsed, builder)
-    engine = binding.create_mcjit_compiler(parsed, target)
+    engine = binding.create_mcjit_compiler(optimised(module, target), target)
     engine.finalize_object()
     return engine
+
+
+def optimised(module: ir.Module, target: binding.TargetMachine) -> binding.ModuleRef:
+    """Returns a module as LLVM's passes leave it for a processor."""
+    parsed = binding.parse_assembly(str(module))
+    parsed.verify()
+    builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=3))
+    builder.getModulePassManager().run(parsed, builder)
+    return parsed

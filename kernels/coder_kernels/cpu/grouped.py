@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from coder_kernels.cpu import compiled, matrices
-from coder_kernels.cpu.compiled import Machine
-from coder_kernels.cpu.products import GROUP, group_bytes
+from coder_kernels.cpu import processor
+from coder_kernels.cpu.layout import GROUP, MANY_ROWS, TALL_ROWS, WIDE_BYTES, group_bytes
 from coder_kernels.quantise import PackedGroups, Quantised, one_thread
 from coder_kernels.tensor_types import AttentionMetadata, GroupedRows
+
+if TYPE_CHECKING:
+    from coder_kernels.cpu.compiled import Machine
 
 MOST_QUERIES = 32
 """Tokens of a pass up to which attention is computed here; torch's own is faster for more of them."""
@@ -30,14 +33,21 @@ _AT_A_TIME = 1 << 20
 
 
 def is_there() -> bool:
-    """Returns whether this processor can do it."""
-    return compiled.lanes() > 0
+    """Returns whether this processor can do it, and does: see `processor.lanes`."""
+    return processor.lanes() > 0
 
 
 def takes(x: Tensor, keys: Tensor, spans: AttentionMetadata) -> bool:
-    """Returns whether rotary positions and attention of a pass can be computed here: one sequence, wide heads."""
-    is_ours = x.dtype == torch.float32 and keys.dtype == torch.bfloat16 and not x.is_cuda and len(spans.rows) == 1
-    return is_ours and is_there() and keys.shape[3] % (2 * compiled.lanes()) == 0
+    """Returns whether rotary positions and attention of a pass can be computed here: one sequence, wide heads.
+
+    Args:
+        x: [1, ...], one part of a sum or one sequence; others are not taken.
+        keys: the cache.
+        spans: where the tokens stand.
+    """
+    is_ours = x.dtype == torch.float32 and keys.dtype == torch.bfloat16 and not x.is_cuda
+    is_ours = is_ours and len(spans.rows) == 1 and len(x) == 1
+    return is_ours and is_there() and keys.shape[3] % (2 * processor.lanes()) == 0
 
 
 def pack(weight: Quantised, lanes: int = 0) -> PackedGroups:
@@ -48,9 +58,13 @@ def pack(weight: Quantised, lanes: int = 0) -> PackedGroups:
         lanes: rows of a tile, 0 for as many as this processor takes.
 
     Raises:
-        ValueError: when N is none, or K no multiple of 32.
+        ValueError: when N is none, or K no multiple of 32, or this processor takes none.
     """
-    lanes = lanes or compiled.lanes()
+    lanes = lanes or processor.lanes()
+    if not lanes:
+        raise ValueError(
+            "weight must not be in groups: this processor has no products for it, int8 by rows it may have"
+        )
     height, width = weight.values.shape
     if height % lanes or width % GROUP:
         raise ValueError(f"weight must have whole tiles of {lanes} rows and {GROUP} columns, got {[height, width]}")
@@ -115,14 +129,14 @@ def linear(x: GroupedRows, weight: PackedGroups) -> Tensor:
     bfloat16.
     """
     n_rows, (n_tiles, n_groups, lanes) = len(x.values), weight.scale.shape
-    machine, height = compiled.machine(lanes), n_tiles * lanes
+    machine, height = _machine(lanes), n_tiles * lanes
     out, chunk = torch.empty(n_rows, height), max(1, min(_TILES, n_tiles // 4))
-    is_tall = n_rows >= matrices.MANY_ROWS and f"tall{weight.bits}" in machine.jobs
-    tall = n_rows - n_rows % matrices.ROWS if is_tall else 0
+    is_tall = n_rows >= MANY_ROWS and f"tall{weight.bits}" in machine.jobs
+    tall = n_rows - n_rows % TALL_ROWS if is_tall else 0
     if tall:
         wide = torch.empty(tall, n_groups * GROUP, dtype=torch.bfloat16)
         _run(machine, "widen", (x.values, x.scale, wide), tall * n_groups, 256)
-        room = torch.empty(machine.pool.threads, 2, n_groups, matrices.GROUP_BYTES, dtype=torch.uint8)
+        room = torch.empty(machine.pool.threads, 2, n_groups, WIDE_BYTES, dtype=torch.uint8)
         arguments = tall, n_groups, height, *weight, wide, room, out
         _run(machine, f"tall{weight.bits}", arguments, n_tiles, chunk)
     if tall < n_rows:
@@ -132,7 +146,11 @@ def linear(x: GroupedRows, weight: PackedGroups) -> Tensor:
 
 
 def quantise_rows(x: Tensor) -> GroupedRows:
-    """Returns x [M, K] in int8, a scale per group."""
+    """Returns x [M, K] in int8, a scale per group.
+
+    Raises:
+        ValueError: when K is no multiple of 32.
+    """
     rows = _empty(len(x), x.shape[1])
     _run_groups("round", (x.float().contiguous(),), rows)
     return rows
@@ -147,12 +165,16 @@ def swiglu_rows(x: GroupedRows, gate_up: PackedGroups) -> GroupedRows:
 
 
 def add_rms_norm(x: Tensor, residual: Tensor | None, weight: Tensor, eps: float) -> tuple[GroupedRows, Tensor]:
-    """Returns the normalised sum of x [M, D] and its residual, rounded, and the sum itself, all float32."""
+    """Returns the normalised sum of x [M, D] and its residual, rounded, and the sum itself, all float32.
+
+    Raises:
+        ValueError: when D is no multiple of 32.
+    """
     n_rows, width = x.shape
-    x, weight = x.float(), weight.float()
+    x, weight, before = x.float(), weight.float(), None if residual is None else residual.float()
     total, out = torch.empty_like(x), _empty(n_rows, width)
-    arguments = width // GROUP, x, 0 if residual is None else residual, weight, total, eps, *out
-    _run(compiled.machine(), "norm", arguments, n_rows, 8)
+    arguments = width // GROUP, x, 0 if before is None else before, weight, total, eps, *out
+    _run(_machine(), "norm", arguments, n_rows, 8)
     return out, total
 
 
@@ -173,6 +195,7 @@ def rotate_and_write_(
     row, start = int(spans.rows), int(spans.starts)
     _, n_groups, _, width = keys.shape
     n_tokens, n_heads = len(x), x.shape[1] // width - 2 * n_groups
+    _inside(row, start, n_tokens, keys)
     queries = torch.empty(1, n_tokens, n_heads, width)
     places = (part.data_ptr() + 2 * (row * part.stride(0) + start * part.stride(2)) for part in (keys, values))
     others: list[Tensor | float] = [
@@ -183,7 +206,7 @@ def rotate_and_write_(
         2 * keys.stride(2), 2 * keys.stride(1),
     ]  # fmt: skip
     items = n_tokens * (n_heads + 2 * n_groups)
-    _run(compiled.machine(), "turn", arguments, items, 128)
+    _run(_machine(), "turn", arguments, items, 128)
     return queries
 
 
@@ -199,6 +222,10 @@ def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMet
     """
     _, n_tokens, n_heads, width = q.shape
     row, start, count = int(spans.rows), int(spans.starts), int(spans.counts)
+    _inside(row, start, count, keys)
+    # here, not above: see `_machine`
+    from coder_kernels.cpu import compiled
+
     n_groups, machine = keys.shape[1], compiled.machine()
     out = torch.empty(n_tokens, n_heads * width)
     shared = n_heads // n_groups
@@ -213,7 +240,23 @@ def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMet
     return out
 
 
+def _machine(lanes: int = 0) -> Machine:
+    # not above: where there is no llvmlite, whoever multiplies otherwise must not need it
+    from coder_kernels.cpu import compiled
+
+    return compiled.machine(lanes)
+
+
+def _inside(row: int, start: int, count: int, cache: Tensor) -> None:
+    """Checks that tokens lie in the cache: code that writes what it is told would write beside it."""
+    if not (0 <= row < cache.shape[0] and 0 <= start <= start + count <= cache.shape[2]):
+        found = f"{start} to {start + count} of row {row}"
+        raise ValueError(f"tokens must be in a cache of {cache.shape[0]} rows of {cache.shape[2]}, got {found}")
+
+
 def _empty(n_rows: int, width: int) -> GroupedRows:
+    if width % GROUP:
+        raise ValueError(f"rows must be whole groups of {GROUP} numbers, got {width}")
     n_groups = width // GROUP
     return GroupedRows(
         torch.empty(n_rows, width, dtype=torch.int8),
@@ -223,7 +266,7 @@ def _empty(n_rows: int, width: int) -> GroupedRows:
 
 
 def _run_groups(job: str, arguments: tuple[Tensor | int, ...], rows: GroupedRows) -> None:
-    _run(compiled.machine(), job, (*arguments, *rows), rows.scale.numel(), 256)
+    _run(_machine(), job, (*arguments, *rows), rows.scale.numel(), 256)
 
 
 def _run(machine: Machine, job: str, arguments: Iterable[Tensor | float], items: int, chunk: int) -> None:

@@ -13,17 +13,11 @@ from typing import Any
 from llvmlite import ir
 
 from coder_kernels.cpu.emit import I8, NOTHING, Emitter
-from coder_kernels.cpu.products import GROUP, load_scale, load_weights
+from coder_kernels.cpu.layout import GROUP, SIDE, TALL_ROWS, WIDE_BYTES
+from coder_kernels.cpu.products import load_scale, load_weights
 
-_SIDE = 16
-ROWS = 2 * _SIDE
-"""Rows that are multiplied at a time, with two tiles."""
-MANY_ROWS = 64
-"""From so many rows on a product comes here: no draft is so long."""
 _AT_A_TIME = 128
 """Rows for which weights are made bfloat16 once; as many stay in the second cache."""
-GROUP_BYTES = GROUP * _SIDE * 2
-"""Of a group of a tile's weights in bfloat16."""
 _REGISTERS = [ir.Constant(I8, register) for register in range(8)]
 _WEIGHTS, _X, _SUMS = _REGISTERS[:2], _REGISTERS[2:4], _REGISTERS[4:]
 """Registers, each of a matrix of 16 rows of 64 bytes."""
@@ -34,30 +28,30 @@ def write_widen(module: ir.Module) -> None:
 
     Arguments: x, scales (float32), out (bfloat16).
     """
-    e = Emitter(module, "widen", _SIDE, "x scales out")
+    e = Emitter(module, "widen", SIDE, "x scales out")
     with e.loop(e.end, e.first) as group:
         scale = e.load_splat("scales", group)
-        for column in range(0, GROUP, _SIDE):
+        for column in range(0, GROUP, SIDE):
             place = e.b.add(e.times(group, GROUP), e.c(column))
-            values = e.b.sext(e.load(e.at(e.pointer("x"), place), ir.VectorType(I8, _SIDE)), e.ints)
+            values = e.b.sext(e.load(e.at(e.pointer("x"), place), ir.VectorType(I8, SIDE)), e.ints)
             exact = e.mul(e.b.sitofp(values, e.floats), scale)
             e.store(e.shortened(exact), e.at(e.pointer("out"), e.times(place, 2)))
     e.b.ret_void()
 
 
 def write_tall_product(module: ir.Module, bits: int) -> None:
-    """Writes the job `tall5` or `tall8`: X W^T in float32; items are tiles, rows a multiple of `ROWS`.
+    """Writes the job `tall5` or `tall8`: X W^T in float32; items are tiles, rows a multiple of `TALL_ROWS`.
 
     Arguments: rows, groups, height, weight and scale as in `products.py`, x (bfloat16 [rows, K]), room (the weights of
     two tiles in bfloat16, for each thread), out (float32 [rows, height]).
     """
-    e = Emitter(module, f"tall{bits}", _SIDE, "rows groups height weight scale x room out")
+    e = Emitter(module, f"tall{bits}", SIDE, "rows groups height weight scale x room out")
     shapes = e.room(1)
     # one kind of registers; then the bytes of a row, in two bytes each, and from the 48th byte on the rows of each
-    sizes = [1, *15 * [0], *8 * [64, 0], *16 * [0], *8 * [_SIDE], *8 * [0]]
+    sizes = [1, *15 * [0], *8 * [64, 0], *16 * [0], *8 * [SIDE], *8 * [0]]
     e.store(ir.Constant(ir.VectorType(I8, 64), sizes), shapes)
     e.intrinsic("llvm.x86.ldtilecfg", NOTHING, shapes)
-    size = e.times(e["groups"], GROUP_BYTES)
+    size = e.times(e["groups"], WIDE_BYTES)
     own = e.at(e.pointer("room"), e.times(e.thread, size, 2))
     rooms = own, e.at(own, size)
     with e.loop(e["rows"], 0, _AT_A_TIME) as start, e.loop(e.end, e.first, 2) as tile:
@@ -68,9 +62,9 @@ def write_tall_product(module: ir.Module, bits: int) -> None:
         with e.loop(e["groups"]) as group:
             for each, room in zip(tiles, rooms, strict=True):
                 of_tile = e.b.add(e.times(each, e["groups"]), group)
-                _widen_weights(e, bits, of_tile, e.at(room, e.times(group, GROUP_BYTES)))
+                _widen_weights(e, bits, of_tile, e.at(room, e.times(group, WIDE_BYTES)))
         end = e.b.add(start, e.c(_AT_A_TIME))
-        with e.loop(e.b.select(e.b.icmp_signed("<", end, e["rows"]), end, e["rows"]), start, ROWS) as first:
+        with e.loop(e.b.select(e.b.icmp_signed("<", end, e["rows"]), end, e["rows"]), start, TALL_ROWS) as first:
             _multiply(e, first, tiles, rooms)
     e.intrinsic("llvm.x86.tilerelease", NOTHING)
     e.b.ret_void()
@@ -95,14 +89,14 @@ def _widen_weights(e: Emitter, bits: int, of_tile: Any, place: Any) -> None:
 
 
 def _multiply(e: Emitter, first: Any, tiles: tuple[Any, Any], rooms: tuple[Any, Any]) -> None:
-    """Writes the products of `ROWS` rows with two tiles."""
+    """Writes the products of `TALL_ROWS` rows with two tiles."""
     row_bytes = e.times(e["groups"], 2 * GROUP)
-    parts = [e.b.add(first, e.c(_SIDE * part)) for part in range(2)]
+    parts = [e.b.add(first, e.c(SIDE * part)) for part in range(2)]
     for sums in _SUMS:
         e.intrinsic("llvm.x86.tilezero", NOTHING, sums)
     with e.loop(e["groups"]) as group:
         for room, weights in zip(rooms, _WEIGHTS, strict=True):
-            place = e.at(room, e.times(group, GROUP_BYTES))
+            place = e.at(room, e.times(group, WIDE_BYTES))
             e.intrinsic("llvm.x86.tileloadd64", NOTHING, weights, place, e.c(64))
         for part, x in zip(parts, _X, strict=True):
             place = e.b.add(e.times(part, row_bytes), e.times(group, 2 * GROUP))
@@ -110,5 +104,5 @@ def _multiply(e: Emitter, first: Any, tiles: tuple[Any, Any], rooms: tuple[Any, 
         for sums, (x, weights) in zip(_SUMS, product(_X, _WEIGHTS), strict=True):
             e.intrinsic("llvm.x86.tdpbf16ps", NOTHING, sums, x, weights)
     for sums, (part, tile) in zip(_SUMS, product(parts, tiles), strict=True):
-        place = e.times(e.b.add(e.times(part, e["height"]), e.times(tile, _SIDE)), 4)
+        place = e.times(e.b.add(e.times(part, e["height"]), e.times(tile, SIDE)), 4)
         e.intrinsic("llvm.x86.tilestored64", NOTHING, sums, e.at(e.pointer("out"), place), e.times(e["height"], 4))

@@ -2,30 +2,33 @@
 
 A gate is open while a job has items. Helpers come in by counting themselves, take items until none is left, and go;
 the caller takes items too, closes the gate, and waits only for helpers that are inside. A helper looks at the gate for
-some tenths of a millisecond, giving its core to others now and then, and then sleeps until a call wakes it.
+some tenths of a millisecond and then sleeps until a call wakes it. Who looks gives its core to others now and then: one
+that is waited for may need it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from llvmlite import ir
 
 from coder_kernels.cpu.emit import I32, I64, JOB, NOTHING, POINTER
 
-_GATE, _NEXT, _END, _CHUNK, _JOB, _ARGUMENTS, _STATE_BYTES = 0, 64, 128, 136, 144, 152, 192
+_GATE, _NEXT, _END, _CHUNK, _JOB, _ARGUMENTS, _GIVE_WAY, _STATE_BYTES = 0, 64, 128, 136, 144, 152, 160, 192
 """Bytes of the state at which its numbers stand; the first two are written by all threads, and have a line each."""
 _OPEN = 1 << 32
 _LOOKS, _LOOKS_IN_A_ROW = 8192, 64
-"""How often a helper looks at a closed gate before it sleeps, some 40 ns each, and before it offers its core."""
+"""How often a helper looks at a closed gate before it sleeps, some 40 ns each, and before one offers its core."""
 
 
 def write_pool(module: ir.Module) -> None:
-    """Writes `run(state, job, arguments, items, chunk)`, and `help(state, thread, give_way)`, for who helps."""
+    """Writes `run(state, job, arguments, items, chunk)`, and `help(state, thread)`, for who helps."""
     _write_run(module)
     _write_help(module)
 
@@ -47,22 +50,27 @@ def _write_run(module: ir.Module) -> None:
     b.atomic_rmw("xchg", _at(b, state, _GATE), ir.Constant(I64, _OPEN), "release")
     _take(b, state, job, arguments, end, chunk, ir.Constant(I64, 0))
     b.atomic_rmw("sub", _at(b, state, _GATE), ir.Constant(I64, _OPEN), "acq_rel")
-    wait, behind = b.append_basic_block(), b.append_basic_block()
-    b.branch(wait)
-    b.position_at_end(wait)
-    _pause(b)
+    begin = b.block
+    wait, look, behind = (b.append_basic_block() for _ in range(3))
+    b.branch(look)
+    b.position_at_end(look)
+    looks = b.phi(I64)
+    looks.add_incoming(ir.Constant(I64, 0), begin)
     inside = b.load_atomic(_at(b, state, _GATE), "acquire", 8, typ=I64)
     b.cbranch(b.icmp_signed("==", inside, ir.Constant(I64, 0)), behind, wait)
+    b.position_at_end(wait)
+    looks.add_incoming(_after_a_look(b, state, looks), b.block)
+    b.branch(look)
     b.position_at_end(behind)
     b.ret_void()
 
 
 def _write_help(module: ir.Module) -> None:
-    function = ir.Function(module, ir.FunctionType(NOTHING, [POINTER, I64, I64]), "help")
-    state, thread, give_way = function.args
+    function = ir.Function(module, ir.FunctionType(NOTHING, [POINTER, I64]), "help")
+    state, thread = function.args
     b = ir.IRBuilder(function.append_basic_block())
     begin = b.block
-    look, come, work, closed, offer, again, behind = (b.append_basic_block() for _ in range(7))
+    look, come, work, closed, behind = (b.append_basic_block() for _ in range(5))
     b.branch(look)
     b.position_at_end(look)
     looks = b.phi(I64)
@@ -81,18 +89,22 @@ def _write_help(module: ir.Module) -> None:
     looks.add_incoming(ir.Constant(I64, 0), b.block)
     b.branch(look)
     b.position_at_end(closed)
-    _pause(b)
-    more = b.add(looks, ir.Constant(I64, 1))
-    is_due = b.icmp_signed("==", b.and_(more, ir.Constant(I64, _LOOKS_IN_A_ROW - 1)), ir.Constant(I64, 0))
-    b.cbranch(is_due, offer, again)
-    b.position_at_end(offer)
-    b.call(b.inttoptr(give_way, ir.FunctionType(I32, []).as_pointer()), [])
-    b.branch(again)
-    b.position_at_end(again)
-    looks.add_incoming(more, again)
+    more = _after_a_look(b, state, looks)
+    looks.add_incoming(more, b.block)
     b.cbranch(b.icmp_signed("<", more, ir.Constant(I64, _LOOKS)), look, behind)
     b.position_at_end(behind)
     b.ret_void()
+
+
+def _after_a_look(b: ir.IRBuilder, state: Any, looks: Any) -> Any:
+    """Waits for a moment, offers the core where that is due, and returns how many looks there were."""
+    _pause(b)
+    more = b.add(looks, ir.Constant(I64, 1))
+    is_due = b.icmp_signed("==", b.and_(more, ir.Constant(I64, _LOOKS_IN_A_ROW - 1)), ir.Constant(I64, 0))
+    with b.if_then(is_due):
+        give_way = b.load(_at(b, state, _GIVE_WAY), typ=I64)
+        b.call(b.inttoptr(give_way, ir.FunctionType(I32, []).as_pointer()), [])
+    return more
 
 
 def _take(b: ir.IRBuilder, state: Any, job: Any, arguments: Any, end: Any, chunk: Any, thread: Any) -> None:
@@ -122,18 +134,25 @@ def _pause(b: ir.IRBuilder) -> None:
 class Pool:
     """The threads, and the state that they share."""
 
-    def __init__(self, run: Callable[..., None], help_: Callable[..., None], helpers: int) -> None:
-        """Takes the two functions of `write_pool`, and how many threads help the one that calls."""
+    def __init__(self, run: Callable[..., None], help_: Callable[..., None], most: int) -> None:
+        """Takes the two functions of `write_pool`, and how many threads there may be, the one that calls among them.
+
+        As many as torch may use take part in a job; each is started when it is first wanted.
+        """
+        self.threads = most
+        self._run, self._help = run, help_
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            # a child has no helpers, and a copy of what another thread was about to change
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         room = (ctypes.c_char * (_STATE_BYTES + 64))()
         self._room = room
         self._state = ctypes.addressof(room) + -ctypes.addressof(room) % 64
-        self._run, self._help = run, help_
+        ctypes.c_int64.from_address(self._state + _GIVE_WAY).value = _give_way()
         self._alone = threading.Lock()
-        self._asleep = [threading.Event() for _ in range(helpers)]
-        self.threads = helpers + 1
-        self._give_way = _give_way()
-        for index, wake in enumerate(self._asleep):
-            threading.Thread(target=self._serve, args=(index + 1, wake), daemon=True, name=f"products {index}").start()
+        self._asleep: list[threading.Event] = []
 
     def run(self, job: int, arguments: Sequence[int], items: int, chunk: int) -> None:
         """Runs a job.
@@ -147,15 +166,24 @@ class Pool:
         packed = (ctypes.c_int64 * len(arguments))(*arguments)
         with self._alone:
             if items > chunk:
-                for wake in self._asleep:
+                for wake in self._helpers(min(self.threads, torch.get_num_threads()) - 1):
                     wake.set()
             self._run(self._state, job, ctypes.addressof(packed), items, chunk)
+
+    def _helpers(self, count: int) -> list[threading.Event]:
+        """What wakes so many helpers; those that were not needed before are started."""
+        for index in range(len(self._asleep), count):
+            wake = threading.Event()
+            # noted first: whoever is interrupted here never starts two of one number
+            self._asleep.append(wake)
+            threading.Thread(target=self._serve, args=(index + 1, wake), daemon=True, name=f"products {index}").start()
+        return self._asleep[:count]
 
     def _serve(self, thread: int, wake: threading.Event) -> None:
         while True:
             wake.wait()
             wake.clear()
-            self._help(self._state, thread, self._give_way)
+            self._help(self._state, thread)
 
 
 def _give_way() -> int:

@@ -12,20 +12,13 @@ from typing import Any
 from llvmlite import ir
 
 from coder_kernels.cpu.emit import F16, I1, I8, I16, I32, NOTHING, Emitter
+from coder_kernels.cpu.layout import GROUP, STEPS, group_bytes
 
-GROUP = 32
-"""Columns that share a scale, of weights and activations alike."""
-STEPS = GROUP // 4
 ROWS = 32
 """Rows that a tile is multiplied with before it is read again: so many sums stay in the first cache."""
 ARGUMENTS = "rows groups height weight scale x x_scale x_offset out"
 _AHEAD = 8192
 """Bytes that are asked for before they are needed: a pass over few rows waits for memory."""
-
-
-def group_bytes(bits: int, lanes: int) -> int:
-    """Returns the bytes of a tile's group: of 5 bits the low four of two steps share a byte, the fifth ones follow."""
-    return 4 * lanes * STEPS if bits == 8 else (2 * lanes + lanes // 2) * STEPS
 
 
 def write_product(module: ir.Module, bits: int, lanes: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 
 from coder_kernels.cpu.emit import F32, I8, I32, Emitter
-from coder_kernels.cpu.products import GROUP
+from coder_kernels.cpu.layout import GROUP
 
 ROUNDED = "values scales offsets"
 """Arguments of a job that rounds: int8 [rows, K], float32 and int32 [rows, K / 32]."""

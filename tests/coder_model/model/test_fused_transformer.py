@@ -95,3 +95,17 @@ def test_weights_in_groups_say_nearly_what_the_transformer_says(model, tokenizer
     assert 0 < float((a - b).norm() / a.norm()) < 0.25
     # not nearly: a draft is verified by a pass over all of it
     assert torch.equal(torch.cat([alone.commit([token]) for token in tokens]), b)
+
+
+def test_weights_in_groups_are_unpacked_where_the_processor_does_not_multiply_them(model, tokenizer, monkeypatch):
+    sizes = {"d_model": 128, "d_ff": 352, "n_heads": 4, "n_kv_heads": 2, "head_dim": 32, "vocab_size": 640}
+    made = random_transformer(replace(model.config, **sizes))
+    nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
+    exact = Sequence(EagerRunner(FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY), nothing))
+    pack_(made, "grouped")
+    monkeypatch.setattr(grouped, "is_there", lambda: False)
+    network = fuse(made, CAPACITY, "int8")
+    assert network.activation_dtype is None
+    tokens = tokens_of(tokenizer, 20)
+    a, b = exact.commit(tokens), Sequence(EagerRunner(network, nothing)).commit(tokens)
+    assert 0 < float((a - b).norm() / a.norm()) < 0.25

@@ -1,19 +1,17 @@
 """Machine code for weights and activations in groups, held to the plain reference."""
 
-import threading
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coder_kernels import ops, packing, reference
-from coder_kernels.cpu import compiled, grouped
+from coder_kernels.cpu import grouped, processor
 from coder_kernels.quantise import Quantised, dequantise, quantise
 from coder_kernels.tensor_types import AttentionMetadata
 
 pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor has no dot products of bytes")
-LANES = [lanes for lanes in (8, 16) if lanes <= compiled.lanes()]
+LANES = [lanes for lanes in (8, 16) if lanes <= processor.lanes()]
 
 
 def some(*shape, seed=0, spread=1.0):
@@ -171,33 +169,71 @@ def test_a_row_without_a_sequence_ends_no_process(block_length):
     assert found.shape == (8, 256)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_what_is_no_number_stays_none(bad):
-    parts = some(1, 2, 64)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("rows", [2, 31, 70])
+def test_what_is_no_number_stays_none_and_stays_in_its_row(rows, bad):
+    parts, weight = some(1, rows, 64), packing.pack(some(32, 64), "grouped")
+    clean = ops.linear(ops.quantise_rows(parts[0], "grouped"), weight)[0]
     parts[0, 1, 3] = bad
-    rows, _ = ops.add_rms_norm(parts, None, torch.ones(64), 1e-6, "grouped")
-    found = ops.linear(rows, packing.pack(some(32, 64), "grouped"))[0]
-    assert found[0].isfinite().all()
-    assert found[1].isnan().all()
+    for x in (
+        ops.add_rms_norm(parts, None, torch.ones(64), 1e-6, "grouped")[0],
+        ops.quantise_rows(parts[0], "grouped"),
+    ):
+        found = ops.linear(x, weight)[0]
+        assert found[1].isnan().all()
+        assert found[[0, *range(2, rows)]].isfinite().all()
+    assert torch.equal(found[2:], clean[2:])
+    assert torch.equal(found[0], clean[0])
 
 
-def test_passes_of_several_threads_do_not_mix():
-    weight = packing.pack(five_bits(1152, 896), "grouped")
-    inputs = [ops.quantise_rows(some(8, 896, seed=seed), "grouped") for seed in range(4)]
-    expected = [ops.linear(x, weight) for x in inputs]
-    wrong = []
+@given(st.integers(0, 70), st.integers(1, 9), st.integers(1, 5), st.sampled_from([1e-44, 1e-30, 1.0, 1e30]))
+@settings(max_examples=60, deadline=None)
+def test_a_product_of_any_shape_and_size_is_the_plain_one(rows, tiles, n_groups, spread):
+    packed = packing.pack(some(tiles * processor.lanes(), 32 * n_groups), "grouped")
+    x = ops.quantise_rows(some(rows, 32 * n_groups, seed=1, spread=spread), "grouped")
+    expected = plain(x) @ unpacked(packed).T
+    assert ops.linear(x, packed).shape == (1, *expected.shape)
+    # of the sums of absolute values: what is left of a sum may be small
+    most = plain(x).abs() @ unpacked(packed).abs().T
+    assert ((ops.linear(x, packed)[0].double() - expected).abs() <= (0.005 if rows >= 64 else 2e-6) * most).all()
 
-    def run(index):
-        for _ in range(40):
-            if not torch.equal(ops.linear(inputs[index], weight), expected[index]):
-                wrong.append(index)
 
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+def test_the_least_byte_of_a_weight_is_multiplied():
+    lowest = Quantised(torch.full((32, 64), -128, dtype=torch.int8), torch.ones(32, 2, 1).half(), torch.empty(0))
+    x = ops.quantise_rows(torch.full((3, 64), 127.0), "grouped")
+    assert (ops.linear(x, grouped.pack(lowest)) == -128 * 127 * 64).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_numbers_of_other_widths_are_rounded_as_they_are(dtype):
+    x = some(5, 64).to(dtype)
+    for found, expected in zip(ops.quantise_rows(x, "grouped"), ops.quantise_rows(x.float(), "grouped"), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_a_norm_adds_all_parts_and_a_residual_of_any_width():
+    parts, residual = some(3, 5, 64), some(5, 64, seed=1).double()
+    _, total = ops.add_rms_norm(parts, residual, torch.ones(64), 1e-6, "grouped")
+    torch.testing.assert_close(total, (parts.sum(0) + residual).float())
+
+
+def test_rows_that_are_no_whole_groups_are_refused():
+    for width in (31, 40):
+        with pytest.raises(ValueError, match=f"rows must be whole groups of 32 numbers, got {width}"):
+            ops.quantise_rows(torch.ones(2, width), "grouped")
+        with pytest.raises(ValueError, match=f"rows must be whole groups of 32 numbers, got {width}"):
+            ops.add_rms_norm(torch.ones(1, 2, width), None, torch.ones(width), 1e-6, "grouped")
+
+
+@pytest.mark.parametrize(("row", "start", "count"), [(1, 0, 4), (-1, 0, 4), (0, 61, 4), (0, -1, 4)])
+def test_tokens_outside_the_cache_are_refused(row, start, count):
+    keys, values = (torch.zeros(1, 2, 64, 64, dtype=torch.bfloat16) for _ in range(2))
+    place = AttentionMetadata(*torch.tensor([[row], [start], [count]], dtype=torch.int32))
+    tables = torch.ones(count, 32), torch.zeros(count, 32)
+    with pytest.raises(ValueError, match="tokens must be in a cache of 1 rows of 64, got .* of row"):
+        ops.rotate_and_write_(some(1, count, 8 * 64), None, None, 1e-6, tables, keys, values, place)
+    with pytest.raises(ValueError, match="tokens must be in a cache of 1 rows of 64, got .* of row"):
+        ops.block_attention(some(1, count, 4, 64), keys, values, place)
 
 
 @pytest.mark.parametrize(
