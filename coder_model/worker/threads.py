@@ -8,7 +8,7 @@ MAX_THREADS = 2
 
 
 def limit_threads() -> None:
-    """Sets the threads of torch and the tokenizer, and how much oneDNN keeps; must run before torch's first import."""
+    """Sets the threads of torch and the tokenizer, and what oneDNN does and keeps; to run before torch is imported."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(MAX_THREADS, available)
     # a waiting thread spins for microseconds: asleep at once, it doubles a small pass's time; for ever, it eats a core
@@ -21,4 +21,9 @@ def limit_threads() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import torch
 
+    from coder_kernels.cpu import processor
+
     torch.set_num_threads(threads)
+    # its products are code that it makes, too: where none may be made they fail, and torch's own do not
+    if not processor.may_execute():
+        torch.backends.mkldnn.enabled = False  # type: ignore[assignment]

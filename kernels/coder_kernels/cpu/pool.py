@@ -152,7 +152,8 @@ class Pool:
         self._state = ctypes.addressof(room) + -ctypes.addressof(room) % 64
         ctypes.c_int64.from_address(self._state + _GIVE_WAY).value = _give_way()
         self._alone = threading.Lock()
-        self._asleep: list[threading.Event] = []
+        # locks, not events: who is interrupted while he sets an event may leave it locked for ever
+        self._asleep: list[threading.Lock] = []
 
     def run(self, job: int, arguments: Sequence[int], items: int, chunk: int) -> None:
         """Runs a job.
@@ -167,22 +168,23 @@ class Pool:
         with self._alone:
             if items > chunk:
                 for wake in self._helpers(min(self.threads, torch.get_num_threads()) - 1):
-                    wake.set()
+                    if wake.locked():
+                        wake.release()
             self._run(self._state, job, ctypes.addressof(packed), items, chunk)
 
-    def _helpers(self, count: int) -> list[threading.Event]:
-        """What wakes so many helpers; those that were not needed before are started."""
+    def _helpers(self, count: int) -> list[threading.Lock]:
+        """Locks, each of which a helper waits for; those that were not needed before are started."""
         for index in range(len(self._asleep), count):
-            wake = threading.Event()
+            wake = threading.Lock()
+            wake.acquire()
             # noted first: whoever is interrupted here never starts two of one number
             self._asleep.append(wake)
             threading.Thread(target=self._serve, args=(index + 1, wake), daemon=True, name=f"products {index}").start()
         return self._asleep[:count]
 
-    def _serve(self, thread: int, wake: threading.Event) -> None:
+    def _serve(self, thread: int, wake: threading.Lock) -> None:
         while True:
-            wake.wait()
-            wake.clear()
+            wake.acquire()
             self._help(self._state, thread)
 
 

@@ -1,6 +1,7 @@
 """The threads of the machine code: several callers, several numbers of threads, and a process that forks."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -126,3 +127,33 @@ for _ in range(20):
 def test_a_process_ends_though_its_helpers_look_for_work():
     for _ in range(3):
         assert subprocess.run([sys.executable, "-c", ENDS], timeout=60).returncode == 0
+
+
+INTERRUPTS = """
+import signal, time, torch
+from coder_kernels import ops, packing
+torch.set_num_threads(2)
+weight, x = packing.pack(torch.ones(1152, 896), "grouped"), ops.quantise_rows(torch.ones(1, 896), "grouped")
+expected, interrupts, end = ops.linear(x, weight), 0, time.monotonic() + 4
+def interrupt(signum, frame):
+    while frame:
+        if frame.f_code.co_name == "run":
+            raise KeyboardInterrupt
+        frame = frame.f_back
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)
+while time.monotonic() < end:
+    try:
+        assert torch.equal(ops.linear(x, weight), expected)
+    except KeyboardInterrupt:
+        interrupts += 1
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+assert torch.equal(ops.linear(x, weight), expected)
+print(interrupts > 100)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timer that interrupts")
+def test_an_interrupt_at_any_place_stops_no_later_pass():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTS], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "True\n", done.stderr

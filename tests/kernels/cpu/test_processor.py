@@ -165,5 +165,21 @@ def test_where_no_code_may_be_made_the_process_goes_on():
     assert done.stderr.count("lets no process execute code that it makes") == 1
 
 
-def refusal(then=""):
+def test_where_no_code_may_be_made_the_worker_multiplies_without_onednn():
+    # a product of one row in bfloat16 is one that oneDNN makes code for
+    lines = (
+        refusal("exit(7 * failed) if failed else None") if sys.platform == "linux" else "raise SystemExit(7)",
+        "from coder_model.worker.threads import limit_threads",
+        "limit_threads()",
+        "import torch",
+        "short = torch.ones(4, 896, dtype=torch.bfloat16), torch.ones(512, 896, dtype=torch.bfloat16)",
+        "print(float(torch.nn.functional.linear(*short)[0, 0]))",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)
+    if done.returncode == 7:
+        pytest.skip("this system cannot refuse a process to execute what it wrote")
+    assert done.stdout == "896.0\n", done.stderr
+
+
+def refusal(then="pass"):
     return f"import ctypes; failed = ctypes.CDLL(None).prctl{(*REFUSE_EXECUTION, 0, 0, 0)} != 0; {then}"
