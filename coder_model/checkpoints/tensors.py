@@ -14,13 +14,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coder_kernels.ggml_blocks import AT_A_TIME, FORMATS, dequantise_blocks, grouped_blocks
-from coder_kernels.quantise import Precision, Quantised, in_pieces, one_thread, quantise, quantise_rows
+from coder_kernels.quantise import Precision, Quantised, five_bits, in_pieces, one_thread, quantise, quantise_rows
 from coder_model.checkpoints.gguf_header import Header
 from coder_model.checkpoints.safetensors_header import read_header
 from coder_model.errors import ModelFileError
 from coder_model.model.adapter_files import LowRank
 
 FILES = "model*.safetensors"
+FIVE_BITS = ("Q4_0", "Q5_0")
+"""Types of at most five bits that `grouped` keeps as they are."""
 
 
 class OpenFile:
@@ -193,6 +195,9 @@ def read_quantised(
     rows = BlockRows(stored, change)
     if precision == "grouped" and FORMATS[stored.kind].levels and change is None:
         found = in_pieces(rows.grouped, stored.shape)
+    elif precision == "grouped" and stored.kind in FIVE_BITS and change:
+        # a token reads all weights: what the file has in five bits stays that small
+        found = in_pieces(lambda part: five_bits(rows.at(part)), stored.shape)
     else:
         found = quantise_rows(rows.at, stored.shape, precision)
     return Quantised(*(_unturned(part, stored.n_heads) if part.numel() else part for part in found))

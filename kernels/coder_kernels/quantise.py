@@ -140,6 +140,22 @@ def quantise_rows(rows_at: Callable[[slice], Tensor], shape: tuple[int, ...], pr
     return in_pieces(lambda rows: _quantised(rows_at(rows), precision), shape)
 
 
+def five_bits(weight: Tensor) -> Quantised:
+    """Returns a matrix in the precision `grouped` whose values have five bits, as in ggml's Q5_0.
+
+    The number of a group that is farthest from 0 becomes -16, so that all 32 values are used.
+
+    Args:
+        weight: [N, K] float, K a multiple of `SMALL_GROUP`.
+    """
+    groups = weight.float().view(len(weight), -1, SMALL_GROUP)
+    farthest = groups.gather(2, groups.abs().argmax(dim=2, keepdim=True))
+    scale = (farthest / -16).half()
+    # where a group is 0, or too small for float16
+    values = (groups / scale.float()).nan_to_num(0.0, 0.0, 0.0).round().clamp(-16, 15)
+    return Quantised(values.to(torch.int8).view(weight.shape), scale, weight.new_empty(0))
+
+
 def in_pieces(piece_at: Callable[[slice], Quantised], shape: tuple[int, ...]) -> Quantised:
     """Returns a matrix in few bits, made of some rows after the other.
 

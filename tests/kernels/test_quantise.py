@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_kernels.quantise import GROUP, PRECISIONS, bytes_of, dequantise, one_thread, quantise
+from coder_kernels.quantise import GROUP, PRECISIONS, bytes_of, dequantise, five_bits, one_thread, quantise
 
 SHAPES = [(1, 2), (3, GROUP), (5, 3 * GROUP), (7, 2 * GROUP + 2), (257, 66)]
 
@@ -28,6 +28,21 @@ def test_every_weight_comes_back_within_half_a_step(shape, seed, spread):
     int4 = dequantise(packed, torch.float32)
     # offset and scale are float16 themselves
     assert ((int4 - weight).abs() <= step * 0.52 + row * 2e-3).all()
+
+
+@given(seed=st.integers(0, 2**31), spread=st.sampled_from([0.0, 1e-3, 1.0, 30.0]))
+def test_five_bits_keep_the_farthest_number_of_a_group_and_the_others_within_a_step(seed, spread):
+    weight = torch.randn((5, 96), generator=torch.Generator().manual_seed(seed)) * spread
+    packed = five_bits(weight)
+    assert packed.values.min() >= -16
+    assert packed.values.max() <= 15
+    error = (dequantise(packed, torch.float32) - weight).abs().view(5, 3, 32)
+    step = packed.scale.float().abs()
+    assert (error <= 1.01 * step).all()
+    farthest = weight.view(5, 3, 32).abs().argmax(2, keepdim=True)
+    assert (error.gather(2, farthest) <= 0.02 * step).all()
+    again = five_bits(dequantise(packed, torch.float32))
+    assert torch.equal(again.values, packed.values)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

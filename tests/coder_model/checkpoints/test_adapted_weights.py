@@ -23,6 +23,8 @@ from coder_model.types import FillRequest
 FEW = [precision for precision in WEIGHT_PRECISIONS if precision not in ("float32", "bfloat16")]
 STEPS = {"grouped": 0.51, "int8": 0.5001, "int4": 0.6}
 """Distance to what is rounded in steps of a scale; those of int4 begin at a value that is rounded too."""
+FARTHEST = 1.01
+"""The same in five bits, which are -16 to 15: a number as far from 0 as the farthest, and opposite."""
 CHANGED = ["layers.0.self_attn.q_proj", "layers.0.self_attn.k_proj", "layers.1.mlp.down_proj"]
 
 
@@ -99,7 +101,26 @@ def test_in_few_bits_the_sum_is_rounded_once(files, architecture, kind, precisio
             assert error.norm() < 0.04 * wanted.norm()
         else:
             groups = error.view(len(error), weight.scale.shape[1], -1)
-            assert (groups <= STEPS[precision] * weight.scale.float().view(*groups.shape[:2], 1)).all()
+            steps = groups / weight.scale.float().abs().view(*groups.shape[:2], 1)
+            is_five = precision == "grouped" and kind == "Q5_0"
+            assert steps.max() <= (FARTHEST if is_five else STEPS[precision])
+            assert weight.values.min() >= -16 or not is_five
+            assert not is_five or (weight.values.max() <= 15 and steps.median() < 0.3)
+
+
+def test_what_has_five_bits_stays_as_it_is_where_an_adapter_adds_nothing(files):
+    published = files("qwen2", "Q5_0")
+    plain = load_weights(published, "grouped").model
+    adapter = tiny_adapter.adapter(load_weights(published, "float32").model, CHANGED)
+    nothing = StoredAdapter({name: 0 * part for name, part in adapter.tensors.items()}, adapter.target_norm)
+    found = load_weights(published, "grouped", adapter=nothing).model
+    for name in CHANGED:
+        for model in (found, plain):
+            assert model.get_submodule(name).weight().values.abs().max() <= 16
+        torch.testing.assert_close(
+            dequantise(found.get_submodule(name).weight(), torch.float32),
+            dequantise(plain.get_submodule(name).weight(), torch.float32), rtol=1e-3, atol=0,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("eight", ["int8", "grouped"])
