@@ -25,8 +25,8 @@ from drafter import joined, split_back, unpacked
 
 from coder_model.training.adapter.loop import FACTORS, AdapterRun
 from coder_model.training.adapter.options import AdapterOptions
-from coder_model.training.drafter.target import TOKENS, read_tokens, write_cut
-from coder_model.training.drafter.vocabulary import Cut
+from coder_model.training.published.target import TOKENS, read_tokens, write_cut
+from coder_model.training.published.vocabulary import Cut
 
 
 def teacher(arguments: argparse.Namespace) -> None:

@@ -27,12 +27,12 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 from coder_model.model.drafter_files import CONFIG, WEIGHTS, write_drafter
-from coder_model.training.drafter.holes import HoleOptions
-from coder_model.training.drafter.initial import load_drafter
+from coder_model.training.drafter.initial import load_drafter, stored_beside
 from coder_model.training.drafter.loop import DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
-from coder_model.training.drafter.target import BYTES, INDEX, TOKENS, VOCABULARY, load_cut, stored_beside
-from coder_model.training.drafter.vocabulary import KEPT
+from coder_model.training.published.holes import HoleOptions
+from coder_model.training.published.target import BYTES, INDEX, TOKENS, VOCABULARY, load_cut
+from coder_model.training.published.vocabulary import KEPT
 
 PART_BYTES = 51 << 20
 """Of what is carried in one call, beside the checkout."""
@@ -47,13 +47,13 @@ def pack(arguments: argparse.Namespace) -> None:
     # not on the lent machine, which lacks the libraries that read published models
     from coder_model.checkpoints.hf_config import read_published
     from coder_model.checkpoints.loading import tokenizer_of_model
-    from coder_model.training.drafter.prepare import cut_for
-    from coder_model.training.drafter.vocabulary import check_can_have_drafter, head_size
+    from coder_model.training.published.prepare import cut_for
+    from coder_model.training.published.vocabulary import check_is_trainable, head_size
 
     work, output = arguments.output / "whole", arguments.output
     work.mkdir(parents=True, exist_ok=True)
     published = read_published(arguments.target)
-    check_can_have_drafter(published)
+    check_is_trainable(published)
     tokenizer = tokenizer_of_model(published)
     head_tokens = head_size(published, tokenizer, arguments.head_tokens, arguments.kept)
     share = cut_for(published, tokenizer, arguments.corpus, work, head_tokens, arguments.kept)

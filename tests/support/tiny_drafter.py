@@ -8,7 +8,7 @@ import torch
 from coder_model.model.config import ModelConfig
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.model.transformer import Transformer
-from coder_model.training.drafter.holes import DrafterTokens, HoleOptions
+from coder_model.training.published.holes import HoleOptions, HoleTokens
 from coder_model.training.shards import write_split
 
 VOCABULARY, LINE_END = 64, 9
@@ -19,12 +19,12 @@ TARGET = ModelConfig(
 )  # fmt: skip
 
 
-def marks() -> DrafterTokens:
+def marks() -> HoleTokens:
     breaks = np.full((VOCABULARY, 2), -1)
     breaks[LINE_END] = -1, LINE_END
     # token 10 is what token 11 and a line end make together
     breaks[10] = 11, LINE_END
-    return DrafterTokens(1, 2, 3, 4, VOCABULARY - 1, breaks)
+    return HoleTokens(1, 2, 3, 4, VOCABULARY - 1, breaks)
 
 
 def corpus(folder: Path, texts: list[list[int]]) -> Path:

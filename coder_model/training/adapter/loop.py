@@ -21,9 +21,9 @@ from coder_model.training.adapter.low_rank import attach_, factors, fill_
 from coder_model.training.adapter.objective import FillOutcome, outcome
 from coder_model.training.adapter.options import AdapterOptions
 from coder_model.training.adapter.sampler import AdapterBatch, AdapterSampler
-from coder_model.training.compiled import compile_if_faster
-from coder_model.training.drafter.target import load_cut, read_tokens
 from coder_model.training.optim import schedulers_for
+from coder_model.training.published.compiled import compile_if_faster
+from coder_model.training.published.target import load_cut, read_tokens
 from coder_model.training.shards import Shard
 
 LOG, FACTORS = "log.jsonl", "factors.safetensors"

@@ -11,7 +11,7 @@ from torch import Tensor
 from coder_model.model.rotary import rotary_tables
 from coder_model.model.transformer import Transformer, causally
 from coder_model.training.adapter.sampler import AdapterBatch
-from coder_model.training.distillation import distillation
+from coder_model.training.published.distillation import distillation
 
 
 def final_states(model: Transformer, tokens: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coder_model.training.adapter.options import AdapterOptions
-from coder_model.training.drafter.holes import DrafterTokens, HoleSampler
+from coder_model.training.published.holes import HoleSampler, HoleTokens
 from coder_model.training.shards import Shard
 
 
@@ -31,9 +31,7 @@ class AdapterBatch:
 class AdapterSampler:
     """Draws batches of a shard."""
 
-    def __init__(
-        self, shard: Shard, marks: DrafterTokens, head_tokens: int, options: AdapterOptions, seed: int
-    ) -> None:
+    def __init__(self, shard: Shard, marks: HoleTokens, head_tokens: int, options: AdapterOptions, seed: int) -> None:
         """Takes the tokens of the model's cut head: others are never asked for."""
         self._holes, self._marks = HoleSampler(shard, marks, options.holes), marks
         self._head_tokens, self._options, self._seed = head_tokens, options, seed

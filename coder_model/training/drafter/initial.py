@@ -1,17 +1,21 @@
-"""The drafter that a run begins with: a fresh one in the shape of the larger model, or one that is there."""
+"""The drafter that a run begins with, fresh in the shape of the larger model or one that is there, and ends with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
 from coder_model.model.drafter import Drafter, DrafterConfig
-from coder_model.model.drafter_files import CONFIG, IDS, WEIGHTS, read_drafter
+from coder_model.model.drafter_files import CONFIG, IDS, WEIGHTS, StoredDrafter, read_drafter
+from coder_model.model.transformer import Transformer
 from coder_model.training.drafter.options import DrafterOptions
+from coder_model.training.published.target import TOKENS
 
 SHARED = ("d_model", "n_heads", "n_kv_heads", "head_dim", "rope_theta")
 """What a drafter has of the larger model's shape."""
@@ -81,3 +85,16 @@ def check_fits(drafter: DrafterConfig, target: ModelConfig, block_length: int) -
         if getattr(drafter, name) != getattr(target, name):
             found, expected = getattr(drafter, name), getattr(target, name)
             raise ModelFileError(f"init must have the {name} of the target, {expected}, found {found}")
+
+
+def stored_beside(drafter: Drafter, target: Transformer, directory: Path) -> StoredDrafter:
+    """Returns a drafter as it is written for use, with what it must know of its larger model.
+
+    Args:
+        drafter: trained on the target.
+        target: what `load_cut` returned.
+        directory: what it was read from.
+    """
+    ids = np.load(directory / TOKENS)[: len(target.lm_head.weight)].astype(np.int64)
+    norm = target.norm.weight.detach().float().cpu()
+    return StoredDrafter(drafter.float().cpu(), torch.from_numpy(ids), norm)

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from coder_model.model.drafter import Drafter
 from coder_model.model.drafter_files import CONFIG, WEIGHTS
-from coder_model.training.compiled import compile_if_faster
 from coder_model.training.drafter.initial import initial_drafter
 from coder_model.training.drafter.objective import DraftOutcome, accepted_tokens, outcome, target_states
 from coder_model.training.drafter.options import DrafterOptions
 from coder_model.training.drafter.sampler import DrafterBatch, DrafterSampler
-from coder_model.training.drafter.target import load_cut, read_tokens
 from coder_model.training.optim import make_optimizers, schedulers_for
+from coder_model.training.published.compiled import compile_if_faster
+from coder_model.training.published.target import load_cut, read_tokens
 from coder_model.training.shards import Shard
 
 LOG, PROGRESS = "log.jsonl", "progress.json"

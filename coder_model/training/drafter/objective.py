@@ -10,8 +10,8 @@ from torch import Tensor
 from coder_model.model.drafter import Drafter, seeing
 from coder_model.model.rotary import rotary_tables
 from coder_model.model.transformer import Transformer, causally
-from coder_model.training.distillation import distillation
 from coder_model.training.drafter.sampler import DrafterBatch
+from coder_model.training.published.distillation import distillation
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coder_model.training.drafter.holes import HoleOptions
+from coder_model.training.published.holes import HoleOptions
 
 
 @dataclass(frozen=True)

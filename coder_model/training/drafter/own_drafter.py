@@ -19,15 +19,14 @@ from coder_model.checkpoints.loading import tensors_of, tokenizer_of_model
 from coder_model.checkpoints.open import locate
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.drafter_files import CONFIG, WEIGHTS, write_drafter
-from coder_model.training.drafter.holes import HoleOptions
-from coder_model.training.drafter.initial import check_fits, load_drafter
+from coder_model.training.drafter.initial import check_fits, load_drafter, stored_beside
 from coder_model.training.drafter.loop import LOG, DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
-from coder_model.training.drafter.prepare import prepare_for_drafter
-from coder_model.training.drafter.target import stored_beside
-from coder_model.training.drafter.vocabulary import check_can_have_drafter, head_size
 from coder_model.training.own_code import File, files_of, held_out_of
 from coder_model.training.progress import share_bars
+from coder_model.training.published.holes import HoleOptions
+from coder_model.training.published.prepare import prepare_for
+from coder_model.training.published.vocabulary import check_is_trainable, head_size
 
 WORK, PLAN, RUN, SHIPPED = "work", "plan.json", "run", "shipped"
 """Folder in the output that an interrupted run goes on from, and what lies in it besides the preparation."""
@@ -86,7 +85,7 @@ def train_drafter(
     with _written(output), share_bars() as bars:
         _begin(work, _plan(published, files, init, head_tokens))
         try:
-            cut = prepare_for_drafter(published, tokenizer, files, work, head_tokens, _bar(bars, "preparing"))
+            cut = prepare_for(published, tokenizer, files, work, head_tokens, _bar(bars, "preparing"))
         except CorpusError:
             shutil.rmtree(work)
             raise
@@ -118,7 +117,7 @@ def _published(target: str) -> Published:
     if not is_published(directory):
         raise ModelFileError(f"target must be a published model, GGUF or safetensors; {directory} is none")
     published = read_published(directory, family)
-    check_can_have_drafter(published)
+    check_is_trainable(published)
     return published
 
 

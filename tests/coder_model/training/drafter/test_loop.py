@@ -13,12 +13,12 @@ from coder_model.checkpoints.hf_config import read_published
 from coder_model.errors import ModelFileError
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.training.drafter import loop
-from coder_model.training.drafter.holes import DrafterTokens
 from coder_model.training.drafter.initial import load_drafter
 from coder_model.training.drafter.loop import DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
-from coder_model.training.drafter.target import write_cut
-from coder_model.training.drafter.vocabulary import cut_of
+from coder_model.training.published.holes import HoleTokens
+from coder_model.training.published.target import write_cut
+from coder_model.training.published.vocabulary import cut_of
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def small_run(folder: Path, steps: int, init: str = "") -> DrafterRun:
         write_cut(
             read_published(folder / "tiny.gguf"),
             cut,
-            DrafterTokens(new[1], new[2], new[3], new[4], new[63], breaks),
+            HoleTokens(new[1], new[2], new[3], new[4], new[63], breaks),
             work,
         )
         texts = [cut.renumbered(part, checkpoints.VOCAB).tolist() for part in (text, text[3:])]

@@ -6,9 +6,9 @@ from tiny_drafter import OPTIONS, VOCABULARY, corpus, drafter, marks, random_tex
 
 from coder_model.model.drafter import seeing
 from coder_model.model.transformer import causally
-from coder_model.training.distillation import distillation
 from coder_model.training.drafter.objective import accepted_tokens, allowed, outcome, target_states
 from coder_model.training.drafter.sampler import DrafterSampler
+from coder_model.training.published.distillation import distillation
 from coder_model.training.shards import Shard
 
 

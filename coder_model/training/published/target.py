@@ -17,11 +17,9 @@ from torch import nn
 from coder_kernels.ggml_blocks import dequantise_blocks
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig, Yarn
-from coder_model.model.drafter import Drafter
-from coder_model.model.drafter_files import StoredDrafter
 from coder_model.model.transformer import Transformer
-from coder_model.training.drafter.holes import DrafterTokens
-from coder_model.training.drafter.vocabulary import Cut
+from coder_model.training.published.holes import HoleTokens
+from coder_model.training.published.vocabulary import Cut
 
 if TYPE_CHECKING:
     # a lent machine trains on what was cut elsewhere, without the libraries that read published models
@@ -31,7 +29,7 @@ INDEX, BYTES, TOKENS, VOCABULARY = "target.json", "target.bin", "vocabulary.npy"
 EMBEDDINGS, ALIGNMENT = "embed_tokens.weight", 32
 
 
-def write_cut(published: Published, cut: Cut, marks: DrafterTokens, output: Path) -> None:
+def write_cut(published: Published, cut: Cut, marks: HoleTokens, output: Path) -> None:
     """Writes the larger model with a cut vocabulary: an index, and the values as its files have them.
 
     The marks are written last: they tell that the rest is there.
@@ -72,7 +70,7 @@ def write_cut(published: Published, cut: Cut, marks: DrafterTokens, output: Path
     (output / VOCABULARY).write_text(json.dumps({**vars(marks), "breaks": marks.breaks.tolist()}), "utf-8")
 
 
-def read_tokens(directory: Path) -> DrafterTokens:
+def read_tokens(directory: Path) -> HoleTokens:
     """Returns what the sampler knows of the vocabulary.
 
     Raises:
@@ -80,13 +78,13 @@ def read_tokens(directory: Path) -> DrafterTokens:
     """
     try:
         values = json.loads((directory / VOCABULARY).read_text("utf-8"))
-        return DrafterTokens(**{**values, "breaks": np.array(values["breaks"], np.int64)})
+        return HoleTokens(**{**values, "breaks": np.array(values["breaks"], np.int64)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{directory} must hold a cut vocabulary: {error}") from error
 
 
 def load_cut(directory: Path, device: torch.device, dtype: torch.dtype) -> Transformer:
-    """Returns the larger model with the cut vocabulary; its head has the rows that a drafter may say.
+    """Returns the larger model with the cut vocabulary; its head has the rows of the tokens that may be said.
 
     Raises:
         ModelFileError: when the directory holds none.
@@ -106,16 +104,3 @@ def load_cut(directory: Path, device: torch.device, dtype: torch.dtype) -> Trans
         values = dequantise_blocks(part, entry["kind"], entry["shape"], dtype).to(device)
         setattr(model.get_submodule(owner), field, nn.Parameter(values, requires_grad=False))
     return model.eval()
-
-
-def stored_beside(drafter: Drafter, target: Transformer, directory: Path) -> StoredDrafter:
-    """Returns a drafter as it is written for use, with what it must know of its larger model.
-
-    Args:
-        drafter: trained on the target.
-        target: what `load_cut` returned.
-        directory: what it was read from.
-    """
-    ids = np.load(directory / TOKENS)[: len(target.lm_head.weight)].astype(np.int64)
-    norm = target.norm.weight.detach().float().cpu()
-    return StoredDrafter(drafter.float().cpu(), torch.from_numpy(ids), norm)

@@ -19,7 +19,7 @@ FARTHEST_LINE_END = 128
 
 
 @dataclass(frozen=True)
-class DrafterTokens:
+class HoleTokens:
     """What the sampler knows of the vocabulary."""
 
     fim_prefix: int
@@ -81,7 +81,7 @@ class HoleSequence:
 class HoleSampler:
     """Cuts holes into a shard's files."""
 
-    def __init__(self, shard: Shard, marks: DrafterTokens, options: HoleOptions) -> None:
+    def __init__(self, shard: Shard, marks: HoleTokens, options: HoleOptions) -> None:
         """Holes begin anywhere in the text, all places alike but for `line_share`."""
         self._shard, self._marks, self._options = shard, marks, options
 

@@ -7,7 +7,7 @@ import pytest
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import tokenizer_of_model
 from coder_model.errors import CorpusError, ModelFileError
-from coder_model.training.drafter.vocabulary import check_can_have_drafter, choose_vocabulary, cut_of, head_size
+from coder_model.training.published.vocabulary import check_is_trainable, choose_vocabulary, cut_of, head_size
 
 FAMILY = checkpoints.BY_NAME["qwen2.5-coder"]
 
@@ -91,7 +91,7 @@ def test_a_head_of_an_impossible_size_is_named(published, tokenizer, wanted):
         ("qwen2.5-coder", {"max_position_embeddings": 128}, "see 256 tokens, found 2 and 128"),
     ],
 )
-def test_a_model_that_cannot_have_a_drafter_is_named(family, more, match, tmp_path: Path):
+def test_a_model_that_nothing_can_be_trained_for_is_named(family, more, match, tmp_path: Path):
     checkpoints.build(checkpoints.BY_NAME[family], tmp_path, **more)
     with pytest.raises(ModelFileError, match=match):
-        check_can_have_drafter(read_published(tmp_path))
+        check_is_trainable(read_published(tmp_path))

@@ -12,9 +12,9 @@ from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.transformer import causally
-from coder_model.training.drafter.holes import DrafterTokens
-from coder_model.training.drafter.target import load_cut, read_tokens, write_cut
-from coder_model.training.drafter.vocabulary import Cut
+from coder_model.training.published.holes import HoleTokens
+from coder_model.training.published.target import load_cut, read_tokens, write_cut
+from coder_model.training.published.vocabulary import Cut
 
 HEAD = 20
 
@@ -43,7 +43,7 @@ def test_a_cut_model_says_of_the_kept_tokens_what_the_whole_one_says(name, tmp_p
     MODELS[name](tmp_path)
     published = read_published(tmp_path)
     ids = np.random.default_rng(0).permutation(checkpoints.VOCAB)[:33].astype(np.int32)
-    cut, marks = Cut(ids, HEAD), DrafterTokens(1, 2, 3, 4, 32, np.full((33, 2), -1), is_appended=False)
+    cut, marks = Cut(ids, HEAD), HoleTokens(1, 2, 3, 4, 32, np.full((33, 2), -1), is_appended=False)
     (tmp_path / "cut").mkdir()
     write_cut(published, cut, marks, tmp_path / "cut")
     model = load_cut(tmp_path / "cut", torch.device("cpu"), torch.float32)

@@ -1,4 +1,4 @@
-"""The vocabulary of a drafter: which tokens of the larger model stay, and which of them the drafter may say.
+"""The vocabulary of a training: which tokens of the published model stay, and which of them may be said.
 
 Tokens are counted over a corpus and numbered anew, the most frequent first, so that the rows of the head are the first
 ones of the table, and the ids of any model's corpus fit 16 bits.
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.prompt.tokenizer import CodeTokenizer
-from coder_model.training.drafter.holes import DrafterTokens
+from coder_model.training.published.holes import HoleTokens
 
 if TYPE_CHECKING:
     # a lent machine trains on what was cut elsewhere, without the libraries that read published models
@@ -34,7 +34,7 @@ class Cut:
     ids: npt.NDArray[np.int32]
     """[kept] the larger model's id of each token, the most frequent first; the last one stands for all others."""
     head_tokens: int
-    """Tokens that the drafter may say: the first ones."""
+    """Tokens that may be said: the first ones."""
 
     def renumbered(self, tokens: npt.NDArray[np.unsignedinteger], vocab_size: int) -> npt.NDArray[np.uint16]:
         """Returns tokens of the larger model in the new numbers."""
@@ -61,8 +61,8 @@ def cut_of(counts: npt.NDArray[np.int64], always: list[int], unknown: int, kept:
     return Cut(np.append(ids, unknown).astype(np.int32), head_tokens)
 
 
-def check_can_have_drafter(published: Published) -> None:
-    """Refuses a model that a drafter cannot be trained for, before anything of it is read.
+def check_is_trainable(published: Published) -> None:
+    """Refuses a model that nothing can be trained for, before anything of it is read.
 
     Raises:
         ModelFileError: when it is not autoregressive, has no fill-in-the-middle tokens, or is too small.
@@ -81,7 +81,7 @@ def check_can_have_drafter(published: Published) -> None:
 
 
 def head_size(published: Published, tokenizer: CodeTokenizer, wanted: int | None = None, kept: int = KEPT) -> int:
-    """Returns how many tokens the drafter may say.
+    """Returns how many tokens may be said.
 
     Args:
         published: the larger model.
@@ -101,11 +101,11 @@ def head_size(published: Published, tokenizer: CodeTokenizer, wanted: int | None
 
 def choose_vocabulary(
     published: Published, tokenizer: CodeTokenizer, counts: npt.NDArray[np.int64], head_tokens: int, kept: int = KEPT
-) -> tuple[Cut, DrafterTokens]:
+) -> tuple[Cut, HoleTokens]:
     """Returns the tokens that stay, and what the sampler must know of them, in the new numbers.
 
     Args:
-        published: the larger model, see `check_can_have_drafter`.
+        published: the larger model, see `check_is_trainable`.
         tokenizer: of it.
         counts: [V] how often each token is in the corpus.
         head_tokens: see `head_size`.
@@ -122,7 +122,7 @@ def choose_vocabulary(
     breaks = np.array([_parts(tokenizer.token_bytes[old], number) for old in cut.ids], np.int64)
     prefix, suffix, middle = (new[tokens[name]] for name in published.family.fim)
     end, is_appended = new[published.special_tokens.end], _is_appended(published)
-    return cut, DrafterTokens(prefix, suffix, middle, end, kept - 1, breaks, is_appended)
+    return cut, HoleTokens(prefix, suffix, middle, end, kept - 1, breaks, is_appended)
 
 
 def _always(published: Published, tokenizer: CodeTokenizer) -> list[int]:
@@ -147,7 +147,7 @@ def _is_appended(published: Published) -> bool:
 
 
 def _parts(text: bytes, number: Mapping[bytes, int]) -> tuple[int, int]:
-    """The tokens before and from the first line end of a token; see `DrafterTokens.breaks`."""
+    """The tokens before and from the first line end of a token; see `HoleTokens.breaks`."""
     before, end, after = text.partition(b"\n")
     parts = number.get(before, -1) if before else -1, number.get(end + after, -1)
     return parts if end and (not before or parts[0] >= 0) else (-1, -1)

@@ -1,4 +1,4 @@
-"""What a drafter is trained on: a corpus in the larger model's tokens, and that model cut to them.
+"""What is trained on: a corpus in the larger model's tokens, and that model cut to them.
 
 Each stage is a folder of the work directory that is there whole or not at all, so that an interrupted preparation goes
 on from the last whole one.
@@ -16,9 +16,9 @@ import numpy as np
 from coder_model.checkpoints.hf_config import Published
 from coder_model.errors import CorpusError
 from coder_model.prompt.tokenizer import CodeTokenizer
-from coder_model.training.drafter.target import write_cut
-from coder_model.training.drafter.vocabulary import KEPT, choose_vocabulary
 from coder_model.training.own_code import File, held_out_of
+from coder_model.training.published.target import write_cut
+from coder_model.training.published.vocabulary import KEPT, choose_vocabulary
 from coder_model.training.shards import Shard, write_split
 
 ENCODED, CUT = "encoded", "cut"
@@ -27,7 +27,7 @@ LEAST_TOKENS = 8_192
 """Tokens of a corpus, below which there is nothing to learn."""
 
 
-def prepare_for_drafter(
+def prepare_for(
     published: Published,
     tokenizer: CodeTokenizer,
     files: list[File],
@@ -38,15 +38,15 @@ def prepare_for_drafter(
     """Tokenises files, a tenth of them held out, and cuts the model to their tokens.
 
     Args:
-        published: the larger model; see `vocabulary.check_can_have_drafter`.
+        published: the larger model; see `vocabulary.check_is_trainable`.
         tokenizer: of it.
         files: the corpus.
         work: directory; what an earlier call with the same arguments has left there is used.
-        head_tokens: tokens that the drafter may say; see `vocabulary.head_size`.
+        head_tokens: tokens that may be said; see `vocabulary.head_size`.
         progress: called with the share of the files that is tokenised.
 
     Returns:
-        The directory that `loop.DrafterOptions.corpus` means.
+        The directory that `RunOptions.corpus` means.
 
     Raises:
         CorpusError: when the files hold too few tokens.
@@ -74,7 +74,7 @@ def cut_for(
         tokenizer: of it.
         corpus: directory of the splits `train` and `valid` in its tokens.
         output: directory that exists; gets the model and both splits.
-        head_tokens: tokens that the drafter may say; see `vocabulary.head_size`.
+        head_tokens: tokens that may be said; see `vocabulary.head_size`.
         kept: most tokens of the table.
 
     Returns:
