@@ -111,8 +111,17 @@ def adapter_of(published: Published, *folders: Path) -> StoredAdapter | None:
     Raises:
         ModelFileError: as `load_weights`, for the model.
     """
+    return adapter_for(*known_by(published), *folders)
+
+
+def known_by(published: Published) -> tuple[Transformer, Tensor]:
+    """Returns what companions know a model by: itself without values, and its last norm's weights, [D] float32.
+
+    Raises:
+        ModelFileError: as `load_weights`.
+    """
     model, found = _empty_model(published)
-    return adapter_for(model, read(found[published.names.theirs(_NORM)], torch.float32), *folders)
+    return model, read(found[published.names.theirs(_NORM)], torch.float32)
 
 
 def check(published: Published) -> None:

@@ -144,10 +144,22 @@ def write_adapter(directory: Path, stored: StoredAdapter) -> None:
         directory: made when missing.
         stored: its factors in a floating dtype.
     """
+    write_unpacked(directory, StoredAdapter(packed(stored.tensors), stored.target_norm))
+
+
+def write_unpacked(directory: Path, stored: StoredAdapter) -> None:
+    """Writes an adapter in the dtypes that its factors have, replacing what is there in one move.
+
+    Args:
+        directory: made when missing.
+        stored: its factors.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     stored.config.save(directory / CONFIG)
-    tensors = {**packed(stored.tensors), TARGET_NORM: stored.target_norm.float()}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / WEIGHTS)
+    tensors = {**stored.tensors, TARGET_NORM: stored.target_norm.float()}
+    part = directory / f"{WEIGHTS}.part"
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+    part.replace(directory / WEIGHTS)
 
 
 def read_adapter(directory: Path) -> StoredAdapter:

@@ -16,6 +16,8 @@ from coder_kernels.quantise import one_thread, quantise
 Arithmetic = Literal["float32", "bfloat16", "int8"]
 ROWS = 1, 16
 """Rows of the products that are measured: a token, and a draft."""
+MANY_ROWS = 256
+"""Of a product in training."""
 LARGE = 4864, 896
 """A weight that no cache of a core holds: the gate of the 0.5B."""
 CLEARLY = 0.7
@@ -50,6 +52,14 @@ def reads_bfloat16() -> bool:
     """
     weight = torch.ones(LARGE)
     return _gains_by_bfloat16(weight, _seconds(_products(lambda x: reference.linear(x, weight), LARGE[1])))
+
+
+@cache
+def learns_in_bfloat16() -> bool:
+    """Returns whether many rows are multiplied clearly faster in bfloat16, by measuring (0.1 s)."""
+    weight, rows = torch.ones(LARGE), torch.ones(MANY_ROWS, LARGE[1])
+    short, short_rows = weight.bfloat16(), rows.bfloat16()
+    return _seconds(lambda: short_rows @ short.T) < CLEARLY * _seconds(lambda: rows @ weight.T)
 
 
 def _gains_by_bfloat16(weight: Tensor, exact: float) -> bool:

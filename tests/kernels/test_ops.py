@@ -7,7 +7,7 @@ import torch
 from kernel_cases import drawn
 
 from coder_kernels import ops, reference
-from coder_kernels.cpu_dtype import fastest, reads_bfloat16
+from coder_kernels.cpu_dtype import fastest, learns_in_bfloat16, reads_bfloat16
 from coder_kernels.ops import select
 from coder_kernels.quantise import PRECISIONS, quantise
 from coder_kernels.reference import attention
@@ -62,6 +62,7 @@ def test_how_this_processor_is_fastest_is_something_that_a_pass_can_do():
     threads = torch.get_num_threads()
     assert fastest() in ("float32", "bfloat16", "int8")
     assert reads_bfloat16() in (True, False)
+    assert learns_in_bfloat16() in (True, False)
     assert torch.get_num_threads() == threads
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor, nn
 
-from coder_model.errors import ModelFileError
+from coder_model.errors import CorpusError, ModelFileError
+from coder_model.model.adapter_files import DOWN, UP, StoredAdapter
+from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
-
-DOWN, UP = ".down", ".up"
 
 
 class LowRankLinear(nn.Module):
@@ -32,25 +33,45 @@ class LowRankLinear(nn.Module):
         return cast(Tensor, self.linear(x)) + self.scale * change
 
 
-def attach_(model: Transformer, rank: int, scale: float) -> dict[str, LowRankLinear]:
-    """Puts an adapter on every linear layer of a model's blocks.
+def check_rank(rank: int, config: ModelConfig) -> None:
+    """Refuses a rank that no change can have.
+
+    Raises:
+        CorpusError: when it is not positive, or larger than the narrowest layer.
+    """
+    most = min(config.d_model, config.d_ff, config.n_kv_heads * config.head_dim)
+    if not 1 <= rank <= most:
+        raise CorpusError(f"rank must be from 1 to {most}, got {rank}")
+
+
+def attach_(model: Transformer, rank: int, scale: float, layers: Collection[str]) -> dict[str, LowRankLinear]:
+    """Puts an adapter on linear layers of a model's blocks.
+
+    Args:
+        model: whose layers are replaced.
+        rank: see `check_rank`.
+        scale: of the changes.
+        layers: which ones of every block, by their last names.
 
     Returns:
         The adapted layers by the names of the plain ones.
+
+    Raises:
+        CorpusError: when the rank is out of range, or a layer is none of the model's.
     """
-    found: dict[str, LowRankLinear] = {}
-    for index, layer in enumerate(model.layers):
-        for owner in list(layer.modules()):
-            for name, child in list(owner.named_children()):
-                if isinstance(child, nn.Linear) and not isinstance(owner, LowRankLinear):
-                    adapted = LowRankLinear(child, rank, scale)
-                    setattr(owner, name, adapted)
-                    block = "self_attn" if owner is layer.self_attn else "mlp"
-                    found[f"layers.{index}.{block}.{name}"] = adapted
+    check_rank(rank, model.config)
+    found = {}
+    for name, layer in list(model.layers.named_modules(prefix="layers")):
+        owner, _, last = name.rpartition(".")
+        if isinstance(layer, nn.Linear) and last in layers:
+            found[name] = LowRankLinear(layer, rank, scale)
+            setattr(model.get_submodule(owner), last, found[name])
+    if missing := set(layers) - {name.rpartition(".")[2] for name in found}:
+        raise CorpusError(f"layers must be names of linear layers, such as q_proj, got {', '.join(sorted(missing))}")
     return found
 
 
-def factors(adapted: dict[str, LowRankLinear]) -> dict[str, Tensor]:
+def factors(adapted: Mapping[str, LowRankLinear]) -> dict[str, Tensor]:
     """Returns the factors of the changes, in float16 on the CPU, the scale within `up`: W becomes W + up @ down."""
     tensors = {}
     for name, layer in adapted.items():
@@ -60,18 +81,21 @@ def factors(adapted: dict[str, LowRankLinear]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def fill_(adapted: dict[str, LowRankLinear], tensors: dict[str, Tensor]) -> None:
-    """Puts factors back into the layers that `attach_` made.
+def fill_(adapted: Mapping[str, LowRankLinear], stored: StoredAdapter) -> None:
+    """Puts an adapter into the layers that `attach_` made, which may be more and of a higher rank than its own.
 
     Raises:
-        ModelFileError: when they are those of other layers, or of another rank.
+        ModelFileError: when it changes other layers, or has a higher rank.
     """
-    wanted = {name + part for name in adapted for part in (DOWN, UP)}
-    if wanted != set(tensors):
-        raise ModelFileError(f"init must have the factors of all {len(adapted)} layers, found {len(tensors)} tensors")
-    for name, layer in adapted.items():
-        down, up = tensors[name + DOWN], tensors[name + UP]
-        if down.shape != layer.down.shape or up.shape != layer.up.shape:
-            raise ModelFileError(f"init: {name} must have rank {len(layer.down)}, found {len(down)}")
-        layer.down.copy_(down)
-        layer.up.copy_(up / layer.scale)
+    for name in stored.modules:
+        change = stored.change(name)
+        assert change
+        if name not in adapted:
+            raise ModelFileError(f"layers must have what the adapter to go on from changes, {name} is missing")
+        layer, rank = adapted[name], len(change.down)
+        if rank > len(layer.down):
+            raise ModelFileError(
+                f"rank must be at least that of the adapter to go on from, {rank}, got {len(layer.down)}"
+            )
+        layer.down[:rank].copy_(change.down)
+        layer.up[:, :rank].copy_(change.up / layer.scale)

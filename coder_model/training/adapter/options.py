@@ -1,44 +1,36 @@
-"""Sizes and rates of an adapter's training."""
+"""What a run of an adapter can be told."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from coder_model.training.published.holes import HoleOptions
+from coder_model.training.published.options import RunOptions
+
+ALL_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FEW_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "down_proj")
+"""Those of which a change costs little: of a file in few bits the layers that change have eight afterwards, and gate
+and up are the largest (docs/published.md)."""
 
 
 @dataclass(frozen=True)
-class AdapterOptions:
-    """A run."""
+class AdapterOptions(RunOptions):
+    """A run of an adapter; `hard` is the share of the text's own token."""
 
-    corpus: str
-    """Directory with the model's cut vocabulary, its weights, and the shards in its numbers."""
-    output: str
-    """Directory of the adapter."""
-    minutes: float
-    """Length of the run, with reading, compiling and validating."""
-    teacher: str = ""
-    """Directory of a larger model, cut to the same vocabulary; the model itself, without the adapter, when empty."""
     holes: HoleOptions = field(default_factory=lambda: HoleOptions(line_share=0.25))
+    rows: int = 32
+    warm_up: int = 20
+    decay_share: float = 0.8
+    validation_rows: int = 512
+    teacher: str = ""
+    """Directory of a larger model, cut to the same vocabulary; the model itself, as the run finds it, when empty."""
+    layers: tuple[str, ...] = FEW_LAYERS
+    """Names of the linear layers that change, in every block."""
     rank: int = 16
     scale: float = 2.0
     """What the product of the factors is multiplied by; alpha / R in the paper's terms."""
-    rows: int = 32
-    """Sequences per step."""
-    micro_rows: int = 16
-    """Sequences per pass."""
     learning_rate: float = 5e-4
-    warm_up: int = 20
-    decay_share: float = 0.8
-    """Share of the time, in (0, 1], in which the learning rate falls to zero."""
-    hard: float = 0.5
-    """Share of the text's own token in what is learnt; the rest is what the teacher says."""
     prefix_tokens: int = 64
     """Places of the prefix that count in a sequence, beside all of its middle."""
     prefix_weight: float = 0.2
     """How much each of them counts, where a place of the middle counts one."""
-    steps: int = 1 << 30
-    seed: int = 1
-    validation_rows: int = 512
-    init: str = ""
-    """Directory of an adapter to go on from, as a run writes it."""

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from coder_model.errors import CorpusError, ModelFileError
+from coder_model.errors import ModelFileError
 from coder_model.model.config import ModelConfig
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.model.drafter_files import CONFIG, IDS, WEIGHTS, StoredDrafter, read_drafter
@@ -25,11 +25,8 @@ def initial_drafter(options: DrafterOptions, target: ModelConfig) -> Drafter:
     """Returns a run's drafter on the CPU, in float32.
 
     Raises:
-        CorpusError: when `rows` is no multiple of `micro_rows`.
         ModelFileError: when the one to go on from is broken, or does not fit the target.
     """
-    if options.rows % options.micro_rows:
-        raise CorpusError(f"rows must be a multiple of micro_rows, got {options.rows} and {options.micro_rows}")
     if options.init:
         drafter = load_drafter(Path(options.init))
         check_fits(drafter.config, target, options.holes.block_length)

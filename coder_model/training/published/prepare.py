@@ -17,11 +17,11 @@ from coder_model.checkpoints.hf_config import Published
 from coder_model.errors import CorpusError
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.training.own_code import File, held_out_of
-from coder_model.training.published.target import write_cut
+from coder_model.training.published.target import read_cut, read_tokens, write_cut
 from coder_model.training.published.vocabulary import KEPT, choose_vocabulary
 from coder_model.training.shards import Shard, write_split
 
-ENCODED, CUT = "encoded", "cut"
+ENCODED, CUT, TEACHER = "encoded", "cut", "teacher"
 """Folders of the work directory: the corpus in the model's own tokens, which goes again, and what is trained on."""
 LEAST_TOKENS = 8_192
 """Tokens of a corpus, below which there is nothing to learn."""
@@ -49,19 +49,45 @@ def prepare_for(
         The directory that `RunOptions.corpus` means.
 
     Raises:
-        CorpusError: when the files hold too few tokens.
+        CorpusError: when the files hold too few tokens; the work directory is gone then.
         ModelFileError: when the model is broken.
     """
     encoded, cut = work / ENCODED, work / CUT
     if not cut.exists():
         if not encoded.exists():
             with _whole(encoded) as part:
-                _encode(tokenizer, files, part, progress)
+                found = _encode(tokenizer, files, part, progress)
+                if found < LEAST_TOKENS:
+                    shutil.rmtree(work)
+                    raise CorpusError(
+                        f"corpus must hold at least {LEAST_TOKENS:,} tokens of source text, found {found:,}"
+                    )
         with _whole(cut) as part:
             cut_for(published, tokenizer, encoded, part, head_tokens)
     shutil.rmtree(encoded, ignore_errors=True)
     progress(1.0)
     return cut
+
+
+def prepare_teacher(published: Published, cut: Path, work: Path) -> Path:
+    """Cuts a larger model to the vocabulary that another one was cut to.
+
+    Args:
+        published: the larger model; see `vocabulary.check_same_vocabulary`.
+        cut: what `prepare_for` returned for the other one.
+        work: as there.
+
+    Returns:
+        The directory that `AdapterOptions.teacher` means.
+
+    Raises:
+        ModelFileError: when the larger model is broken.
+    """
+    teacher = work / TEACHER
+    if not teacher.exists():
+        with _whole(teacher) as part:
+            write_cut(published, read_cut(cut), read_tokens(cut), part)
+    return teacher
 
 
 def cut_for(
@@ -97,7 +123,8 @@ def cut_for(
     return float(counts[cut.ids[: cut.head_tokens]].sum() / counts.sum())
 
 
-def _encode(tokenizer: CodeTokenizer, files: list[File], output: Path, progress: Callable[[float], None]) -> None:
+def _encode(tokenizer: CodeTokenizer, files: list[File], output: Path, progress: Callable[[float], None]) -> int:
+    """Writes both splits; returns their tokens."""
     done = 0
 
     def encoded(part: list[File]) -> Iterator[bytes]:
@@ -110,9 +137,7 @@ def _encode(tokenizer: CodeTokenizer, files: list[File], output: Path, progress:
     held_out, others = held_out_of(files)
     for split, part in (("train", others), ("valid", held_out)):
         write_split(output, split, [path for path, _ in part], encoded(part), 4)
-    found = sum(len(Shard.open(output, split).tokens) for split in ("train", "valid"))
-    if found < LEAST_TOKENS:
-        raise CorpusError(f"corpus must hold at least {LEAST_TOKENS:,} tokens of source text, found {found:,}")
+    return sum(len(Shard.open(output, split).tokens) for split in ("train", "valid"))
 
 
 @contextmanager

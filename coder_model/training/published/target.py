@@ -83,6 +83,19 @@ def read_tokens(directory: Path) -> HoleTokens:
         raise CorpusError(f"{directory} must hold a cut vocabulary: {error}") from error
 
 
+def read_cut(directory: Path) -> Cut:
+    """Returns the vocabulary that a model was cut to.
+
+    Raises:
+        ModelFileError: when the directory holds none.
+    """
+    try:
+        index = json.loads((directory / INDEX).read_text("utf-8"))
+        return Cut(np.load(directory / TOKENS), index["tensors"]["lm_head.weight"]["shape"][0])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{directory} must hold a model that was cut: {error}") from error
+
+
 def load_cut(directory: Path, device: torch.device, dtype: torch.dtype) -> Transformer:
     """Returns the larger model with the cut vocabulary; its head has the rows of the tokens that may be said.
 

@@ -61,8 +61,12 @@ def cut_of(counts: npt.NDArray[np.int64], always: list[int], unknown: int, kept:
     return Cut(np.append(ids, unknown).astype(np.int32), head_tokens)
 
 
-def check_is_trainable(published: Published) -> None:
+def check_is_trainable(published: Published, role: str = "target") -> None:
     """Refuses a model that nothing can be trained for, before anything of it is read.
+
+    Args:
+        published: the model.
+        role: what it is called to the user.
 
     Raises:
         ModelFileError: when it is not autoregressive, has no fill-in-the-middle tokens, or is too small.
@@ -70,14 +74,31 @@ def check_is_trainable(published: Published) -> None:
     family, config = published.family, published.config
     if family.attention != "causal" or not all(family.fim):
         raise ModelFileError(
-            f"target must be an autoregressive model with fill-in-the-middle tokens, such as qwen2.5-coder-0.5b; "
+            f"{role} must be an autoregressive model with fill-in-the-middle tokens, such as qwen2.5-coder-0.5b; "
             f"{published.path} is a {family.name} model"
         )
     if config.n_layers < 2 or config.context_tokens < LEAST_CONTEXT:
         raise ModelFileError(
-            f"target must have at least 2 layers and see {LEAST_CONTEXT} tokens, "
+            f"{role} must have at least 2 layers and see {LEAST_CONTEXT} tokens, "
             f"found {config.n_layers} and {config.context_tokens}"
         )
+
+
+def check_same_vocabulary(
+    published: Published, tokenizer: CodeTokenizer, teacher: Published, theirs: CodeTokenizer
+) -> None:
+    """Refuses a teacher that has other tokens than its pupil; ids that no text and no prompt has do not matter.
+
+    Raises:
+        ModelFileError: when a token of the pupil is another one of the teacher.
+    """
+    family = published.family
+    marks = [name for name in (*family.fim, *family.end, family.file, family.repository) if name]
+    pairs = zip(tokenizer.token_bytes, theirs.token_bytes, strict=False)
+    few = min(len(tokenizer.token_bytes), len(theirs.token_bytes))
+    is_same = all(mine == other for mine, other in pairs) and not any(tokenizer.token_bytes[few:])
+    if not is_same or any(published.tokens[name] != teacher.tokens.get(name) for name in marks):
+        raise ModelFileError(f"teacher must have the vocabulary of the target, {teacher.path} has another")
 
 
 def head_size(published: Published, tokenizer: CodeTokenizer, wanted: int | None = None, kept: int = KEPT) -> int:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import checkpoints
@@ -12,10 +13,10 @@ from tiny_drafter import LINE_END, OPTIONS, corpus
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.errors import ModelFileError
 from coder_model.model.drafter import Drafter, DrafterConfig
-from coder_model.training.drafter import loop
 from coder_model.training.drafter.initial import load_drafter
 from coder_model.training.drafter.loop import DrafterRun
 from coder_model.training.drafter.options import DrafterOptions
+from coder_model.training.published import timed_run
 from coder_model.training.published.holes import HoleTokens
 from coder_model.training.published.target import write_cut
 from coder_model.training.published.vocabulary import cut_of
@@ -26,13 +27,13 @@ def test_a_drafter_learns_what_a_small_model_says(tmp_path: Path):
     run = small_run(tmp_path, steps=60)
     before = run.validate()
     after = run.train()
-    assert after["loss"] < 0.9 * before["loss"]
-    assert after["middle"]["accepted"] > before["middle"]["accepted"]
+    assert after.loss < 0.9 * before.loss
+    assert after.middle.accepted > before.middle.accepted
     written = load_drafter(tmp_path / "out")
     for name, parameter in run.drafter.state_dict().items():
         torch.testing.assert_close(written.state_dict()[name], parameter, rtol=1e-3, atol=1e-3)
     lines = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
-    assert lines[-1]["valid"] == after
+    assert lines[-1]["valid"] == asdict(after)
 
 
 def test_a_run_goes_on_from_a_drafter(tmp_path: Path):
@@ -43,7 +44,7 @@ def test_a_run_goes_on_from_a_drafter(tmp_path: Path):
 
 
 def test_an_interrupted_run_is_gone_on_with(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(timed_run, "SAVE_EVERY_S", 0)
     first = small_run(tmp_path, steps=8)
 
     def stop(share):
