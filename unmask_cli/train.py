@@ -1,4 +1,4 @@
-"""`unmask train`: prepare a corpus, pack it for another machine, train on it, resume, average, quantise; drafters.
+"""`unmask train`: prepare a corpus, pack it, train on it, resume, average, quantise; drafters, adapters.
 
 Under torchrun it is `-m unmask_cli.train`. Imports torch only in the commands that need it.
 """
@@ -105,17 +105,66 @@ def drafter(
     from coder_model.worker.threads import limit_threads
 
     limit_threads()
-    from coder_model.model.companions import users_folder
     from coder_model.training.drafter.own_drafter import train_drafter
 
-    name = Path(target).name.removesuffix(".gguf")
-    folder = users_folder("drafters")
-    output = (output or folder / name).resolve()
+    name, folder, output = _own("drafters", target, output)
     with _one_line():
         gain = train_drafter(target, corpus.resolve(), output, minutes, init, head_tokens)
     if not gain.helped:
         print(f"unmask train: not kept, it is no better than {init}: {gain}", file=sys.stderr)
         sys.exit(NOT_NOW)
+    _tell(gain, name, folder, output)
+
+
+@app.command()
+def adapter(
+    target: Annotated[str, typer.Option(help="the model it changes: an installed one, ./directory or ./file.gguf")],
+    corpus: Annotated[Path, typer.Option(help="your own code: a directory or a bare repository")],
+    teacher: Annotated[str, typer.Option(help="a larger model of the same vocabulary, to learn from it as well")] = "",
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="directory of the adapter; among the user's adapters when absent"),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="of training; preparation and validation come on top")] = 10.0,
+    init: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="directory of an adapter to go on from; the one in use when absent"),
+    ] = None,
+    rank: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="of the changes; 16 when absent, or that of the adapter to go on from"),
+    ] = None,
+    layers: Annotated[
+        Optional[Literal["all", "attention+down"]],  # noqa: UP045
+        typer.Option(help="that change; all when absent, or those of the adapter to go on from"),
+    ] = None,
+) -> None:
+    """Train an adapter for an autoregressive model, so that it fills holes as your code does."""
+    from coder_model.worker.threads import limit_threads
+
+    limit_threads()
+    from coder_model.training.adapter.options import ALL_LAYERS, FEW_LAYERS
+    from coder_model.training.adapter.own_adapter import AdapterChoice, train_adapter
+
+    name, folder, output = _own("adapters", target, output)
+    chosen = {None: None, "attention+down": FEW_LAYERS, "all": ALL_LAYERS}[layers]
+    with _one_line():
+        gain = train_adapter(target, corpus.resolve(), output, minutes, teacher, AdapterChoice(init, rank, chosen))
+    if not gain.helped:
+        print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
+        sys.exit(NOT_NOW)
+    _tell(gain, name, folder, output)
+
+
+def _own(kind: Literal["drafters", "adapters"], target: str, output: Path | None) -> tuple[str, Path, Path]:
+    """Name of a model, folder of the user's own of a kind, and the directory to write."""
+    from coder_model.model.companions import users_folder
+
+    name, folder = Path(target).name.removesuffix(".gguf"), users_folder(kind)
+    return name, folder, (output or folder / name).resolve()
+
+
+def _tell(gain: object, name: str, folder: Path, output: Path) -> None:
     is_found = output.parent == folder.resolve()
     use = f"{name} uses it from its next start on" if is_found else f"{name} uses it once it lies in {folder}"
     print(f"{gain}\nwritten to {output}; {use}")

@@ -33,7 +33,7 @@ _Drawn = TypeVar("_Drawn", covariant=True)
 _Scores = TypeVar("_Scores", bound="DataclassInstance")
 
 
-class Sampler(Protocol[_Drawn]):
+class Batches(Protocol[_Drawn]):
     """Where batches come from."""
 
     def batch(self, number: int, rows: int) -> _Drawn:
@@ -43,7 +43,7 @@ class Sampler(Protocol[_Drawn]):
 class TimedRun(ABC, Generic[_Batch, _Scores]):
     """What learns, and how far it is. A subclass sets what learns, the sampler and the optimizers."""
 
-    sampler: Sampler[_Batch]
+    sampler: Batches[_Batch]
     optimizers: list[torch.optim.Optimizer]
     """Of what learns, and of nothing else."""
 
@@ -171,7 +171,7 @@ def rate(step: int, share: float, options: RunOptions) -> float:
 
 
 def _ahead(
-    sampler: Sampler[_Batch], options: RunOptions, pool: ThreadPoolExecutor, first: int
+    sampler: Batches[_Batch], options: RunOptions, pool: ThreadPoolExecutor, first: int
 ) -> Iterator[list[_Batch]]:
     """Yields the batches of each step from the first one on, some of them made in advance."""
     passes = options.rows // options.micro_rows
