@@ -7,10 +7,12 @@ being denoised, and padding, which later passes overwrite and do not attend to.
 from __future__ import annotations
 
 import copy
+import math
+import mmap
 import threading
 
 import torch
-import torch.nn.functional as F  # noqa: N812  the name everyone uses
+from torch import Tensor
 
 from coder_model.model.config import ModelConfig
 
@@ -26,9 +28,7 @@ class KVCache:
     ) -> None:
         """Takes the number of rows and the tokens of each."""
         shape = (config.n_layers, rows, config.n_kv_heads, capacity, config.head_dim)
-        # zeros, not empty: what is behind a mask is multiplied by 0, and NaN * 0 is NaN
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.keys, self.values = (_zeros(shape, dtype, torch.device(device)) for _ in range(2))
         self._rows = rows
         self._free = list(range(rows))
         self._changed = threading.Lock()
@@ -48,14 +48,14 @@ class KVCache:
         other = copy.copy(self)
         other._free, other._changed = list(range(self._rows)), threading.Lock()
         room = min(self.capacity, tokens + tokens // GROWTH)
-        other.keys, other.values = (part[:, :, :, :room].clone() for part in (self.keys, self.values))
+        other.keys, other.values = (_with_room(part[:, :, :, :room], room) for part in (self.keys, self.values))
         return other
 
     def grow_(self, tokens: int) -> None:
         """Makes room for so many tokens per row, and some more; whatever was captured reads the old tensors."""
         if tokens > self.capacity:
             more = max(tokens - self.capacity, self.capacity // GROWTH)
-            self.keys, self.values = (F.pad(part, (0, 0, 0, more)) for part in (self.keys, self.values))
+            self.keys, self.values = (_with_room(part, self.capacity + more) for part in (self.keys, self.values))
 
     def allocate(self) -> int:
         """Returns a row that nobody has.
@@ -72,3 +72,23 @@ class KVCache:
         """Takes a row back."""
         with self._changed:
             self._free.append(row)
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros, as what is behind a mask is multiplied by 0, and NaN * 0 is NaN.
+
+    On a CPU a mapping of their own: caches come and go in all sizes, and would leave the heap full of holes; and what no
+    token has filled is in no memory.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    return torch.frombuffer(pages, dtype=dtype).view(shape)
+
+
+def _with_room(part: Tensor, capacity: int) -> Tensor:
+    """A copy with room for more tokens."""
+    shape = (*part.shape[:3], capacity, part.shape[4])
+    whole = _zeros(shape, part.dtype, part.device)
+    whole[:, :, :, : part.shape[3]] = part
+    return whole

@@ -150,3 +150,20 @@ def test_the_training_pass_equals_commit_and_denoise(model, network):
     sequence = Sequences(network)
     torch.testing.assert_close(trained[:, :start], sequence.commit(clean[:, :start]), **CLOSE)
     torch.testing.assert_close(trained[:, 20:], sequence.denoise(noised), **CLOSE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_cache_that_grows_or_is_copied_keeps_what_it_holds_and_is_zero_behind_it(network, dtype):
+    cache = KVCache(network.config, 2, 8, dtype)
+    for part in (cache.keys, cache.values):
+        part.copy_(torch.randn(part.shape, generator=torch.Generator().manual_seed(0)))
+    held = cache.keys.clone(), cache.values.clone()
+    copied = cache.copied(4)
+    cache.grow_(21)
+    assert cache.capacity >= 21
+    for part, other, before in zip((cache.keys, cache.values), (copied.keys, copied.values), held, strict=True):
+        assert torch.equal(part[:, :, :, :8], before)
+        assert not part[:, :, :, 8:].any()
+        assert torch.equal(other[:, :, :, :4], before[:, :, :, :4])
+    copied.keys.zero_()
+    assert torch.equal(cache.keys[:, :, :, :8], held[0])
