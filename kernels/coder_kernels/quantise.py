@@ -52,6 +52,11 @@ class Packed(NamedTuple):
     """[N] int32, all 0: the interface asks for them."""
 
 
+def few_bits(name: str) -> Precision | None:
+    """Returns the precision of this name; None where it is none of few bits."""
+    return next((few for few in PRECISIONS if few == name), None)
+
+
 def is_grouped(weight: Quantised) -> bool:
     """Returns whether a matrix is of the precision `grouped`."""
     return weight.values.dtype == torch.int8 and weight.scale.dim() == 3
