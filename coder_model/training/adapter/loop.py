@@ -114,11 +114,8 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
         return self._outcome(batch).loss
 
     def _outcome(self, batch: AdapterBatch) -> FillOutcome:
-        here = AdapterBatch(
-            *(getattr(batch, name).to(self.device, non_blocking=True) for name in AdapterBatch.__slots__)
-        )
         with self.autocast():
-            return outcome(self.model, self.teacher, here, self.options.hard)
+            return outcome(self.model, self.teacher, self.moved(batch), self.options.hard)
 
     @torch.no_grad()
     def validate(self) -> HolesFilled:

@@ -84,11 +84,8 @@ class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
         return self._outcome(batch, self.drafter).loss
 
     def _outcome(self, batch: DrafterBatch, drafter: Drafter) -> DraftOutcome:
-        here = DrafterBatch(
-            *(getattr(batch, name).to(self.device, non_blocking=True) for name in DrafterBatch.__slots__)
-        )
         with self.autocast():
-            return outcome(drafter, self.target, self.head, here, self.options.hard)
+            return outcome(drafter, self.target, self.head, self.moved(batch), self.options.hard)
 
     @torch.no_grad()
     def validate(self, drafter: Drafter | None = None) -> DrafterScores:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -28,7 +28,7 @@ AHEAD = 8
 SAVE_EVERY_S = 120
 LOG_EVERY = 20
 """Steps."""
-_Batch = TypeVar("_Batch")
+_Batch = TypeVar("_Batch", bound="DataclassInstance")
 _Drawn = TypeVar("_Drawn", covariant=True)
 _Scores = TypeVar("_Scores", bound="DataclassInstance")
 
@@ -144,6 +144,10 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
         loss = self.loss(batch)
         (loss / (self.timing.rows // self.timing.micro_rows)).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def moved(self, batch: _Batch) -> _Batch:
+        """Returns a batch, a dataclass of tensors, on the device."""
+        return type(batch)(*(getattr(batch, one.name).to(self.device, non_blocking=True) for one in fields(batch)))
 
     def autocast(self) -> AbstractContextManager[object]:
         """Where passes run."""
