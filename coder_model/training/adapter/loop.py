@@ -47,6 +47,8 @@ class HolesFilled:
 class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
     """A model with an adapter, its teacher, and what is needed to train."""
 
+    options: AdapterOptions
+
     def __init__(self, options: AdapterOptions, say: Callable[[str], None] = print) -> None:
         """Reads everything.
 
@@ -60,7 +62,7 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
             ModelFileError: when a model or the adapter to go on from is broken, or does not fit.
         """
         super().__init__(options, say)
-        self.options, corpus = options, Path(options.corpus)
+        corpus = Path(options.corpus)
         self.model = load_cut(corpus, self.device, self.dtype).requires_grad_(False)
         self.teacher = self._teacher()
         torch.manual_seed(options.seed)

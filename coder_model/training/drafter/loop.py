@@ -48,6 +48,8 @@ class DrafterScores:
 class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
     """A drafter, the larger model, and what is needed to train the one on the other."""
 
+    options: DrafterOptions
+
     def __init__(self, options: DrafterOptions, say: Callable[[str], None] = print) -> None:
         """Reads everything.
 
@@ -60,7 +62,7 @@ class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
             ModelFileError: when the larger model is broken, or the drafter to go on from is, or does not fit it.
         """
         super().__init__(options, say)
-        self.options, corpus = options, Path(options.corpus)
+        corpus = Path(options.corpus)
         self.target = load_cut(corpus, self.device, self.dtype)
         self.head = self.target.lm_head.weight.data
         init = options.output if self.step else options.init
