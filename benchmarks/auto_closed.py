@@ -26,14 +26,12 @@ from coder_model.engine.options import EngineOptions
 from coder_model.text.fill_mode import hole_at
 from coder_model.text.syntax import errors_in, has_grammar, language_of
 from coder_model.types import FillRequest
+from lsp_server.trigger_policy import PresetName, least_probability
 
 LANGUAGES = {"java": "java", "c": "c", "h": "c", "cpp": "cpp"}
 """Of extensions that are evaluated here and not elsewhere."""
 PAIRS = re.compile(r"\(([^()\n]*)\)|\[([^\[\]\n]*)\]|\{([^{}\n]*)\}|\"([^\"\\\n]*)\"|'([^'\\\n]{2,})'")
 MOST_CHARS = 40_000
-LEAST_PROBABILITY = {"balanced": (0.002, 0.1), "eager": (0.0, 0.0)}
-"""Where only closers follow on the line, and where more does; as the presets have it."""
-_ONLY_CLOSERS = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*$")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def main() -> None:
     options.add_argument("--files", type=int, default=200)
     options.add_argument("--places", type=int, default=10)
     options.add_argument("--model", default="")
-    options.add_argument("--preset", choices=sorted(LEAST_PROBABILITY), default="eager")
+    options.add_argument("--preset", choices=["balanced", "eager"], default="eager")
     options.add_argument("--verbose", action="store_true", help="print what was wrong")
     options.add_argument("--out", type=Path)
     asked = options.parse_args()
@@ -111,12 +109,12 @@ def measured(asked: argparse.Namespace) -> dict[str, dict[str, int]]:
     return dict(rows)
 
 
-def shown_at(engine: Any, spot: Spot, preset: str) -> str:
+def shown_at(engine: Any, spot: Spot, preset: PresetName) -> str:
     """Returns the suggestion at a place; empty when none would be shown."""
     hole = hole_at(spot.prefix, spot.suffix, spot.language)
-    if hole is None:
+    least = least_probability(preset, spot.suffix.partition("\n")[0], deletions=0)
+    if hole is None or least is None:
         return ""
-    ends = _ONLY_CLOSERS.match(spot.suffix.partition("\n")[0])
     request = FillRequest(
         session=str(spot.file),
         prefix=spot.prefix,
@@ -124,7 +122,7 @@ def shown_at(engine: Any, spot: Spot, preset: str) -> str:
         path=spot.file.name,
         language=spot.language,
         hole=hole,
-        least_probability=LEAST_PROBABILITY[preset][0 if ends else 1],
+        least_probability=least,
         deadline_ms=60_000,
     )
     *_, draft = engine.fill(request)

@@ -17,7 +17,7 @@ from records import write
 from coder_model.checkpoints.open import open_engine
 from coder_model.engine.options import EngineOptions
 from coder_model.evaluation.cases import Case, read_cases
-from coder_model.types import FillRequest, HoleMode
+from coder_model.types import FillRequest
 
 VARIANTS = {
     "one token at a time": EngineOptions(alternatives=0, copy=False, drafter=False),
@@ -38,9 +38,8 @@ def measured(model: str, cases: list[Case], options: EngineOptions) -> tuple[dic
     passes = {"verify": 0, "denoise": 0}
     tokens, texts = 0, []
     for case in cases:
-        hole: HoleMode = "block" if case.mode == "multi" else "line"
         prefix, suffix = case.prefix[-PREFIX_CHARS:], case.suffix[:SUFFIX_CHARS]
-        request = FillRequest(case.id, prefix, suffix, path=case.file_name, hole=hole)
+        request = FillRequest(case.id, prefix, suffix, path=case.file_name, hole=case.hole)
         for draft in engine.fill(request):
             if draft.kind in passes:
                 passes[draft.kind] += 1

@@ -23,10 +23,9 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from editor import Editor, Ghost
-from records import BENCHMARKS, RESULTS, show, write
+from records import BENCHMARKS, RESULTS, Figures, show, write
 from rich.progress import track
 
 from coder_model.evaluation.cases import Case, read_cases
@@ -37,7 +36,6 @@ from lsp_server.documents import split_lines
 from lsp_server.trigger_policy import PRESETS
 from lsp_server.usage_stats import read_records, total
 
-Figures = dict[str, Any]
 PATIENT = {"deadlineMs": 30_000}
 
 TYPED, SKIPPED_LINES = BENCHMARKS / "demo/inventory.py", 8

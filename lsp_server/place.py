@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from coder_model.text.fill_mode import WINDOW_AFTER, WINDOW_BEFORE, hole_at
+from coder_model.text.fill_mode import hole_at
 from coder_model.types import FillRequest, Reach
 from lsp_server.context import Context
 from lsp_server.documents import Document, Position, without_surrogates
@@ -56,14 +56,12 @@ class CursorPlace:
 def place_at(document: Document, position: Position, invoked: bool, selected: Selected | None) -> CursorPlace:
     """Returns the cursor's place, as it will be once what is selected in the menu is taken."""
     row, column = document.place(position)
-    texts = [*document.around(position, PREFIX_CHARS, SUFFIX_CHARS)]
     if selected:
-        # as it will be once the menu's choice is taken
-        texts = [
-            document.around(selected.start, PREFIX_CHARS, 0)[0] + selected.text,
-            document.around(selected.end, 0, SUFFIX_CHARS)[1],
-        ]
-    prefix, suffix = map(without_surrogates, texts)
+        before = document.around(selected.start, PREFIX_CHARS, 0)[0] + selected.text
+        after = document.around(selected.end, 0, SUFFIX_CHARS)[1]
+    else:
+        before, after = document.around(position, PREFIX_CHARS, SUFFIX_CHARS)
+    prefix, suffix = without_surrogates(before), without_surrogates(after)
     return CursorPlace(document, document.revision, row, column, prefix, suffix, invoked)
 
 
@@ -71,7 +69,7 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
     """Returns what to ask the model at a place, or None where nothing should be offered."""
     document = place.document
     wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
-    hole = hole_at(place.prefix[-WINDOW_BEFORE:], place.suffix[:WINDOW_AFTER], document.language, wanted)
+    hole = hole_at(place.prefix, place.suffix, document.language, wanted)
     deletions = 0 if place.speculative else document.deletions
     least = 0.0 if place.invoked else least_probability(settings.preset, place.rest_of_line, deletions)
     if hole is None or least is None:

@@ -15,7 +15,7 @@ LINES = 10
 
 
 class TransferBar:
-    """A context in which a transfer is shown; `report` and `note` are what `one_file.fetch` takes."""
+    """A context in which a transfer is shown; `report` and `note` are what `single_file.fetch` takes."""
 
     def __init__(self, console: Console | None = None) -> None:
         """Takes where to show it; the program's own output when absent."""

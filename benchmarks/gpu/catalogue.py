@@ -12,10 +12,11 @@ import single
 import torch
 from shapes import CONTEXT, SHAPES
 
+from coder_kernels.quantise import FIRST_FP8_CAPABILITY
+
 SMALL_CONTEXT, SMALL_BLOCK = 128, 16
 PRECISIONS = {"bfloat16": 16.0, "fp8": 8.0, "int8": 8.0, "int4": 4.5}
 """Bits of a weight, scales counted."""
-FIRST_FP8_CAPABILITY = (8, 9)
 BATCHES = (1, 2, 4, 8, 16)
 """Blocks of rows for which products are compared with torch's."""
 PRODUCTS = ("linear qkv", "linear down", "swiglu")

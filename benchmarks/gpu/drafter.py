@@ -29,8 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 from coder_model.model.drafter_files import CONFIG, WEIGHTS, write_drafter
 from coder_model.training.drafter.initial import load_drafter, stored_beside
 from coder_model.training.drafter.loop import DrafterRun
-from coder_model.training.drafter.options import DrafterOptions
-from coder_model.training.published.holes import HoleOptions
+from coder_model.training.drafter.options import DrafterHoles, DrafterOptions
 from coder_model.training.published.target import BYTES, INDEX, TOKENS, VOCABULARY, load_cut
 from coder_model.training.published.vocabulary import KEPT
 
@@ -106,7 +105,7 @@ def train(arguments: argparse.Namespace) -> None:
     joined(arguments.parts, arguments.work)
     unpacked(arguments.work)
     print(f"unpacked after {time.monotonic() - began:.1f} s", flush=True)
-    holes = HoleOptions(**json.loads(arguments.holes))
+    holes = DrafterHoles(**json.loads(arguments.holes))
     options = DrafterOptions(
         corpus=str(arguments.work), output=str(arguments.out), minutes=arguments.minutes, holes=holes,
         init=str(arguments.init or ""), **json.loads(arguments.options),
@@ -175,7 +174,7 @@ def main() -> int:
     there.add_argument("--work", type=Path, required=True)
     there.add_argument("--out", type=Path, required=True)
     there.add_argument("--minutes", type=float, required=True)
-    there.add_argument("--holes", default="{}", help="JSON of HoleOptions")
+    there.add_argument("--holes", default="{}", help="JSON of DrafterHoles")
     there.add_argument("--options", default="{}", help="JSON of DrafterOptions")
     there.add_argument("--init", type=Path)
     back = commands.add_parser("join")

@@ -11,7 +11,7 @@ from timing import elapsed, wall
 
 from coder_kernels import ops
 from coder_kernels.policies import PolicyOptions, Schedule, top_k
-from coder_kernels.quantise import PRECISIONS
+from coder_kernels.quantise import few_bits
 from coder_model.model.fused_transformer import fuse
 from coder_model.model.kv_cache import KVCache
 from coder_model.model.quantized_linear import pack_
@@ -38,7 +38,7 @@ class Bench:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         capacity = context + 4 * FILLED + SLACK
         model = shape.drawn(capacity, block, device, dtype)
-        packed = next((few for few in PRECISIONS if few == precision), None)
+        packed = few_bits(precision)
         if packed:
             pack_(model, packed)
         self.shape, self.block, self.context, self.device = shape, block, context, device

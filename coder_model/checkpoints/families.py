@@ -52,6 +52,10 @@ class Family:
     context_tokens: int = 2048
     """Most tokens it is shown, whatever it could take."""
 
+    def form_of(self, hidden_size: int) -> FormName:
+        """Returns how the hole is put to a model of this size."""
+        return self.measured.get(hidden_size, self.form)
+
     @property
     def has_mask(self) -> bool:
         """False for autoregressive models."""

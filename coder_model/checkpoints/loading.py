@@ -80,7 +80,7 @@ def load_weights(
     names = sorted(_empty_names(model), key=lambda name: -model.get_parameter(name).numel())
     tokenizer = tokenizer_of_model(published)
     total, done = sum(found[theirs(name)].n_bytes for name in names), 0
-    few = next((few for few in quantise.PRECISIONS if few == precision), None)
+    few = quantise.few_bits(precision)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
 
     def value(name: str) -> Tensor | Quantised:
@@ -231,7 +231,7 @@ def bytes_of(config: ModelConfig, precision: Precision) -> int:
     """Returns how many bytes the weights of a model take."""
     with torch.device("meta"):
         model = Transformer(config)
-    packed = next((few for few in quantise.PRECISIONS if few == precision), None)
+    packed = quantise.few_bits(precision)
     total = 0
     for name, parameter in model.named_parameters():
         if packed and parameter.dim() == 2 and not name.startswith("embed_tokens"):

@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from coder_kernels.cpu_dtype import fastest, reads_bfloat16
+from coder_kernels.quantise import FIRST_FP8_CAPABILITY
 from coder_model.checkpoints.catalogue import Entry, catalogue
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, Precision, bytes_of
 from coder_model.decoding.diffusion import MAX_LENGTH
@@ -20,8 +21,6 @@ from coder_model.model.fused_transformer import takes_groups
 CONTEXTS = (2048, 1024, 512)
 USABLE = 0.9
 """Share of the free memory that is planned with."""
-FIRST_FP8_CAPABILITY = (8, 9)
-"""The first GPUs that multiply float8."""
 MOST_FLOAT32 = 2_000_000_000
 """Parameters above which a CPU is never given float32, however slow its bfloat16."""
 _CGROUP = Path("/sys/fs/cgroup")

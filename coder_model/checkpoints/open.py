@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from coder_kernels import quantise
+from coder_kernels.quantise import few_bits
 from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.hf_config import is_published, read_published
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, load_weights
@@ -148,7 +148,7 @@ def _returning_memory() -> Iterator[None]:
 def _own(directory: Path, options: EngineOptions | None, quantize: str) -> Engine:
     """An engine of the project's own layout."""
     model, tokenizer = weights.load(directory)
-    packed = next((few for few in quantise.PRECISIONS if few == quantize), None)
+    packed = few_bits(quantize)
     if packed or quantize == "bfloat16":
         model.bfloat16()
     if packed:

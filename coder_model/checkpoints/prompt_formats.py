@@ -57,7 +57,7 @@ def prompt_format_of(family: Family, ids: Mapping[str, int], hidden_size: int = 
         "suffix_first": suffix_first,
         "appended": appended,
     }
-    return forms[family.measured.get(hidden_size, family.form)]
+    return forms[family.form_of(hidden_size)]
 
 
 def generation_config_of(published: Published) -> GenerationConfig:

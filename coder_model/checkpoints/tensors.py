@@ -13,8 +13,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from coder_kernels.ggml_blocks import AT_A_TIME, FORMATS, dequantise_blocks, grouped_blocks
-from coder_kernels.quantise import Precision, Quantised, five_bits, in_pieces, one_thread, quantise, quantise_rows
+from coder_kernels.ggml_blocks import FORMATS, dequantise_blocks, grouped_blocks
+from coder_kernels.quantise import (
+    AT_A_TIME,
+    Precision,
+    Quantised,
+    five_bits,
+    in_pieces,
+    one_thread,
+    quantise,
+    quantise_rows,
+)
 from coder_model.checkpoints.gguf_header import Header
 from coder_model.checkpoints.safetensors_header import read_header
 from coder_model.errors import ModelFileError

@@ -57,7 +57,7 @@ class Engine:
         self.name = name
         self.parameters = weights.parameters(model.config)
         self._tokenizer = tokenizer
-        self.can_verify = model.config.attention in ("causal", "causal_context")
+        self.can_verify = model.config.can_verify
         """Whether it can verify what another model drafts."""
         self._generation = generation or GenerationConfig(fim_prompt.suffix_first(tokenizer.special_tokens))
         self._budget = fim_prompt.Budget.of(model.config.context_tokens)

@@ -34,13 +34,12 @@ def fill_options(
         drafted_slots: of a block that a drafter denoises, the known first one counted in; 0: there is none.
     """
     one_by_one = options.policy == ONE_TOKEN
-    can_verify = config.attention in ("causal", "causal_context")
     denoises = config.attention != "causal" or drafted_slots > 0
-    if can_verify:
+    if config.can_verify:
         policy = POLICIES[options.policy] if denoises and not one_by_one else None
     else:
         policy = top_k if one_by_one else POLICIES[options.policy]
-    verify = can_verify and (options.verify or policy is None)
+    verify = config.can_verify and (options.verify or policy is None)
     # blocks that are cut from the start of the sequence have the length of the training
     is_aligned = config.attention == "block_causal"
     block_length = config.block_length if is_aligned else options.block_length or config.block_length
@@ -52,7 +51,7 @@ def fill_options(
         block_length=block_length,
         denoised_slots=drafted_slots or block_length,
         max_steps=options.max_steps
-        or (DRAFTER_STEPS if drafted_slots else VERIFIED_STEPS if verify else block_length if can_verify else 0),
+        or (DRAFTER_STEPS if drafted_slots else VERIFIED_STEPS if verify else block_length if config.can_verify else 0),
         verify=verify,
         copies=not one_by_one,
         min_copy=options.min_copy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -12,8 +12,6 @@ from coder_model.types import InvalidInput
 
 PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
 CpuPrecision = Literal["auto", "float32", "bfloat16", "int8"]
-POLICY_NAMES: tuple[str, ...] = get_args(PolicyName)
-CPU_PRECISION_NAMES: tuple[str, ...] = get_args(CpuPrecision)
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]

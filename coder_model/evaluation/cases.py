@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coder_model.types import InvalidInput, Snippet
+from coder_model.types import HoleMode, InvalidInput, Snippet
 
 OWN_CASES = Path(__file__).parent / "data"
 _EXTENSION = {
@@ -61,6 +61,11 @@ class Case:
     def file_name(self) -> str:
         """A name with the language's extension."""
         return f"case.{_EXTENSION.get(self.lang, 'txt')}"
+
+    @property
+    def hole(self) -> HoleMode:
+        """How far it reaches."""
+        return "block" if self.mode == "multi" else "line"
 
 
 def read_cases(path: Path, limit: int | None = None) -> list[Case]:

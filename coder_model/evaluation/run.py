@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from coder_model.evaluation import baselines
 from coder_model.evaluation.cases import Case
 from coder_model.evaluation.metrics import Score, mean, paired_difference, percentile, score
-from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput
+from coder_model.types import Draft, FillRequest, InvalidInput
 from coder_model.worker.threads import limit_threads
 
 
@@ -87,10 +87,9 @@ def by_engine(engine: Filler) -> Decide:
     """Returns a decider that asks an engine, each case as a document of its own."""
 
     def decide(case: Case) -> Decision:
-        hole: HoleMode = "block" if case.mode == "multi" else "line"
         try:
             request = FillRequest(
-                case.id, case.prefix, case.suffix, case.file_name, case.lang, hole, snippets=case.snippets
+                case.id, case.prefix, case.suffix, case.file_name, case.lang, case.hole, snippets=case.snippets
             )
         except InvalidInput:
             return Decision()

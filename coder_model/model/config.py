@@ -66,6 +66,11 @@ class ModelConfig:
         if not 2 <= self.block_length <= self.context_tokens:
             raise ValueError(f"block_length must be in [2, {self.context_tokens}], got {self.block_length}")
 
+    @property
+    def can_verify(self) -> bool:
+        """Whether a pass over clean tokens says what decoding them one at a time would have said."""
+        return self.attention in ("causal", "causal_context")
+
     @classmethod
     def load(cls, path: Path) -> ModelConfig:
         """Reads `config.json`.

@@ -44,7 +44,7 @@ def fuse(model: Transformer, capacity: int, precision: str) -> FusedTransformer:
     Args:
         model: its weights change their place, and with int8 their format.
         capacity: tokens of a sequence.
-        precision: how a CPU multiplies, see `processor.fastest`.
+        precision: how a CPU multiplies, see `cpu_dtype.fastest`.
     """
     weight = model.embed_tokens.weight
     if weight.is_cuda:

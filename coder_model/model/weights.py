@@ -16,16 +16,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from coder_kernels.quantise import quantise
 from coder_model.errors import ModelFileError
 from coder_model.model.checksum import ON_ANOTHER_MACHINE, checksum, same_checksum
+from coder_model.model.companions import SCALE
 from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
 
 WEIGHTS, CONFIG, TOKENIZER = "model*.safetensors", "config.json", "tokenizer.json"
 STORED_DTYPE = torch.bfloat16
-SCALE, KNOWN_ANSWER = ".scale", "known_answer"
-INT8_MAX = 127
+KNOWN_ANSWER = "known_answer"
 PART_BYTES = 16 << 20
 """Small enough for whatever carries them."""
 
@@ -74,9 +75,8 @@ def save(model: Transformer, tokenizer: CodeTokenizer, directory: Path, int8: bo
     tensors: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
         if int8 and tensor.dim() == 2:
-            scale = tensor.float().abs().amax(dim=1).clamp(min=1e-8) / INT8_MAX
-            tensors[name] = (tensor.float() / scale[:, None]).round().to(torch.int8)
-            tensors[name + SCALE] = scale
+            tensors[name], scale, _ = quantise(tensor, "int8")
+            tensors[name + SCALE] = scale.squeeze(1)
         else:
             tensors[name] = tensor.to(STORED_DTYPE)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}

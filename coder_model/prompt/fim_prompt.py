@@ -82,36 +82,17 @@ PromptFormat = Callable[[PromptParts], tuple[list[int], list[int]]]
 
 def suffix_first(special_tokens: SpecialTokens) -> PromptFormat:
     """Returns the project's own form, see `layout`."""
-    return lambda parts: (
-        layout(special_tokens, parts.name, parts.suffix, parts.ends, parts.snippets, parts.prefix),
-        [],
-    )
+    return lambda parts: (layout(special_tokens, parts), [])
 
 
-def layout(
-    special_tokens: SpecialTokens,
-    name: list[int],
-    suffix: list[int],
-    ends: bool,
-    snippets: list[list[int]],
-    prefix: list[int],
-) -> list[int]:
-    """Puts the parts in order.
-
-    Args:
-        special_tokens: the special tokens between them.
-        name: tokens of the file's name.
-        suffix: tokens of the text after the cursor, cropped at its far end.
-        ends: True when `suffix` reaches the end of the file.
-        snippets: tokens of each snippet, its name first.
-        prefix: tokens of the text before the cursor, cropped at its far end.
-    """
-    ids = [special_tokens.file, *name, special_tokens.suf, *suffix]
-    if ends:
+def layout(special_tokens: SpecialTokens, parts: PromptParts) -> list[int]:
+    """Puts the parts in order, with the special tokens between them."""
+    ids = [special_tokens.file, *parts.name, special_tokens.suf, *parts.suffix]
+    if parts.ends:
         ids.append(special_tokens.end)
-    for snippet in snippets:
+    for snippet in parts.snippets:
         ids += [special_tokens.snip, *snippet]
-    return [*ids, special_tokens.pre, *prefix]
+    return [*ids, special_tokens.pre, *parts.prefix]
 
 
 def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget, form: PromptFormat) -> Prompt:

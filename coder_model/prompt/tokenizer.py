@@ -50,7 +50,7 @@ OWN_LINE = re.compile(r"[\r\n]+[^\r\n]*|[^\r\n]+")
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """The special tokens of the project's own sequence, as ids; see `prompt.layout`."""
+    """The special tokens of the project's own sequence, as ids; see `fim_prompt.layout`."""
 
     pad: int = PAD
     mask: int = MASK

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from coder_model.text.surroundings import FilterContext
+from coder_model.text.normalize import columns
+from coder_model.text.surroundings import YAML, FilterContext
 
 _BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass"}
-_YAML = {"yaml", "dockercompose", "github-actions-workflow"}
 _YAML_CHARS = 16_000
 _YAML_KEY = re.compile(r"[^\s#{\[&*!|>%@`-][^:#]*:(?:\s|$)")
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
@@ -44,19 +44,15 @@ def _first_line(text: str, around: FilterContext, step: int) -> str:
     above = around.lines_above[-1]
     here = above[: len(above) - len(above.lstrip(" \t"))]
     opens = bool(_OPENS_BLOCK.search(above)) or (around.language == "yaml" and above.lstrip().startswith("- "))
-    total = _columns(typed + blanks)
-    if typed and blanks and not (opens and total > _columns(here)) and total != _columns(here):
+    total = columns(typed + blanks)
+    if typed and blanks and not (opens and total > columns(here)) and total != columns(here):
         # who has indented the line has said where it begins
         blanks = ""
     if not typed and blanks and around.language in _BY_INDENTATION:
-        levels = {_columns(line[: len(line) - len(line.lstrip(" \t"))]) for line in around.lines_above}
-        if not opens and total > _columns(here) and total not in levels:
+        levels = {columns(line) for line in around.lines_above}
+        if not opens and total > columns(here) and total not in levels:
             blanks = here
     return blanks + words
-
-
-def _columns(blanks: str) -> int:
-    return len(blanks.expandtabs(4))
 
 
 def _indented(line: str, around: FilterContext, step: int) -> str:
@@ -70,9 +66,9 @@ def _indented(line: str, around: FilterContext, step: int) -> str:
 def _in_levels(text: str, around: FilterContext) -> str:
     """Moves the lines of a YAML text to a level that is open: its first item or key fits no other column."""
     words = text.lstrip(" ")
-    total = _columns(around.line_before) + len(text) - len(words)
+    total = columns(around.line_before) + len(text) - len(words)
     kind = "item" if words.startswith("- ") else "key" if _YAML_KEY.match(words) else ""
-    if around.line_before or around.language not in _YAML or not kind:
+    if around.line_before or around.language not in YAML or not kind:
         return text
     above = around.prefix.rpartition("\n")[0][-_YAML_CHARS:].split("\n")
     levels, last = _yaml_levels([line for line in above if line.strip()])

@@ -8,6 +8,11 @@ def newlines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def columns(line: str) -> int:
+    """Returns the columns of the blanks that a line begins with; a tab goes on to the next multiple of 4."""
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
+
+
 def file_name(path: str) -> str:
     """Returns the last component of a path or URI."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]

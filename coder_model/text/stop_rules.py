@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from coder_model.text.brackets import Frame, Scan, may_close, scan
 from coder_model.text.lexis import lexis_of
+from coder_model.text.normalize import columns
 from coder_model.text.syntax import comment_starts
 from coder_model.types import HoleMode
 
@@ -14,8 +15,6 @@ _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
 _WORD = re.compile(r"\w{2}")
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
 _PLAIN = "plaintext"
-_TAB = 4
-"""Columns that a tab counts for where the indentations of two lines are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class StopRules:
             return at if at >= 0 else None
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
-            if (_columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
+            if (columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
                 ended and (blanks + words).rstrip() == self.next_line
             ):
                 return line.start()
@@ -123,18 +122,14 @@ def _in_text(line: str, rest: str) -> tuple[tuple[Frame, ...], int] | None:
 
 def _block_indent(head: str, line: str, hole: HoleMode) -> int:
     """Columns of a block's lines at least: more than those of the line that opens it."""
-    columns = _columns(line[: len(line) - len(line.lstrip(" \t"))])
+    own = columns(line)
     if line.strip():
         # the cursor still stands on the line that opens the block
-        return columns + 1
+        return own + 1
     opener = next((text for text in reversed(head[-2_000:].split("\n")) if text.strip()), "")
     if hole == "block" and _OPENS_BLOCK.search(opener):
-        return max(columns, _columns(opener[: len(opener) - len(opener.lstrip(" \t"))]) + 1)
-    return columns
-
-
-def _columns(blanks: str) -> int:
-    return len(blanks.expandtabs(_TAB))
+        return max(own, columns(opener) + 1)
+    return own
 
 
 def _rest(rest: str, closings: list[int]) -> str:

@@ -12,7 +12,7 @@ from coder_model.types import HoleMode
 
 _ROUND = 12
 """Lines above that are looked at."""
-_NEVER_TABS = {"yaml", "dockercompose", "github-actions-workflow"}
+YAML = {"yaml", "dockercompose", "github-actions-workflow"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class FilterContext:
     @cached_property
     def tabs(self) -> bool | None:
         """True where the document indents by tabs, False by spaces, None where it does not say."""
-        if self.language in _NEVER_TABS:
+        if self.language in YAML:
             return False
         near = self.prefix[-8_000:] + self.suffix[:4_000]
         tabs, spaces = len(re.findall(r"^\t+\S", near, re.M)), len(re.findall(r"^ {2,}\S", near, re.M))

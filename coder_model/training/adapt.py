@@ -35,6 +35,7 @@ from coder_model.training.objective import joint_loss
 from coder_model.training.optim import optimizers_for, schedulers_for
 from coder_model.training.own_code import files_of, held_out_of
 from coder_model.training.progress import share_bars
+from coder_model.training.published.own_work import check_minutes
 from coder_model.training.sampler import Sampler
 from coder_model.training.shards import Shard, write_split
 
@@ -98,8 +99,7 @@ def adapt(init: str | Path, corpus: Path, output: Path, minutes: float, options:
     """
     if output.resolve() == Path(init).resolve():
         raise CorpusError(f"output must be another directory than init, got {output} for both")
-    if not minutes > 0:
-        raise CorpusError(f"minutes must be positive, got {minutes}")
+    check_minutes(minutes)
     model, tokenizer, is_converted = _opened(str(init))
     options = options or (CONVERSION if is_converted else TUNING)
     dtype = np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32

@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from coder_model.text.normalize import newlines
 from coder_model.text.redaction import without_keys
 
 EXTENSIONS = frozenset(
@@ -60,7 +61,7 @@ def usable(path: str, data: bytes) -> tuple[str, str]:
         return "", "binary"
     if _GENERATED_NAME.search(path) or _GENERATED.search(text[:2_000]):
         return "", "generated"
-    text = scrubbed(without_legal_header(text.replace("\r\n", "\n").replace("\r", "\n")))
+    text = scrubbed(without_legal_header(newlines(text)))
     lines = text.split("\n")
     prose = path.endswith(".md")
     if (

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coder_model.prompt.fim_prompt import layout
+from coder_model.prompt.fim_prompt import PromptParts, layout
 from coder_model.prompt.tokenizer import CodeTokenizer, SpecialTokens
 from coder_model.text.normalize import file_name
 from coder_model.text.syntax import language_of
@@ -145,7 +145,8 @@ class Sampler:
         label = self._tokenizer.encode(name if rng.random() < 0.7 else "." + name.rsplit(".", 1)[-1])[:16]
         snippets = self._snippets(index, text[hole.start : hole.end], rng, length // 4)
         special_tokens = self._tokenizer.special_tokens
-        head = layout(special_tokens, label, suffix[:shown], ends and 0 < len(suffix) <= shown, snippets, [])
+        parts = PromptParts(label, suffix[:shown], ends and 0 < len(suffix) <= shown, snippets, [])
+        head = layout(special_tokens, parts)
         prefix = before[-max(1, length - len(head) - len(middle) - 1) :]
         return Example([*head, *prefix, *middle, special_tokens.eom], len(head), len(head) + len(prefix))
 

@@ -58,8 +58,8 @@ class Source:
         """Returns the licence that the project's own top-level files state, else the stated one, else `unknown`."""
         for _, data in self.files(lambda path: bool(_LICENCE_FILE.match(path))):
             text = " ".join(data[:20_000].decode("utf-8", "replace").lower().split())
-            for name, special_tokens in _LICENCES:
-                if any(mark in text for mark in special_tokens):
+            for name, phrases in _LICENCES:
+                if any(phrase in text for phrase in phrases):
                     return name
         return self.licence or "unknown"
 

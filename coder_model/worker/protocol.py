@@ -1,10 +1,9 @@
 """What travels between a front and the worker: length-prefixed msgpack frames of the structs below.
 
-A frame is a 4-byte little-endian length and that many bytes of msgpack (source: the project's own format). The worker
-sends `Hello` at once, `Loading` now and then, and `Ready` when the model is loaded, or `Broken` and exits; then for
-every `Fill`, in any order, one or more `Progress` of which the last has `draft.final`, or one `Dropped`; a `Pong` for
-every `Ping`, whatever the model does; nothing for a `Warm`; `Resting` before it exits because nobody
-asked for long. Imports nothing slow.
+A frame is a 4-byte little-endian length and that many bytes of msgpack. The worker sends `Hello` at once, `Loading` now
+and then, and `Ready` when the model is loaded, or `Broken` and exits; then for every `Fill`, in any order, one or more
+`FillProgress` of which the last has `draft.final`, or one `Dropped`; a `Pong` for every `Ping`, whatever the model
+does; nothing for a `Warm`; `Resting` before it exits because nobody asked for long. Imports nothing slow.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Fill(msgspec.Struct, frozen=True, tag=True):
     id: int
     request: FillRequest
     watch: bool = False
-    """True: one `Progress` per step; False: only the final one."""
+    """True: one `FillProgress` per step; False: only the final one."""
 
 
 class Warm(msgspec.Struct, frozen=True, tag=True):

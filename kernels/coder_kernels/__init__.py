@@ -1,1 +1,1 @@
-"""Tensor operations that know no model: each plain torch now, each the reference of a kernel later."""
+"""Tensor operations that know no model: plain ones, Triton kernels for GPUs, and machine code for CPUs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from coder_kernels.quantise import GROUP, Packed, PackedGroups, Quantised
+from coder_kernels.quantise import FIRST_FP8_CAPABILITY, GROUP, Packed, PackedGroups, Quantised
 from coder_kernels.tensor_types import Activations, AttentionMetadata, GroupedRows, Rows, Weight, matrix_of, rows_of
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -36,7 +36,8 @@ def check_pair(x: Activations, weight: Weight) -> None:
         raise ValueError(f"weight must have fewer than 2^31 numbers, got shape {list(matrix.shape)}")
     if rows.is_cuda and (width % 16 or (is_int4 and width % GROUP)):
         raise ValueError(f"weight must have a multiple of {GROUP if is_int4 else 16} columns on a GPU, got {width}")
-    if rows.is_cuda and matrix.dtype == torch.float8_e4m3fn and torch.cuda.get_device_capability(rows.device) < (8, 9):
+    is_fp8 = matrix.dtype == torch.float8_e4m3fn
+    if rows.is_cuda and is_fp8 and torch.cuda.get_device_capability(rows.device) < FIRST_FP8_CAPABILITY:
         raise ValueError("weight must be int8, int4 or bfloat16: this GPU has no fp8, which begins with capability 8.9")
 
 

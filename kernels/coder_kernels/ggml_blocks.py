@@ -14,12 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coder_kernels.quantise import Quantised
-
-AT_A_TIME = 1 << 15
-"""Weights that are worked on at a time. What is made on the way stays in the processor's caches, and torch takes one
-thread for so little: with more, which would meet after each of ten short operations, a busy machine takes 30 times as
-long (8 instead of 260 million weights a second)."""
+from coder_kernels.quantise import AT_A_TIME, Quantised
 
 
 @dataclass(frozen=True, slots=True)

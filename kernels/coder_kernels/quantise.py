@@ -21,8 +21,12 @@ GROUP = 64
 """Weights of a row that share a scale in int4."""
 SMALL_GROUP = 32
 """Weights of a row that share a scale in `grouped`."""
-_AT_A_TIME = 1 << 15
-"""Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory."""
+AT_A_TIME = 1 << 15
+"""Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory. What is made on the
+way stays in the processor's caches, and torch takes one thread for so little: with more, which would meet after each of
+ten short operations, a busy machine takes 30 times as long (8 instead of 260 million weights a second)."""
+FIRST_FP8_CAPABILITY = (8, 9)
+"""The first GPUs that multiply float8."""
 DTYPES: dict[Precision, torch.dtype] = {"int8": torch.int8, "fp8": torch.float8_e4m3fn, "int4": torch.uint8}
 """But of `grouped`, which is int8 too."""
 PRECISION_OF = {dtype: precision for precision, dtype in DTYPES.items()}
@@ -50,6 +54,11 @@ class Packed(NamedTuple):
     """[N] float32."""
     zeros: Tensor
     """[N] int32, all 0: the interface asks for them."""
+
+
+def few_bits(name: str) -> Precision | None:
+    """Returns the precision of this name; None where it is none of few bits."""
+    return next((few for few in PRECISIONS if few == name), None)
 
 
 def is_grouped(weight: Quantised) -> bool:
@@ -163,7 +172,7 @@ def in_pieces(piece_at: Callable[[slice], Quantised], shape: tuple[int, ...]) ->
         piece_at: rows of the matrix.
         shape: N and K.
     """
-    n_rows, step = shape[0], max(1, _AT_A_TIME // shape[1])
+    n_rows, step = shape[0], max(1, AT_A_TIME // shape[1])
     with one_thread():
         first = piece_at(slice(0, min(step, n_rows)))
         # made at once: pieces between what is freed again would leave the heap full of holes

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from coder_kernels import ggml_blocks
-from coder_kernels.ggml_blocks import FORMATS, dequantise_blocks
-from coder_kernels.quantise import dequantise
+from coder_kernels.ggml_blocks import FORMATS, dequantise_blocks, grouped_blocks
+from coder_kernels.quantise import AT_A_TIME, dequantise
 
 
 def reference(stored, kind):
@@ -42,7 +41,7 @@ def test_any_bytes_become_the_weights_of_the_reference(kind, data):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_matrix_of_several_steps_becomes_that_of_the_reference(kind):
     columns = 3 * 256 // FORMATS[kind].length * FORMATS[kind].n_bytes
-    rows = 2 * ggml_blocks.AT_A_TIME // 768 + 1
+    rows = 2 * AT_A_TIME // 768 + 1
     stored = np.random.default_rng(0).integers(0, 256, (rows, columns), dtype=np.uint8)
     np.testing.assert_array_equal(ours(stored, kind).numpy(), reference(stored, kind))
 
@@ -58,7 +57,7 @@ def test_a_shorter_dtype_is_the_rounded_one(kind, dtype):
 def test_blocks_that_are_groups_are_kept_as_they_are(kind):
     stored = np.random.default_rng(0).integers(0, 256, (7, 3 * FORMATS[kind].n_bytes), dtype=np.uint8)
     stored[:, 1 :: FORMATS[kind].n_bytes] &= 0x3F  # finite scales
-    found = ggml_blocks.grouped_blocks(torch.from_numpy(stored.reshape(-1)), kind, 7)
+    found = grouped_blocks(torch.from_numpy(stored.reshape(-1)), kind, 7)
     assert torch.equal(dequantise(found, torch.float32), ours(stored, kind))
 
 

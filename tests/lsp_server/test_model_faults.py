@@ -27,12 +27,8 @@ def client(tmp_path, model):
     made.close()
 
 
-def told(client):
-    return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]
-
-
 def is_told(client, text, seconds=60):
-    return wait_until(lambda: any(text in message for message in told(client)), seconds)
+    return wait_until(lambda: any(text in message for message in client.told), seconds)
 
 
 def type_on(client, version, count=1):
@@ -63,7 +59,7 @@ def test_a_file_that_is_deleted_while_it_is_used_is_used_on(client, model):
     assert is_told(client, "on: tiny.gguf")
     model.unlink()
     type_on(client, 2, 3)
-    assert told(client)[-1].startswith("on: tiny.gguf")
+    assert client.told[-1].startswith("on: tiny.gguf")
 
 
 def test_a_model_that_no_memory_holds_is_said_with_what_would_fit(tmp_path):

@@ -35,7 +35,7 @@ def test_a_server_with_a_broken_model_answers_with_the_embedded_one_and_says_why
             "config": "model_type must be one of",
             "nothing": "must be a directory",
         }
-        assert wait_until(lambda: any(expected[broken] in message for message in told(client)))
+        assert wait_until(lambda: any(expected[broken] in message for message in client.told))
     finally:
         client.close()
 
@@ -47,11 +47,7 @@ def test_the_status_follows_a_model_that_loads(tmp_path, tiny):
     try:
         client.open("file:///work/a.py", "x = \n")
         client.items("file:///work/a.py", 0, 4, trigger=1)
-        assert wait_until(lambda: told(client)[-1].startswith(f"on: {tiny.name}"))
-        assert told(client)[0] == "the model is loading"
+        assert wait_until(lambda: client.told[-1].startswith(f"on: {tiny.name}"))
+        assert client.told[0] == "the model is loading"
     finally:
         client.close()
-
-
-def told(client):
-    return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]

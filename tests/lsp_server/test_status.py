@@ -18,10 +18,6 @@ def told(client, method="didChangeStatus"):
     return [n["params"] for n in client.notifications if n["method"] == method]
 
 
-def messages(client):
-    return [status["message"] for status in told(client)]
-
-
 @pytest.mark.parametrize(
     ("state", "quiet", "kind", "busy", "message"),
     [
@@ -43,11 +39,11 @@ def test_the_status_says_what_matters_most(state, quiet, kind, busy, message):
 
 def test_status_and_progress_follow_the_model(client):
     assert ask(client, "x = ")
-    assert messages(client) == ["the model is loading", ON]
+    assert client.told == ["the model is loading", ON]
     assert wait_until(lambda: len(told(client, "$/progress")) == 2)
     assert [progress["value"]["kind"] for progress in told(client, "$/progress")] == ["begin", "end"]
     os.kill(worker_of(client), signal.SIGKILL)
-    assert wait_until(lambda: messages(client)[2:] == ["the model is loading", ON])
+    assert wait_until(lambda: client.told[2:] == ["the model is loading", ON])
     assert wait_until(lambda: len(told(client, "$/progress")) == 4)
 
 
@@ -56,7 +52,7 @@ def test_a_model_that_cannot_be_had_is_said_once():
     try:
         assert ask(client, "x = ") == []
         assert wait_until(lambda: told(client)[-1]["kind"] == "Error")
-        assert "weights.bin must be weights" in messages(client)[-1]
+        assert "weights.bin must be weights" in client.told[-1]
         assert wait_until(lambda: len(told(client, "$/progress")) == 2)
     finally:
         client.close()
@@ -74,14 +70,14 @@ def test_quiet_for_a_while_means_only_by_hand(client):
     assert told(client)[-1]["kind"] == "Inactive"
     snooze(client, 0)
     assert ask(client, "z = ")
-    assert messages(client)[-1] == ON
+    assert client.told[-1] == ON
 
 
 def test_quiet_ends_by_itself(client):
     assert ask(client, "x = ")
     snooze(client, 0.01)
     assert ask(client, "y = ") == []
-    assert wait_until(lambda: messages(client)[-1] == ON)
+    assert wait_until(lambda: client.told[-1] == ON)
     assert ask(client, "z = ")
 
 

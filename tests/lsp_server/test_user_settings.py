@@ -28,10 +28,6 @@ def started(user, **options):
     return LspClient([*UNMASK, "lsp"], options=options, environment=user.environment)
 
 
-def status_messages(client):
-    return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]
-
-
 async def test_an_editor_gets_ghost_text_from_a_remote_server_and_is_told_so(tmp_path):
     async with FakeService("a + b") as service:
         user = TinyUser(tmp_path)
@@ -42,7 +38,7 @@ async def test_an_editor_gets_ghost_text_from_a_remote_server_and_is_told_so(tmp
             client = started(user)
             try:
                 client.open("file:///work/a.py", PREFIX + SUFFIX)
-                return client.items("file:///work/a.py", 1, 11), status_messages(client)
+                return client.items("file:///work/a.py", 1, 11), client.told
             finally:
                 client.close()
 
@@ -64,7 +60,7 @@ def test_a_workspace_cannot_name_a_server_or_a_model(tmp_path):
     try:
         client.open((workspace / "a.py").as_uri(), "x = ")
         client.items((workspace / "a.py").as_uri(), 0, 4)
-        assert not any("evil" in message or "goes to" in message for message in status_messages(client))
+        assert not any("evil" in message or "goes to" in message for message in client.told)
     finally:
         client.close()
 
@@ -86,6 +82,6 @@ def test_what_is_wrong_in_the_file_of_the_user_is_a_status_and_leaves_a_model(tm
     try:
         client.open("file:///work/a.py", "def add(a, b):\n    return ")
         assert wait_until(lambda: client.items("file:///work/a.py", 1, 11, 1), 30)
-        assert wait_until(lambda: any(told in message for message in status_messages(client)))
+        assert wait_until(lambda: any(told in message for message in client.told))
     finally:
         client.close()

@@ -18,6 +18,7 @@ from transformers import (
 
 from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.hf_tokenizer import QWEN_PIECE
+from coder_model.model.transformer import causally
 
 TEXT = """def total(values, start=0):
     result = start
@@ -60,6 +61,15 @@ YARN = {
     "llama_4_scaling_beta": 0.1,
 }
 BY_NAME = {family.name: family for family in FAMILIES}
+
+
+def some_tokens(n, seed=0):
+    return torch.randint(0, N_PLAIN, (n,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def causal_logits(model, tokens):
+    """[T, V], what follows each token."""
+    return model.logits(model(torch.tensor([tokens]), torch.arange(len(tokens))[None], causally))[0]
 
 
 def tokens_of(family, vocab_size=VOCAB):

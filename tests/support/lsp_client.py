@@ -59,6 +59,11 @@ class LspClient:
         self.capabilities = self.request("initialize", parameters)["capabilities"]
         self.notify("initialized", {})
 
+    @property
+    def told(self):
+        """What the server has said of the model, the latest last."""
+        return [n["params"]["message"] for n in self.notifications if n["method"] == "didChangeStatus"]
+
     def send_raw(self, data):
         self.process.stdin.write(data)
         self.process.stdin.flush()

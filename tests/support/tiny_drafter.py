@@ -8,11 +8,12 @@ import torch
 from coder_model.model.config import ModelConfig
 from coder_model.model.drafter import Drafter, DrafterConfig
 from coder_model.model.transformer import Transformer
-from coder_model.training.published.holes import HoleOptions, HoleTokens
+from coder_model.training.drafter.options import DrafterHoles
+from coder_model.training.published.holes import HoleTokens
 from coder_model.training.shards import write_split
 
 VOCABULARY, LINE_END = 64, 9
-OPTIONS = HoleOptions(length=96, longest_middle=24, longest_suffix=32, anchors=8, block_length=5)
+OPTIONS = DrafterHoles(length=96, longest_middle=24, longest_suffix=32, anchors=8, block_length=5)
 TARGET = ModelConfig(
     vocab_size=VOCABULARY, d_model=32, n_layers=4, n_heads=2, n_kv_heads=1, head_dim=16, d_ff=64, context_tokens=128,
     attention="causal", qk_norm=False, tied_head=False,

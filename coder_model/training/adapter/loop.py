@@ -47,6 +47,8 @@ class HolesFilled:
 class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
     """A model with an adapter, its teacher, and what is needed to train."""
 
+    options: AdapterOptions
+
     def __init__(self, options: AdapterOptions, say: Callable[[str], None] = print) -> None:
         """Reads everything.
 
@@ -60,7 +62,7 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
             ModelFileError: when a model or the adapter to go on from is broken, or does not fit.
         """
         super().__init__(options, say)
-        self.options, corpus = options, Path(options.corpus)
+        corpus = Path(options.corpus)
         self.model = load_cut(corpus, self.device, self.dtype).requires_grad_(False)
         self.teacher = self._teacher()
         torch.manual_seed(options.seed)
@@ -114,11 +116,8 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
         return self._outcome(batch).loss
 
     def _outcome(self, batch: AdapterBatch) -> FillOutcome:
-        here = AdapterBatch(
-            *(getattr(batch, name).to(self.device, non_blocking=True) for name in AdapterBatch.__slots__)
-        )
         with self.autocast():
-            return outcome(self.model, self.teacher, here, self.options.hard)
+            return outcome(self.model, self.teacher, self.moved(batch), self.options.hard)
 
     @torch.no_grad()
     def validate(self) -> HolesFilled:

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from coder_model.model.rotary import rotary_tables
-from coder_model.model.transformer import Transformer, causally
+from coder_model.model.transformer import Transformer
 from coder_model.training.adapter.sampler import AdapterBatch
+from coder_model.training.published.compiled import causal_states
 from coder_model.training.published.distillation import distillation
-
-
-def final_states(model: Transformer, tokens: Tensor) -> Tensor:
-    """One causal pass.
-
-    Args:
-        model: causal.
-        tokens: [R, T] int64.
-
-    Returns:
-        [R, T, D], normalised.
-    """
-    positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-    cos, sin = rotary_tables(model.config, positions)
-    x = model.embed_tokens(tokens)
-    for layer in model.layers:
-        # `causally` has no use for the layer's number, and one compiled layer serves for all where it is the same
-        x = layer(x, cos, sin, 0, causally)
-    return cast(Tensor, model.norm(x))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +35,8 @@ def outcome(model: Transformer, teacher: Transformer, batch: AdapterBatch, hard:
         hard: see `AdapterOptions`.
     """
     with torch.no_grad():
-        taught = final_states(teacher, batch.tokens)
-    states = final_states(model, batch.tokens)
+        _, taught = causal_states(teacher, batch.tokens)
+    _, states = causal_states(model, batch.tokens)
     asked = batch.weights.flatten().nonzero().squeeze(1)
     following = batch.tokens.roll(-1, dims=1).flatten()[asked]
     weights = batch.weights.flatten()[asked]

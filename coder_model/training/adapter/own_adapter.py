@@ -159,11 +159,11 @@ def _options(
     rank, layers = usual.rank, usual.layers
     if init:
         rank, layers = init.config.rank, tuple(sorted({name.rpartition(".")[2] for name in init.modules}))
-    seen = [usual.holes.length, *(model.config.context_tokens for model in (published, teacher) if model)]
+    seen = min(model.config.context_tokens for model in (published, teacher) if model)
     options = replace(
         usual,
         minutes=minutes,
-        holes=replace(holes_within(min(seen)), line_share=usual.holes.line_share),
+        holes=holes_within(usual.holes, seen),
         rank=rank if choice.rank is None else choice.rank,
         layers=choice.layers or layers,
         bfloat16=learns_in_bfloat16(),

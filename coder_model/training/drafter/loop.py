@@ -48,6 +48,8 @@ class DrafterScores:
 class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
     """A drafter, the larger model, and what is needed to train the one on the other."""
 
+    options: DrafterOptions
+
     def __init__(self, options: DrafterOptions, say: Callable[[str], None] = print) -> None:
         """Reads everything.
 
@@ -60,7 +62,7 @@ class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
             ModelFileError: when the larger model is broken, or the drafter to go on from is, or does not fit it.
         """
         super().__init__(options, say)
-        self.options, corpus = options, Path(options.corpus)
+        corpus = Path(options.corpus)
         self.target = load_cut(corpus, self.device, self.dtype)
         self.head = self.target.lm_head.weight.data
         init = options.output if self.step else options.init
@@ -84,11 +86,8 @@ class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
         return self._outcome(batch, self.drafter).loss
 
     def _outcome(self, batch: DrafterBatch, drafter: Drafter) -> DraftOutcome:
-        here = DrafterBatch(
-            *(getattr(batch, name).to(self.device, non_blocking=True) for name in DrafterBatch.__slots__)
-        )
         with self.autocast():
-            return outcome(drafter, self.target, self.head, here, self.options.hard)
+            return outcome(drafter, self.target, self.head, self.moved(batch), self.options.hard)
 
     @torch.no_grad()
     def validate(self, drafter: Drafter | None = None) -> DrafterScores:

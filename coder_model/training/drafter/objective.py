@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from coder_model.model.drafter import Drafter, seeing
-from coder_model.model.rotary import rotary_tables
-from coder_model.model.transformer import Transformer, causally
+from coder_model.model.transformer import Transformer
 from coder_model.training.drafter.sampler import DrafterBatch
+from coder_model.training.published.compiled import causal_states
 from coder_model.training.published.distillation import distillation
 
 
@@ -26,16 +26,8 @@ def target_states(model: Transformer, tokens: Tensor, taps: tuple[int, ...]) -> 
     Returns:
         The residual streams behind the taps [R, T, taps, D], and the final normalised states [R, T, D].
     """
-    positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-    cos, sin = rotary_tables(model.config, positions)
-    x = model.embed_tokens(tokens)
-    kept = []
-    for layer_idx, layer in enumerate(model.layers):
-        # `causally` has no use for the layer's number, and one compiled layer serves for all where it is the same
-        x = layer(x, cos, sin, 0, causally)
-        if layer_idx + 1 in taps:
-            kept.append(x)
-    return torch.stack(kept, dim=2), model.norm(x)
+    kept, final = causal_states(model, tokens, taps)
+    return torch.stack(kept, dim=2), final
 
 
 @dataclass(frozen=True, slots=True)

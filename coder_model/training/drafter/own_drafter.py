@@ -78,7 +78,8 @@ def train_drafter(
     """
     check_minutes(minutes)
     published = read_own(target, "target")
-    holes = holes_within(published.config.context_tokens)
+    holes = holes_within(TRAINING.holes, published.config.context_tokens)
+    holes = replace(holes, anchors=holes.length // 16)
     if init:
         check_fits(load_drafter(init).config, published.config, holes.block_length)
     tokenizer = tokenizer_of_model(published)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coder_model.training.published.holes import HoleOptions, HoleSampler, HoleSequence, HoleTokens, Ids
+from coder_model.training.drafter.options import DrafterHoles
+from coder_model.training.published.holes import HoleSampler, HoleSequence, HoleTokens, Ids
 from coder_model.training.shards import Shard
 
 
@@ -35,7 +36,7 @@ class DrafterBatch:
 class DrafterSampler:
     """Draws batches of a shard."""
 
-    def __init__(self, shard: Shard, marks: HoleTokens, options: HoleOptions, seed: int) -> None:
+    def __init__(self, shard: Shard, marks: HoleTokens, options: DrafterHoles, seed: int) -> None:
         """Holes begin anywhere in the text, all places alike."""
         self._holes, self._marks, self._options, self._seed = HoleSampler(shard, marks, options), marks, options, seed
 

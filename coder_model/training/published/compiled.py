@@ -1,4 +1,4 @@
-"""Compiled layers, where they are faster on this device."""
+"""A pass of a causal model in training, by compiled layers where they are faster on this device."""
 
 from __future__ import annotations
 
@@ -6,8 +6,33 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
-from coder_model.model.transformer import Transformer
+from coder_model.model.rotary import rotary_tables
+from coder_model.model.transformer import Transformer, causally
+
+
+def causal_states(model: Transformer, tokens: Tensor, taps: tuple[int, ...] = ()) -> tuple[list[Tensor], Tensor]:
+    """One pass over whole sequences.
+
+    Args:
+        model: causal.
+        tokens: [R, T] int64.
+        taps: layers, counted from 1.
+
+    Returns:
+        The residual stream behind each tap [R, T, D], and the final normalised states [R, T, D].
+    """
+    positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+    cos, sin = rotary_tables(model.config, positions)
+    x = model.embed_tokens(tokens)
+    kept = []
+    for layer_idx, layer in enumerate(model.layers):
+        # `causally` has no use for the layer's number, and one compiled layer serves for all where it is the same
+        x = layer(x, cos, sin, 0, causally)
+        if layer_idx + 1 in taps:
+            kept.append(x)
+    return kept, model.norm(x)
 
 
 def compile_if_faster(

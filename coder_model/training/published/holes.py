@@ -44,13 +44,6 @@ class HoleOptions:
     longest_suffix: int = 448
     line_share: float = 0.0
     """Share of the holes that begin at the end of a line, as on a fresh one: its line end is healed."""
-    anchors: int = 64
-    """Blocks per sequence; at most half of them in the prefix while the middle has places."""
-    block_length: int = 12
-    reveal_share: float = 0.3
-    """Share of the blocks in which some of the slots are known already, as in a second step."""
-    fade: float = 5.0
-    """Slot j counts exp(-j / fade), since it is only of use when all slots before it were right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from coder_model.training.published.vocabulary import check_is_trainable
 WORK, PLAN, RUN, SHIPPED = "work", "plan.json", "run", "shipped"
 """Folder in the output that an interrupted run goes on from, and what lies in it besides the preparation."""
 _Options = TypeVar("_Options", bound=RunOptions)
+_Holes = TypeVar("_Holes", bound=HoleOptions)
 _Result = TypeVar("_Result")
 
 
@@ -47,10 +48,10 @@ def read_own(name: str, role: str) -> Published:
     return published
 
 
-def holes_within(context_tokens: int) -> HoleOptions:
-    """How sequences are cut: as they are for what is shipped, in proportion where less is seen."""
-    length = min(HoleOptions.length, context_tokens)
-    return HoleOptions(length, longest_middle=length // 8, longest_suffix=length * 7 // 16, anchors=length // 16)
+def holes_within(holes: _Holes, context_tokens: int) -> _Holes:
+    """How sequences are cut: as they usually are, in proportion where less is seen."""
+    length = min(holes.length, context_tokens)
+    return replace(holes, length=length, longest_middle=length // 8, longest_suffix=length * 7 // 16)
 
 
 def check_minutes(minutes: float) -> None:

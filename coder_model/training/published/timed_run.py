@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -28,7 +28,7 @@ AHEAD = 8
 SAVE_EVERY_S = 120
 LOG_EVERY = 20
 """Steps."""
-_Batch = TypeVar("_Batch")
+_Batch = TypeVar("_Batch", bound="DataclassInstance")
 _Drawn = TypeVar("_Drawn", covariant=True)
 _Scores = TypeVar("_Scores", bound="DataclassInstance")
 
@@ -43,6 +43,7 @@ class Batches(Protocol[_Drawn]):
 class TimedRun(ABC, Generic[_Batch, _Scores]):
     """What learns, and how far it is. A subclass sets what learns, the sampler and the optimizers."""
 
+    options: RunOptions
     sampler: Batches[_Batch]
     optimizers: list[torch.optim.Optimizer]
     """Of what learns, and of nothing else."""
@@ -59,7 +60,7 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
         """
         if options.rows % options.micro_rows:
             raise CorpusError(f"rows must be a multiple of micro_rows, got {options.rows} and {options.micro_rows}")
-        self.timing, self._say = options, say
+        self.options, self._say = options, say
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = torch.bfloat16 if self.device.type == "cuda" or options.bfloat16 else torch.float32
         self.step, self.share = _begun(Path(options.output))
@@ -86,7 +87,7 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
         Returns:
             The last validation.
         """
-        output = Path(self.timing.output)
+        output = Path(self.options.output)
         output.mkdir(parents=True, exist_ok=True)
         with (output / LOG).open("a") as log, ThreadPoolExecutor(2) as pool:
             began = time.monotonic()
@@ -98,7 +99,7 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
                 self._say(line)
 
             count = sum(p.numel() for optimizer in self.optimizers for p in optimizer.param_groups[0]["params"])
-            note({"options": asdict(self.timing), "parameters": count})
+            note({"options": asdict(self.options), "parameters": count})
             self._learn_on(pool, note, progress)
             last = self.validate()
             note({"valid": asdict(last)})
@@ -109,7 +110,7 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
     def _learn_on(
         self, pool: ThreadPoolExecutor, note: Callable[[dict[str, Any]], None], progress: Callable[[float], None]
     ) -> None:
-        options, output, before = self.timing, Path(self.timing.output), self.share
+        options, output, before = self.options, Path(self.options.output), self.share
         began = saved = time.monotonic()
         checks = [share for share in options.checks if share > before]
         schedulers = schedulers_for(self.optimizers, lambda step: rate(step, self.share, options))
@@ -142,8 +143,12 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
 
     def _learn(self, batch: _Batch) -> Tensor:
         loss = self.loss(batch)
-        (loss / (self.timing.rows // self.timing.micro_rows)).backward()  # type: ignore[no-untyped-call]
+        (loss / (self.options.rows // self.options.micro_rows)).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def moved(self, batch: _Batch) -> _Batch:
+        """Returns a batch, a dataclass of tensors, on the device."""
+        return type(batch)(*(getattr(batch, one.name).to(self.device, non_blocking=True) for one in fields(batch)))
 
     def autocast(self) -> AbstractContextManager[object]:
         """Where passes run."""

@@ -142,7 +142,8 @@ def choose_vocabulary(
     number = {data: index for old, index in new.items() if (data := tokenizer.token_bytes[old])}
     breaks = np.array([_parts(tokenizer.token_bytes[old], number) for old in cut.ids], np.int64)
     prefix, suffix, middle = (new[tokens[name]] for name in published.family.fim)
-    end, is_appended = new[published.special_tokens.end], _is_appended(published)
+    end = new[published.special_tokens.end]
+    is_appended = published.family.form_of(published.config.d_model) == "appended"
     return cut, HoleTokens(prefix, suffix, middle, end, kept - 1, breaks, is_appended)
 
 
@@ -159,12 +160,6 @@ def _free_id(published: Published, tokenizer: CodeTokenizer, used: list[int]) ->
         if number not in used and not tokenizer.token_bytes[number]:
             return int(number)
     raise ModelFileError(f"{published.path} must have an id that no text and no prompt has, found none")
-
-
-def _is_appended(published: Published) -> bool:
-    """Whether the model is asked with the prefix behind the suffix; see `prompt_formats`."""
-    family = published.family
-    return family.measured.get(published.config.d_model, family.form) == "appended"
 
 
 def _parts(text: bytes, number: Mapping[bytes, int]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import copy
 import checkpoints
 import pytest
 import torch
-from checkpoints import BY_NAME
+from checkpoints import BY_NAME, some_tokens
 from safetensors import safe_open
 
 from coder_kernels.policies import POLICIES
@@ -67,10 +67,6 @@ def independent_logits(model, tokens, seen):
     mask = additive(seen, torch.float32)[None, None].clamp(min=torch.finfo(torch.float32).min)
     with torch.inference_mode():
         return model(torch.tensor([tokens]), attention_mask=mask).logits[0]
-
-
-def some_tokens(n, seed=0):
-    return torch.randint(0, checkpoints.N_PLAIN, (n,), generator=torch.Generator().manual_seed(seed)).tolist()
 
 
 LAYER = {

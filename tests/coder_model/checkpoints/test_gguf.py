@@ -7,6 +7,7 @@ import gguf_files
 import llama_greedy
 import pytest
 import torch
+from checkpoints import causal_logits, some_tokens
 from gguf_files import FAMILY
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,22 +22,11 @@ from coder_model.model import weights
 from coder_model.types import FillRequest
 
 
-def logits(model, tokens):
-    def attend(_, q, k, v):
-        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-
-    return model.logits(model(torch.tensor([tokens]), torch.arange(len(tokens))[None], attend))[0]
-
-
-def some_tokens(n, seed=0):
-    return torch.randint(0, checkpoints.N_PLAIN, (n,), generator=torch.Generator().manual_seed(seed)).tolist()
-
-
 def same_logits(independent, path):
     tokens = some_tokens(45)
     with torch.inference_mode():
         expected = independent(torch.tensor([tokens])).logits[0]
-        found = logits(load_weights(read_published(path), "float32").model, tokens)
+        found = causal_logits(load_weights(read_published(path), "float32").model, tokens)
     # scores of up to 100 in float32
     torch.testing.assert_close(found, expected, atol=1e-5 * float(expected.abs().max()), rtol=1e-4)
 
@@ -61,7 +51,7 @@ def test_llama_cpp_says_what_we_say(tmp_path, architecture):
     for seed in range(20):
         for token, chance in greedy(some_tokens(30, seed), 1):
             n_said += 1
-            found = logits(model, some_tokens(30, seed))[-1].log_softmax(-1)
+            found = causal_logits(model, some_tokens(30, seed))[-1].log_softmax(-1)
             # its keys and values are float16
             assert abs(float(found[token]) - chance) < 0.1
             assert float(found.max() - found[token]) < 0.1
@@ -97,8 +87,8 @@ def test_every_precision_comes_from_one_file(file, precision):
     model = load_weights(published, precision).model
     table = 2 * model.config.vocab_size * model.config.d_model if precision in ("int8", "grouped") else 0
     assert sum(tensor.nbytes for tensor in model.state_dict().values()) == bytes_of(model.config, precision) - table
-    exact = logits(load_weights(published, "float32").model, some_tokens(24))
-    error = (logits(model, some_tokens(24)).float() - exact).norm() / exact.norm()
+    exact = causal_logits(load_weights(published, "float32").model, some_tokens(24))
+    error = (causal_logits(model, some_tokens(24)).float() - exact).norm() / exact.norm()
     assert error <= {"float32": 0, "bfloat16": 0.05, "int8": 0.06, "grouped": 0.05, "fp8": 0.25, "int4": 0.6}[precision]
 
 

@@ -9,6 +9,7 @@ import gguf_files
 import llama_greedy
 import pytest
 import torch
+from checkpoints import causal_logits
 
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
@@ -57,15 +58,6 @@ def test_tokens_are_those_of_transformers(loaded, theirs):
         assert loaded.tokenizer.decode(ours) == text
 
 
-def logits(loaded, tokens):
-    """[T, V], what follows each token."""
-
-    def attend(_, q, k, v):
-        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-
-    return loaded.model.logits(loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], attend))[0]
-
-
 @torch.inference_mode()
 def test_logits_are_those_of_transformers(file, loaded):
     from transformers import AutoModelForCausalLM
@@ -74,7 +66,7 @@ def test_logits_are_those_of_transformers(file, loaded):
     for text in ("def is_leap(year):\n    ", "".join(pieces_of_code(1))):
         tokens = loaded.tokenizer.encode(text)[:200]
         expected = independent(torch.tensor([tokens])).logits[0]
-        torch.testing.assert_close(logits(loaded, tokens), expected, atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(causal_logits(loaded.model, tokens), expected, atol=2e-3, rtol=1e-3)
 
 
 N_PROMPTS, N_TOKENS = 50, 24
@@ -110,7 +102,7 @@ def test_greedy_text_is_that_of_llama_cpp_up_to_near_ties(file, loaded):
         n_prompts, n_tokens = n_prompts + 1, n_tokens + len(theirs)
         if not theirs:
             continue
-        chances = logits(loaded, prompt + theirs)[len(prompt) - 1 : -1].log_softmax(-1)
+        chances = causal_logits(loaded.model, prompt + theirs)[len(prompt) - 1 : -1].log_softmax(-1)
         for place, (row, token) in enumerate(zip(chances, theirs, strict=True)):
             best = int(row.argmax())
             if best != token:

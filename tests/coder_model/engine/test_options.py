@@ -1,14 +1,16 @@
+from typing import get_args
+
 import pytest
 
 from coder_kernels.policies import POLICIES
 from coder_model.engine.fill_options import CPU_PRECISIONS
-from coder_model.engine.options import CPU_PRECISION_NAMES, ONE_TOKEN, POLICY_NAMES, EngineOptions
+from coder_model.engine.options import ONE_TOKEN, CpuPrecision, EngineOptions, PolicyName
 from coder_model.types import InvalidInput
 
 
 def test_the_names_are_those_of_what_they_choose():
-    assert set(POLICY_NAMES) == {*POLICIES, ONE_TOKEN}
-    assert set(CPU_PRECISION_NAMES) == CPU_PRECISIONS.keys()
+    assert set(get_args(PolicyName)) == {*POLICIES, ONE_TOKEN}
+    assert set(get_args(CpuPrecision)) == CPU_PRECISIONS.keys()
 
 
 def test_options_come_back_from_the_worker_border_as_they_went():

@@ -6,6 +6,7 @@ import itertools
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny_engine import engine
 
 from coder_model.decoding.strategies import WARM_TOKENS
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
@@ -17,10 +18,6 @@ from coder_model.types import Cancelled, FillRequest
 
 BODY = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
 LONG = "".join(f"def f{n}(a):\n    return a + {n}\n" for n in range(40))
-
-
-def engine(model, tokenizer, **options):
-    return Engine(model, tokenizer, "tiny", EngineOptions(**{"precision": "float32", **options}))
 
 
 def request(prefix, suffix="\n", name="s", **more):

@@ -1,7 +1,8 @@
-"""A corpus of three projects of a few files, prepared once, and rows drawn from it."""
+"""A corpus of three projects of a few files, prepared once, and rows drawn from it; a user's own code."""
 
 import pytest
 from tiny_training import NOISE
+from users_training import write_code
 
 from coder_model.model import weights
 from coder_model.prompt.tokenizer import CodeTokenizer
@@ -34,3 +35,8 @@ def corpus(tmp_path_factory):
 def sampler(corpus):
     tokenizer = CodeTokenizer.load(corpus / weights.TOKENIZER)
     return Sampler(Shard.open(corpus, "train"), tokenizer, NOISE, seed=3)
+
+
+@pytest.fixture
+def code(tmp_path):
+    return write_code(tmp_path / "code")

@@ -3,10 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import checkpoints
-import gguf_files
 import pytest
-import torch
 from commands import exit_code
+from users_training import gguf, refused, safetensors
 
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import adapter_of
@@ -29,26 +28,6 @@ def _small(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(own_adapter, "TRAINING", SMALL)
     monkeypatch.setattr(own_adapter, "ON_CPU", SMALL)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
-@pytest.fixture
-def code(tmp_path: Path) -> Path:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    for i in range(12):
-        text = "".join(checkpoints.TEXT.replace("total", f"total_{i}_{j}") for j in range(9))
-        (folder / f"m{i}.py").write_text(text)
-    return folder
-
-
-def gguf(folder: Path) -> Path:
-    gguf_files.build("qwen2", folder / "tiny.gguf", "Q8_0")
-    return folder / "tiny.gguf"
-
-
-def safetensors(folder: Path) -> Path:
-    checkpoints.build(checkpoints.BY_NAME["qwen2.5-coder"], folder / "tiny", dtype=torch.bfloat16)
-    return folder / "tiny"
 
 
 @pytest.mark.parametrize("build", [gguf, safetensors])
@@ -130,15 +109,6 @@ def test_an_interrupted_training_prepares_nothing_again_and_keeps_what_was_befor
     assert sorted(path.name for path in output.iterdir()) == WRITTEN
 
 
-def refused(tmp_path: Path, code: Path, capsys, *more: str, target: str = "") -> str:
-    target = target or str(safetensors(tmp_path))
-    output = ["--output", str(tmp_path / "out")]
-    assert exit_code(["train", "adapter", "--target", target, "--corpus", str(code), *output, *more]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("unmask train: ")
-    return error
-
-
 @pytest.mark.parametrize(
     ("more", "match"),
     [
@@ -151,7 +121,7 @@ def refused(tmp_path: Path, code: Path, capsys, *more: str, target: str = "") ->
     ],
 )
 def test_what_makes_no_sense_is_named(more, match, tmp_path: Path, code: Path, capsys):
-    assert match in refused(tmp_path, code, capsys, *more)
+    assert match in refused("adapter", tmp_path, code, capsys, *more)
     assert not (tmp_path / "out").exists()
 
 
@@ -165,9 +135,11 @@ def test_a_teacher_that_has_other_tokens_or_is_no_such_model_is_named(
     vocabulary = tokenizer["model"]["vocab"]
     vocabulary["A"], vocabulary["B"] = vocabulary["B"], vocabulary["A"]
     file.write_text(json.dumps(tokenizer))
-    own = refused(tmp_path, code, capsys, "--teacher", str(model_directory))
+    own = refused("adapter", tmp_path, code, capsys, "--teacher", str(model_directory))
     assert "teacher must be a published model, GGUF or safetensors" in own
-    error = refused(tmp_path, code, capsys, "--teacher", str(tmp_path / "other"), target=str(tmp_path / "tiny"))
+    error = refused(
+        "adapter", tmp_path, code, capsys, "--teacher", str(tmp_path / "other"), target=str(tmp_path / "tiny")
+    )
     assert f"teacher must have the vocabulary of the target, {tmp_path / 'other'} has another" in error
     assert not (tmp_path / "out").exists()
 
@@ -177,7 +149,7 @@ def test_too_little_text_is_named(tmp_path: Path, capsys):
     few.mkdir()
     for name in ("a.py", "b.py"):
         (few / name).write_text(checkpoints.TEXT + name)
-    assert "corpus must hold at least 8,192 tokens of source text, found" in refused(tmp_path, few, capsys)
+    assert "corpus must hold at least 8,192 tokens of source text, found" in refused("adapter", tmp_path, few, capsys)
     assert not (tmp_path / "out/work").exists()
 
 

@@ -2,10 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import checkpoints
-import gguf_files
 import pytest
-import torch
 from commands import exit_code
+from users_training import gguf, refused, safetensors
 
 from coder_model.checkpoints.open import open_engine
 from coder_model.engine.options import EngineOptions
@@ -26,26 +25,6 @@ SMALL = DrafterOptions(
 def _small(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(own_drafter, "TRAINING", SMALL)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
-@pytest.fixture
-def code(tmp_path: Path) -> Path:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    for i in range(12):
-        text = "".join(checkpoints.TEXT.replace("total", f"total_{i}_{j}") for j in range(9))
-        (folder / f"m{i}.py").write_text(text)
-    return folder
-
-
-def gguf(folder: Path) -> Path:
-    gguf_files.build("qwen2", folder / "tiny.gguf", "Q8_0")
-    return folder / "tiny.gguf"
-
-
-def safetensors(folder: Path) -> Path:
-    checkpoints.build(checkpoints.BY_NAME["qwen2.5-coder"], folder / "tiny", dtype=torch.bfloat16)
-    return folder / "tiny"
 
 
 def texts_and_kinds(target: Path, has_drafter: bool) -> tuple[list[str], set[str]]:
@@ -113,25 +92,6 @@ def test_an_interrupted_run_prepares_nothing_again(tmp_path: Path, code: Path, m
     assert sorted(path.name for path in output.iterdir()) == ["drafter.json", "drafter.safetensors", "log.jsonl"]
 
 
-def refused(tmp_path: Path, code: Path, capsys, *more: str, target: str = "") -> str:
-    target = target or str(safetensors(tmp_path))
-    arguments = [
-        "train",
-        "drafter",
-        "--target",
-        target,
-        "--corpus",
-        str(code),
-        "--output",
-        str(tmp_path / "out"),
-        *more,
-    ]
-    assert exit_code(arguments) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("unmask train: ")
-    return error
-
-
 @pytest.mark.parametrize(
     ("more", "match"),
     [
@@ -142,13 +102,13 @@ def refused(tmp_path: Path, code: Path, capsys, *more: str, target: str = "") ->
     ],
 )
 def test_what_makes_no_sense_is_named(more, match, tmp_path: Path, code: Path, capsys):
-    assert match in refused(tmp_path, code, capsys, *more)
+    assert match in refused("drafter", tmp_path, code, capsys, *more)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_is_not_there_or_not_published_is_named(tmp_path: Path, code: Path, capsys, model_directory):
-    assert "tiny-coder is not installed" in refused(tmp_path, code, capsys, target="tiny-coder")
-    own = refused(tmp_path, code, capsys, target=str(model_directory))
+    assert "tiny-coder is not installed" in refused("drafter", tmp_path, code, capsys, target="tiny-coder")
+    own = refused("drafter", tmp_path, code, capsys, target=str(model_directory))
     assert "target must be a published model, GGUF or safetensors" in own
 
 
@@ -157,11 +117,13 @@ def test_too_little_text_and_a_folder_of_other_things_are_named(tmp_path: Path, 
     few.mkdir()
     for name in ("a.py", "b.py"):
         (few / name).write_text(checkpoints.TEXT + name)
-    assert "corpus must hold at least 8,192 tokens of source text, found" in refused(tmp_path, few, capsys)
+    assert "corpus must hold at least 8,192 tokens of source text, found" in refused("drafter", tmp_path, few, capsys)
     assert not (tmp_path / "out/work").exists()
     (tmp_path / "out/work").mkdir()
     (tmp_path / "out/work/thesis.tex").touch()
-    assert "must be what an earlier run has left" in refused(tmp_path, code, capsys, target=str(tmp_path / "tiny"))
+    assert "must be what an earlier run has left" in refused(
+        "drafter", tmp_path, code, capsys, target=str(tmp_path / "tiny")
+    )
     assert (tmp_path / "out/work/thesis.tex").exists()
 
 
