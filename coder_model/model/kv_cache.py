@@ -77,7 +77,7 @@ class KVCache:
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Zeros, as what is behind a mask is multiplied by 0, and NaN * 0 is NaN.
 
-    On a CPU a mapping of their own: caches come and go in all sizes, and would leave the heap full of holes; and what no
+    On a CPU a mapping of their own: caches come and go in all sizes, and would leave the heap full of holes. What no
     token has filled is in no memory.
     """
     if device.type != "cpu":
