@@ -124,12 +124,19 @@ def already_there(text: str, around: FilterContext) -> str:
 
 
 def closing_line(text: str, around: FilterContext) -> str:
-    """Takes a last line of closing brackets away when the document goes on with it."""
+    """Takes a last line of closing brackets away when the document goes on with it, no further left."""
     head, end, last = text.rpartition("\n")
     closes = bool(end and last.strip()) and bool(_CLOSERS.match(last))
     if closes and around.lines_after[:1] == [last.strip()] and not around.rest_of_line.strip():
-        return head
+        following = next(line for line in around.suffix.split("\n")[1:] if line.strip())
+        # one that stands deeper closes what the text has opened
+        return text if _columns(last) > _columns(following) else head
     return text
+
+
+def _columns(line: str) -> int:
+    line = line.expandtabs(4)
+    return len(line) - len(line.lstrip())
 
 
 def punctuation(text: str, around: FilterContext) -> str:
