@@ -1,13 +1,14 @@
 """JSON-RPC over stdio as we want it: lenient in what it takes, silent towards the user, never an unanswered request.
 
-Four things differ from pygls: the documents are ours (its copy breaks lines where the protocol does not), a request
-that cannot be read is answered with an error instead of a popup, the reader survives odd headers, and nothing is kept
-of a notification.
+Five things differ from pygls: the documents are ours (its copy breaks lines where the protocol does not), a request
+that cannot be read is answered with an error instead of a popup, the reader survives odd headers, nothing is kept of a
+notification, and a command that is cancelled stops.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import re
@@ -85,6 +86,18 @@ class Protocol(LanguageServerProtocol):
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> Any:
         """Passes the notification on, and keeps no copy."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+
+    @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
+    async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]
+        """Runs a command; pygls cancels the answer of one and not the command itself.
+
+        Raises:
+            JsonRpcInvalidParams: when there is no such command.
+        """
+        if (command := self.fm.commands.get(params.command)) is None:
+            raise JsonRpcInvalidParams(f"there is no command {params.command!r}")
+        result = command(*(params.arguments or []))
+        return await result if inspect.isawaitable(result) else result
 
     def _execute_handler(self, msg_id: Any, handler: Any, callback: Any, args: Any = None, kwargs: Any = None) -> None:
         """Forgets the handler's future when it is done; pygls keeps that of every notification, a kilobyte a key."""

@@ -1,5 +1,6 @@
 """Messages that are none, and how it ends: the real server as a process."""
 
+import asyncio
 import io
 import json
 import subprocess
@@ -48,7 +49,8 @@ def test_ids_that_cannot_be_one_do_no_harm(shared, method, number):
     assert ask(shared, "x = ")
 
 
-def test_nothing_is_kept_of_what_is_done():
+async def many_messages():
+    """Returns a server that has had some."""
     server = make_server(lambda _: AbsentBackend("none"))
     server.protocol.set_writer(StdoutWriter(io.BytesIO()))
     for number in range(50):
@@ -59,6 +61,13 @@ def test_nothing_is_kept_of_what_is_done():
             if method.startswith("text"):
                 del body["id"]
             server.protocol.receive(json.dumps(body).encode())
+    # until the commands have run
+    await asyncio.sleep(0.1)
+    return server
+
+
+def test_nothing_is_kept_of_what_is_done():
+    server = asyncio.run(many_messages())
     assert server.documents.get(URI)
     assert not server.protocol._request_futures
 
