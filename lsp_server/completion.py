@@ -125,7 +125,7 @@ class Completer:
             document = self._documents.get(uri)
             # an item must begin with what is selected, and may not have a range of several lines
             lines = {selected.start.line, selected.end.line, position.line} if selected else {position.line}
-            if document is None or not self._is_on(document, invoked) or len(lines) > 1:
+            if document is None or not self.is_on(document, invoked) or len(lines) > 1:
                 return Answer([])
             self._documents.touch(uri)
             place = place_at(document, position, invoked, selected)
@@ -148,8 +148,14 @@ class Completer:
         document, running = self._documents.get(uri), self._runs.get(uri)
         if document is None or (running and running.is_on_its_way) or time.monotonic() < self.quiet_until:
             return
-        if self._is_on(document, invoked=True):
+        if self.is_on(document, invoked=True):
             self._backend.warm(warm_request(document, position, self._context))
+
+    def is_on(self, document: Document, invoked: bool) -> bool:
+        """Returns whether the model may be asked in a document, by its settings and by what may be seen of it."""
+        automatic = PRESETS[self.settings.preset].automatic and time.monotonic() >= self.quiet_until
+        wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
+        return wanted and self._context.privacy.may_complete(document.uri)
 
     def is_current(self, answer: Answer) -> bool:
         """Returns whether an answer speaks of a document as it is now."""
@@ -204,11 +210,6 @@ class Completer:
         said = again.is_said_again(place.prefix, place.suffix, text, place.document.deleted)
         self._counts["filter:said_again"] += said
         return said
-
-    def _is_on(self, document: Document, invoked: bool) -> bool:
-        automatic = PRESETS[self.settings.preset].automatic and time.monotonic() >= self.quiet_until
-        wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
-        return wanted and self._context.privacy.may_complete(document.uri)
 
     def _remembered(self, place: CursorPlace) -> list[Suggestion] | None:
         """What is left of a suggestion; empty when all that can be seen of it is there, None without one."""

@@ -17,6 +17,7 @@ PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 ALTERNATIVES = 3
 """Suggestions for a request that the user made by hand."""
 _WORD = re.compile(r"\w")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +112,10 @@ def warm_request(document: Document, position: Position, context: Context) -> Fi
 
 def line_end(document: Document) -> str:
     r"""Returns the line end that the document's first line has; `\\n` for a document of one line."""
-    first = document.lines[0]
-    return first[len(first.rstrip("\r\n")) :] or "\n"
+    return line_end_of(document.lines[0])
+
+
+def line_end_of(text: str) -> str:
+    r"""Returns the first line end of a text; `\\n` where it has none."""
+    found = _LINE_END.search(text)
+    return found.group() if found else "\n"

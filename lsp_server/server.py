@@ -24,6 +24,7 @@ from lsp_server.backends.base import AbsentBackend, Backend
 from lsp_server.completion import Answer, Completer
 from lsp_server.context import Context
 from lsp_server.documents import Documents, Encoding, Position
+from lsp_server.hole_actions import FILL_HOLES, KIND, HoleActions
 from lsp_server.packing import ACCEPTED, cursor_behind, to_item, to_position, to_selected
 from lsp_server.parent import orphanhood
 from lsp_server.privacy import Privacy, path_of
@@ -40,6 +41,7 @@ SNOOZE = "unmask.snooze"
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
 SAVE_S = 60.0
+HOLES_TOLD_S = 10.0
 END = 2**31 - 1
 """Beyond the end of any line: its end."""
 MakeBackend = Callable[[Settings], Backend]
@@ -90,6 +92,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     completers: list[Completer] = []
     warming = Warming(lambda uri, position: completers[0].warm(uri, position))
     announcer = Announcer(server)
+    holes = HoleActions(server, server.documents, announcer)
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
@@ -106,6 +109,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
+        holes.serve_with(completers[0], context, server.backend)
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
@@ -232,6 +236,21 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         match arguments:
             case ({"id": int(made)}, *_):
                 completers[0].accepted(made)
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions([KIND]))
+    def code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
+        return holes.offered(params)
+
+    @server.command(FILL_HOLES)
+    async def fill_holes(*arguments: Any) -> None:
+        """Runs when somebody takes the code action."""
+        match arguments:
+            case (
+                {"uri": str(uri), "version": int(version), "range": [[int(), int()] as start, [int(), int()] as end]},
+            ):
+                await holes.run(uri, version, Position(*start), Position(*end))
+                # for a while the status says what became of them
+                asyncio.get_running_loop().call_later(HOLES_TOLD_S, tell)
 
     return server
 

@@ -76,6 +76,11 @@ class Announcer:
         elif state != "starting":
             self._loaded.set()
 
+    def say(self, message: str, *, busy: bool) -> None:
+        """Sends a message of the moment; the next `tell` sends the status again."""
+        self._told = {"kind": "Normal", "busy": busy, "message": message}
+        self._server.protocol.notify(STATUS, self._told)
+
     async def _show_progress(self) -> None:
         window = self._server.client_capabilities.window
         if window and window.work_done_progress:

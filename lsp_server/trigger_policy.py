@@ -46,3 +46,11 @@ def least_probability(name: PresetName, rest_of_line: str, deletions: int) -> fl
     if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
         return None
     return preset.least_probability if _ONLY_CLOSERS.match(rest_of_line) else preset.before_text
+
+
+def least_probability_of_fill(name: PresetName) -> float:
+    """Returns how likely a text must be that takes the place of another one, in a command over many places.
+
+    Nobody looks at each place beforehand, so `manual` asks as much as the default does.
+    """
+    return PRESETS["balanced" if name == "manual" else name].least_probability

@@ -70,7 +70,11 @@ def lsp(
 @app.command(name="fill")
 def fill_at(
     file: Path,
-    at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="cursor, both from 1, COL in characters")],
+    at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="cursor, both from 1, COL in characters")] = "",
+    all_holes: Annotated[
+        bool, typer.Option("--all-holes", help="every stub and TODO instead of one place; prints a diff")
+    ] = False,
+    write: Annotated[bool, typer.Option("--write", help="with --all-holes: change the file")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="show the denoising step by step, also where it does not pay")
     ] = False,
@@ -85,15 +89,21 @@ def fill_at(
     quantize: _Quantize = "",
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Print the suggestion at a place of a file."""
+    """Print the suggestion at a place of a file, or fill all its holes."""
     from lsp_server.backends.base import BackendUnavailable
     from unmask_cli.fill import fill_file
+    from unmask_cli.fill_holes import fill_holes
 
     try:
         options = EngineOptions.of({"policy": policy, "max_steps": steps, "verify": verify, "copy": copy})
         if watch:
             options = msgspec.structs.replace(options, min_accepted=0.0)
         user = _user(model, verifier, quantize)
+        if bool(at) == all_holes or (write and not all_holes):
+            raise InvalidInput("either --at LINE:COL or --all-holes must be given, and --write with --all-holes only")
+        if all_holes:
+            asyncio.run(fill_holes(file, options, user, deadline_ms, write=write))
+            return
         asyncio.run(fill_file(file, at, hole, options, user, deadline_ms, watch=watch, as_json=json))
     except (InvalidInput, BackendUnavailable) as error:
         fail("fill", error)

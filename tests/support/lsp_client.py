@@ -27,6 +27,7 @@ class LspClient:
         configuration=None,
         runtime=None,
         folders=None,
+        workspace_edit=None,
     ):
         # a worker of its own, unless the test wants one that is shared
         self._runtime = None if runtime else tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True)
@@ -37,6 +38,10 @@ class LspClient:
         self.notifications = []
         self.configuration = configuration
         """What the client answers to `workspace/configuration`; None: it does not offer that."""
+        self.edits = []
+        """Parameters of the edits that the server asked for; each is applied, as far as the server is told."""
+        self.refuses = None
+        """A reason why none is applied."""
         self.log = []
         self.arrived = []
         """Ids of the replies in the order in which they came."""
@@ -50,6 +55,8 @@ class LspClient:
         }
         if configuration is not None:
             capabilities["workspace"] = {"configuration": True}
+        if workspace_edit is not None:
+            capabilities.setdefault("workspace", {})["workspaceEdit"] = workspace_edit
         parameters = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
         if folders is not None:
             capabilities.setdefault("workspace", {})["workspaceFolders"] = True
@@ -139,6 +146,10 @@ class LspClient:
                 # the test may have closed the pipe meanwhile
                 with contextlib.suppress(ValueError, BrokenPipeError):
                     self.send({"id": message["id"], "result": None})
+            elif message.get("method") == "workspace/applyEdit":
+                self.edits.append(message["params"])
+                answer = {"applied": not self.refuses, "failureReason": self.refuses}
+                self.send({"id": message["id"], "result": answer})
             elif "method" in message:
                 self.notifications.append(message)
             elif isinstance(message.get("id"), (int, str)):
