@@ -61,8 +61,8 @@ async def meet(command: Sequence[str]) -> socket.socket:
         BackendUnavailable: when it cannot be started; says why.
     """
     path = socket_path(command)
-    async with AsyncFileLock(path.with_suffix(LOCK_SUFFIX), poll_interval=LOCK_LOOK_S, run_in_executor=False):
-        try:
+    try:
+        async with AsyncFileLock(path.with_suffix(LOCK_SUFFIX), poll_interval=LOCK_LOOK_S, run_in_executor=False):
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 return _connected(path)
             # nobody is there; a dead worker may have left its name behind
@@ -72,8 +72,8 @@ async def meet(command: Sequence[str]) -> socket.socket:
                 listener.listen(WINDOWS)
                 _start(command, listener)
             return _connected(path)
-        except OSError as error:
-            raise BackendUnavailable(f"the worker cannot be started: {error}") from error
+    except OSError as error:
+        raise BackendUnavailable(f"the worker cannot be started: {error}") from error
 
 
 def _connected(path: Path) -> socket.socket:

@@ -131,6 +131,15 @@ def test_without_a_model_there_is_silence_and_one_line_in_the_log():
         client.close()
 
 
+async def test_a_lock_that_cannot_be_taken_is_an_error_instead_of_a_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    command = ["/no-such-program"]
+    # as on a disk that is read-only, where whoever runs the tests may be root
+    worker_socket.socket_path(command).with_suffix(worker_socket.LOCK_SUFFIX).mkdir()
+    with pytest.raises(BackendUnavailable, match="the worker cannot be started: .*directory"):
+        await worker_socket.meet(command)
+
+
 @pytest.mark.parametrize("made", ["open to all", "a file", "no folder can be there"])
 def test_a_folder_that_others_can_enter_is_refused(made, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
