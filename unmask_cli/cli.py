@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from json import loads
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -21,7 +21,7 @@ from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.settings import engine_options
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train
-from unmask_cli.terminal import fail
+from unmask_cli.terminal import fail, fail_of_the_system, json_object, show_what_can_be_shown
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -36,12 +36,24 @@ app.add_typer(train.app, name="train")
 
 
 def main() -> None:
-    """Runs the command line."""
-    app()
+    """Runs the command line; a file or a terminal that takes nothing more ends it with one line."""
+    show_what_can_be_shown()
+    try:
+        app()
+    except OSError as error:
+        fail_of_the_system(error)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"unmask {version('unmask')}")
+        raise typer.Exit
 
 
 @app.callback()
-def unmask() -> None:
+def unmask(
+    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")] = False,
+) -> None:
     """Completes code with a masked-diffusion model, on this machine."""
 
 
@@ -64,6 +76,8 @@ def lsp(
         user = _with_options(user, model, verifier, quantize)
         return backend_in_any_case(user, engine_options(settings), settings.target_ms, complaint)
 
+    if sys.stdin.isatty():
+        print("unmask lsp: waits for what an editor writes to it; Ctrl-D ends it", file=sys.stderr)
     run(chosen)
 
 
@@ -129,7 +143,7 @@ def key(
     from lsp_server.backends.remote import keep_key
 
     try:
-        keep_key(kind, typer.prompt(f"key of {kind}", hide_input=True, default="", show_default=False))
+        keep_key(kind, lambda: typer.prompt(f"key of {kind}", hide_input=True, default="", show_default=False))
     except InvalidInput as error:
         fail("key", error)
 
@@ -150,14 +164,17 @@ def evaluate_cases(
     ] = None,
     model: Annotated[str, typer.Option(help="directory or name of a model; the embedded one when absent")] = "",
     quantize: _Quantize = "auto",
-    limit: Annotated[Optional[int], typer.Option(help="only so many cases, evenly spread")] = None,  # noqa: UP045
+    limit: Annotated[Optional[int], typer.Option(min=1, help="only so many cases, evenly spread")] = None,  # noqa: UP045
     by: Annotated[str, typer.Option(help="fields and tags to split by")] = "copyable,mode,lang,kind",
-    options: Annotated[Any, typer.Option(parser=loads, metavar="JSON", help="of EngineOptions")] = "{}",
+    options: Annotated[Any, typer.Option(parser=json_object, metavar="JSON", help="of EngineOptions")] = "{}",
     only_model: Annotated[
         bool, typer.Option("--only-model", help="leave out the copy baseline and one token at a time")
     ] = False,
     concurrent: Annotated[int, typer.Option(help="cases filled at a time, up to 32 on a GPU")] = 1,
-    out: Annotated[Path, typer.Option(help="file to write")] = Path("benchmarks/results/eval.json"),
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="JSON file to write: the figures and every case's text; none when absent"),
+    ] = None,
 ) -> None:
     """Score a model on infill cases."""
     from unmask_cli.evaluate import evaluate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ from coder_model.types import InvalidInput
 
 def evaluate(
     data: Path | None, model: str, quantize: str, limit: int | None, by: list[str], options: dict[str, Any],
-    out: Path, *, only_model: bool, concurrent: int = 1,
+    out: Path | None, *, only_model: bool, concurrent: int = 1,
 ) -> None:  # fmt: skip
-    """Scores a model and, unless `only_model`, what it is compared with; prints a table and writes JSON.
+    """Scores a model and, unless `only_model`, what it is compared with; prints a table and writes JSON if asked.
 
     Args:
         data: file or directory of cases; None for the own ones.
@@ -28,7 +30,7 @@ def evaluate(
         limit: number of cases, evenly spread; None for all.
         by: fields and tags to split the figures by.
         options: of `EngineOptions`.
-        out: file to write.
+        out: file to write; None for none.
         only_model: leave out the copy baseline, one token at a time, and the model without copies.
         concurrent: cases filled at a time; the times are then those beside each other.
 
@@ -41,10 +43,35 @@ def evaluate(
     chosen = contest(model, quantize, options, only_model)
     if not 1 <= concurrent <= chosen.max_concurrent:
         raise InvalidInput(f"concurrent must be 1 to {chosen.max_concurrent} on this device, got {concurrent}")
-    results = _run_all(cases, chosen, concurrent)
-    write(out, results, by, chosen.facts(data, concurrent))
-    _print(results, by)
-    print(f"written to {out}")
+    with _kept(out) as part:
+        results = _run_all(cases, chosen, concurrent)
+        _print(results, by)
+        if part:
+            write(part, results, by, chosen.facts(data, concurrent))
+            print(f"written to {out}")
+
+
+@contextmanager
+def _kept(out: Path | None) -> Iterator[Path | None]:
+    """The file that becomes `out` when all went well; made at once: what cannot be written is said before the work."""
+    if out is None:
+        yield None
+        return
+    if out.is_dir():
+        raise InvalidInput(f"--out must be a file, {out} is a directory")
+    if out.exists() and not out.is_file():
+        # a device or a pipe is written to, never replaced
+        yield out
+        return
+    whole = out.resolve()
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    part = whole.with_name(f"{whole.name}.part")
+    try:
+        part.touch()
+        yield part
+        part.replace(whole)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _run_all(cases: list[Case], chosen: Contest, concurrent: int) -> dict[str, list[Outcome]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from coder_model.errors import Unreachable
 
@@ -15,3 +18,34 @@ def fail(command: str, error: Exception) -> NoReturn:
     """Ends the program with one line on stderr that says which command failed and why."""
     print(f"unmask {command}: {error}", file=sys.stderr)
     sys.exit(NOT_NOW if isinstance(error, Unreachable) else BAD_INPUT)
+
+
+def fail_of_the_system(error: OSError) -> NoReturn:
+    """Ends the program with one line on stderr that says what the system refused, a full disk for example."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    print(f"unmask: {where}{error.strerror or error}", file=sys.stderr)
+    # what could not be written is not tried again when the interpreter ends, which would say so once more
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(NOT_NOW)
+
+
+def show_what_can_be_shown() -> None:
+    """Has a terminal that lacks a character show another one, where it would end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Returns what an option says as a JSON object.
+
+    Raises:
+        ValueError: when it is none; says what was found.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"must be a JSON object such as {{}}, got {text!r}: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"must be a JSON object such as {{}}, got {text!r}")
+    return found

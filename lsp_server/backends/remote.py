@@ -63,8 +63,12 @@ def _from_keyring(kind: str) -> str:
         return ""
 
 
-def keep_key(kind: str, key: str) -> None:
+def keep_key(kind: str, ask: Callable[[], str]) -> None:
     """Writes the key of a service to the system's keyring; an empty one removes what is there.
+
+    Args:
+        kind: of the service.
+        ask: returns the key; called once it is known that there is such a service and a place for it.
 
     Raises:
         InvalidInput: when there is no such service, or no keyring.
@@ -77,7 +81,7 @@ def keep_key(kind: str, key: str) -> None:
     except ImportError as error:
         raise InvalidInput("the keyring needs more packages: pip install 'unmask[remote]'") from error
     try:
-        if key:
+        if key := ask():
             keyring.set_password(KEYRING_SERVICE, kind, key)
         else:
             with contextlib.suppress(PasswordDeleteError):

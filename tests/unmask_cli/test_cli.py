@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,12 @@ from unmask_cli.fill import canvas, in_place, read_source, split_at, summary
 UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()"]
 
 
-def unmask(*arguments, cwd=None):
+def unmask(*arguments, cwd=None, stdout=subprocess.PIPE, **environment):
     return subprocess.run(
-        [*UNMASK, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd
-    )
+        [*UNMASK, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+        encoding=environment.get("PYTHONIOENCODING", "utf-8"),
+        cwd=cwd, env=os.environ | environment,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -133,6 +137,61 @@ def test_doctor_names_a_folder_that_others_can_enter(tmp_path, model_directory, 
     found = unmask("doctor", "--model", model_directory)
     assert found.returncode == 1
     assert "must be a folder that only its owner can enter (mode 700)" in found.stdout
+
+
+def test_eval_writes_only_what_is_named_and_nothing_by_halves(model_directory, tmp_path):
+    arguments = ("eval", "--model", model_directory, "--limit", "1", "--only-model")
+    (tmp_path / "folder").mkdir()
+    assert unmask(*arguments, cwd=tmp_path).returncode == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+    refused = unmask(*arguments, "--out", tmp_path / "folder")
+    assert refused.stderr == f"unmask eval: --out must be a file, {tmp_path / 'folder'} is a directory\n"
+    (tmp_path / "file").write_text("")
+    refused = unmask(*arguments, "--out", tmp_path / "file" / "r.json")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [f"unmask: {tmp_path / 'file'}: File exists"]
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        assert unmask(*arguments, "--out", tmp_path / "pipe").returncode == 0
+        assert json.loads(reader.stdout.read())["figures"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--limit", "-1"], ["--limit", "0"], ["--options", "[]"], ["--options", "3"], ["--options", "{"]]
+)
+def test_a_wrong_option_of_eval_is_named_before_a_model_is_loaded(arguments):
+    found = unmask("eval", *arguments, "--model", "nobody-looks-for-it")
+    assert found.returncode == 2
+    assert f"Invalid value for '{arguments[0]}'" in found.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["models", "list"], ["--version"], ["models", "info", "qwen2.5-coder-0.5b"]])
+def test_a_full_disk_is_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        found = unmask(*arguments, stdout=full)
+    assert (found.returncode, found.stderr) == (1, "unmask: No space left on device\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_character_shows_the_others(model_directory, tmp_path, encoding):
+    file = tmp_path / "größe.py"
+    file.write_text("größe = 1\nλ = \n", "utf-8")
+    place = ("--at", "2:5", "--watch", "--no-copy", "--model", model_directory)
+    found = unmask("fill", file, *place, PYTHONIOENCODING=encoding)
+    assert found.returncode == 0, found.stderr
+    assert "? = " in found.stdout
+
+
+def test_the_version_is_one_line():
+    assert unmask("--version").stdout == f"unmask {version('unmask')}\n"
+
+
+def test_a_key_is_not_asked_for_where_there_is_no_such_service():
+    found = unmask("key", "telegraph")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("unmask key: service must be one of mercury,")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--stdio"]], ids=["plain", "as many clients start it"])
