@@ -5,7 +5,6 @@ Under torchrun it is `-m unmask_cli.train`. Imports torch only in the commands t
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ import typer
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
-from unmask_cli.terminal import NOT_NOW, fail
+from coder_model.training.sources import existing
+from unmask_cli.terminal import NOT_NOW, fail, json_object
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _Output = Annotated[Path, typer.Option(help="directory to write")]
@@ -25,10 +25,14 @@ _Corpus = Annotated[Path, typer.Argument(help="directory that `prepare` wrote")]
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
-    """Ends the program with one line on stderr where the input is bad."""
+def _one_line(work: Path | None = None) -> Iterator[None]:
+    """Ends the program with one line on stderr where the input is bad, or where `work` is left to go on from."""
     try:
         yield
+    except KeyboardInterrupt:
+        if work and work.exists():
+            print(f"unmask train: interrupted; the same command goes on from {work}", file=sys.stderr)
+        raise
     except (CorpusError, ModelFileError) as error:
         fail("train", error)
 
@@ -57,7 +61,7 @@ def adapt(
     with _one_line():
         if corpus is None:
             raise CorpusError("a command or --corpus is needed; see unmask train --help")
-        _adapt(init, objective is not None, corpus.resolve(), output, minutes)
+        _adapt(init, objective is not None, existing(corpus).resolve(), output, minutes)
 
 
 def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes: float) -> None:
@@ -102,13 +106,16 @@ def drafter(
     ] = None,
 ) -> None:
     """Train a drafter for an autoregressive model, which makes it faster and never changes its text."""
+    with _one_line():
+        existing(corpus)
     from coder_model.worker.threads import limit_threads
 
     limit_threads()
     from coder_model.training.drafter.own_drafter import train_drafter
+    from coder_model.training.published.own_work import WORK
 
     name, folder, output = _own("drafters", target, output)
-    with _one_line():
+    with _one_line(output / WORK):
         gain = train_drafter(target, corpus.resolve(), output, minutes, init, head_tokens)
     if not gain.helped:
         print(f"unmask train: not kept, it is no better than {init}: {gain}", file=sys.stderr)
@@ -140,15 +147,18 @@ def adapter(
     ] = None,
 ) -> None:
     """Train an adapter for an autoregressive model, so that it fills holes as your code does."""
+    with _one_line():
+        existing(corpus)
     from coder_model.worker.threads import limit_threads
 
     limit_threads()
     from coder_model.training.adapter.options import ALL_LAYERS, FEW_LAYERS
     from coder_model.training.adapter.own_adapter import AdapterChoice, train_adapter
+    from coder_model.training.published.own_work import WORK
 
     name, folder, output = _own("adapters", target, output)
     chosen = {None: None, "attention+down": FEW_LAYERS, "all": ALL_LAYERS}[layers]
-    with _one_line():
+    with _one_line(output / WORK):
         gain = train_adapter(target, corpus.resolve(), output, minutes, teacher, AdapterChoice(init, rank, chosen))
     if not gain.helped:
         print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
@@ -179,7 +189,9 @@ def prepare(
         typer.Option("--list", help="JSON lines: name, licence, commit, language of each project"),
     ] = None,
     mirror: Annotated[Path, typer.Option(help="directory of the listed projects")] = Path(),
-    vocab_size: Annotated[int, typer.Option(help="tokens of the tokenizer that is trained")] = ModelConfig.vocab_size,
+    vocab_size: Annotated[
+        int, typer.Option(min=1, help="tokens of the tokenizer that is trained")
+    ] = ModelConfig.vocab_size,
     tokenizer: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="model directory whose tokenizer to use"),
@@ -187,11 +199,11 @@ def prepare(
     hold_out: Annotated[list[str], typer.Option(help="source kept for validation; repeat")] = [],  # noqa: B006  read only
     licences: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="JSON: project name -> licence, where files do not say"),
+        typer.Option(exists=True, dir_okay=False, help="JSON: project name -> licence, where files do not say"),
     ] = None,
     kept_out_hashes: Annotated[list[Path], typer.Option(help="line-pair hashes; repeat")] = [],  # noqa: B006
     kept_out_texts: Annotated[list[Path], typer.Option(help="JSON lines; repeat")] = [],  # noqa: B006
-    processes: Annotated[int, typer.Option(help="that read projects at a time")] = os.cpu_count() or 1,
+    processes: Annotated[int, typer.Option(min=1, help="that read projects at a time")] = os.cpu_count() or 1,
 ) -> None:
     """Filter and tokenise directories of projects."""
     from coder_model.prompt.tokenizer import CodeTokenizer
@@ -200,9 +212,12 @@ def prepare(
     from coder_model.training.sources import in_folders, listed
 
     with _one_line():
-        sources = in_folders(roots or [], json.loads(licences.read_text("utf-8")) if licences else {})
+        sources = in_folders(roots or [], _licences(licences) if licences else {})
         if projects:
             sources += listed(projects, mirror)
+        if not sources:
+            named = ", ".join(map(str, roots or [])) or "none"
+            raise CorpusError(f"each directory given must hold one folder per project, found none in: {named}")
         kept_out = KeptOut.read(kept_out_hashes, kept_out_texts)
         given = CodeTokenizer.load(tokenizer / "tokenizer.json") if tokenizer else None
         report = shards.prepare(sources, output, vocab_size, frozenset(hold_out), kept_out, processes, given)
@@ -210,6 +225,13 @@ def prepare(
     print(
         f"kept {kept / 1e6:.1f} MB in {files} files of {len(report.kept_files)} sources; dropped {dict(report.dropped)}"
     )
+
+
+def _licences(file: Path) -> dict[str, str]:
+    try:
+        return json_object(file.read_text("utf-8"))
+    except ValueError as error:
+        raise CorpusError(f"--licences {file} {error}") from error
 
 
 @app.command()
@@ -261,7 +283,7 @@ def run(
     corpus: Annotated[str, typer.Option(help="directory that `prepare` wrote")],
     output: Annotated[str, typer.Option(help="directory of the checkpoint, the log and the model")],
     options: Annotated[
-        Any, typer.Option(parser=json.loads, metavar="JSON", help="of TrainOptions; `model` and `noise` of theirs")
+        Any, typer.Option(parser=json_object, metavar="JSON", help="of TrainOptions; `model` and `noise` of theirs")
     ] = "{}",
 ) -> None:
     """Train, or go on with a run; under torchrun one process per core."""

@@ -98,6 +98,11 @@ def catalogue() -> dict[str, Entry]:
     return {entry.name: entry for entry in entries}
 
 
+def nearest(name: str) -> list[str]:
+    """Returns up to three names of the catalogue that are spelt alike; where none is, those that a CPU is for."""
+    return difflib.get_close_matches(name, catalogue(), 3, 0.4) or [e.name for e in catalogue().values() if e.file][:3]
+
+
 def entry_of(name: str) -> Entry:
     """Returns an entry.
 
@@ -106,8 +111,9 @@ def entry_of(name: str) -> Entry:
     """
     known = catalogue()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 3, 0.4) or list(known)[:3]
-        raise ModelFileError(f"model must be one of `unmask models list`, such as {', '.join(near)}; got {name!r}")
+        raise ModelFileError(
+            f"model must be one of `unmask models list`, such as {', '.join(nearest(name))}; got {name!r}"
+        )
     return known[name]
 
 

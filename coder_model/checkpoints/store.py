@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_data_path
 
+from coder_model.checkpoints.catalogue import catalogue, nearest
 from coder_model.errors import ModelFileError
 
 WANTED = ("config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
@@ -93,9 +94,7 @@ class Store:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
         except FileNotFoundError as error:
-            raise ModelFileError(
-                f"{name} is not installed: unmask models pull {name}; a directory is ./{name}"
-            ) from error
+            raise ModelFileError(_absent(name)) from error
         except (OSError, msgspec.MsgspecError) as error:
             raise ModelFileError(f"{path} must be a manifest: {error}; unmask models pull {name} writes it") from error
 
@@ -238,6 +237,14 @@ class Store:
         part = path.with_suffix(".part")
         part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         part.replace(path)
+
+
+def _absent(name: str) -> str:
+    """What helps somebody who named a model that is not installed."""
+    if name in catalogue():
+        return f"{name} is not installed: unmask models pull {name}; a directory is ./{name}"
+    near = ", ".join(nearest(name))
+    return f"{name} is not installed, nor in `unmask models list`, which has {near}; a directory is ./{name}"
 
 
 def hashed(path: Path) -> File:

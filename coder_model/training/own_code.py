@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 
 from coder_model.errors import CorpusError
 from coder_model.training import cleaning
-from coder_model.training.sources import Source
+from coder_model.training.sources import Source, existing
 
 HELD_OUT_SHARE = 0.1
 
+_KINDS = {"size": f"not {cleaning.MIN_BYTES} to {cleaning.MAX_BYTES:,} bytes long"}
 File = tuple[str, str]
 """Path and text."""
 
@@ -24,15 +26,20 @@ def files_of(corpus: Path) -> list[File]:
     Raises:
         CorpusError: when it is not there, or holds fewer than two such files.
     """
-    if not corpus.is_dir():
-        raise CorpusError(f"corpus directory must exist, got {corpus}")
+    existing(corpus)
     found: dict[str, str] = {}
+    left_out: Counter[str] = Counter()
     for path, data in Source(corpus.name, corpus).files(cleaning.wanted):
         text, reason = cleaning.usable(path, data)
-        if not reason:
+        if reason:
+            left_out[reason] += 1
+        else:
             found.setdefault(text, path)
     if len(found) < 2:
-        raise CorpusError(f"{corpus} must hold at least 2 source files, found {len(found)}")
+        why = ", ".join(f"{n} as {_KINDS.get(reason, reason)}" for reason, n in left_out.items())
+        raise CorpusError(
+            f"{corpus} must hold at least 2 source files, found {len(found)}" + (f"; left out: {why}" if why else "")
+        )
     return [(path, text) for text, path in found.items()]
 
 

@@ -76,11 +76,20 @@ def in_folders(roots: Iterable[Path], licences: dict[str, str]) -> list[Source]:
     """
     found = []
     for root in roots:
-        if not root.is_dir():
-            raise CorpusError(f"corpus directory must exist, got {root}")
-        folders = sorted(child for child in root.iterdir() if child.is_dir())
+        folders = sorted(child for child in existing(root).iterdir() if child.is_dir())
         found += [Source(child.name, child, licences.get(child.name, "")) for child in folders]
     return found
+
+
+def existing(corpus: Path) -> Path:
+    """Returns a directory, which must be there.
+
+    Raises:
+        CorpusError: when it is not.
+    """
+    if not corpus.is_dir():
+        raise CorpusError(f"corpus directory must exist, got {corpus}")
+    return corpus
 
 
 def listed(file: Path, mirror: Path) -> list[Source]:

@@ -6,9 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.types import Draft, InvalidInput, Slot
+from unmask_cli.cli import app
 from unmask_cli.fill import canvas, in_place, read_source, split_at, summary
 
 UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()"]
@@ -198,6 +200,14 @@ def test_a_key_is_not_asked_for_where_there_is_no_such_service():
 def test_the_language_server_starts_and_ends_with_its_input(arguments):
     done = unmask("lsp", *arguments)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("command", [[], ["drafter", "--target", "tiny"], ["adapter", "--target", "tiny"]])
+def test_a_corpus_is_looked_for_before_anything_slow_is_loaded(monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = CliRunner().invoke(app, ["train", *command, "--corpus", "nowhere"])
+    assert found.exit_code == 2
+    assert found.stderr == "unmask train: corpus directory must exist, got nowhere\n"
 
 
 def test_train_and_eval_have_their_own_help():

@@ -259,6 +259,17 @@ def test_a_folder_of_the_workspace_is_not_taken_for_a_model(tmp_path, repository
     assert TinyUser(tmp_path).run(*command, f"./{NAME}", cwd=workspace).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("qwen2.5-coder-0.5", "qwen2.5-coder-0.5b"), ("zzz", "qwen2.5-coder-0.5b")]
+)
+def test_a_name_that_no_pull_could_bring_is_answered_with_one_that_there_is(tmp_path, wrong, near):
+    (tmp_path / "a.py").write_text("x = \n")
+    found = TinyUser(tmp_path).run("fill", "a.py", "--at", "1:5", "--model", wrong, cwd=tmp_path)
+    assert found.returncode == 2
+    assert f"{wrong} is not installed, nor in `unmask models list`, which has {near}, " in found.stderr
+    assert "pull" not in found.stderr
+
+
 @pytest.mark.parametrize("command", ["info", "pull", "verify", "remove"])
 @pytest.mark.parametrize("name", ["nothing", "../../etc", ""])
 def test_a_name_that_is_none_is_refused(tmp_path, command, name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rich.progress import Progress
 from coder_model.checkpoints.hf_config import Published, is_published, read_published
 from coder_model.checkpoints.loading import tensors_of
 from coder_model.checkpoints.open import locate
+from coder_model.checkpoints.store import EMBEDDED
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.training.own_code import File
 from coder_model.training.published.holes import HoleOptions
@@ -40,6 +42,8 @@ def read_own(name: str, role: str) -> Published:
     Raises:
         ModelFileError: when it is missing, broken, or none that something can be trained for.
     """
+    if name == EMBEDDED:
+        raise ModelFileError(f"{role} must be a published model; `unmask train --corpus` trains the embedded one")
     directory, family = locate(name)
     if not is_published(directory):
         raise ModelFileError(f"{role} must be a published model, GGUF or safetensors; {directory} is none")
@@ -58,10 +62,10 @@ def check_minutes(minutes: float) -> None:
     """Refuses a time in which nothing can be learnt.
 
     Raises:
-        CorpusError: when it is not positive.
+        CorpusError: when it is not positive, or infinite.
     """
-    if not minutes > 0:
-        raise CorpusError(f"minutes must be positive, got {minutes}")
+    if not 0 < minutes < math.inf:
+        raise CorpusError(f"minutes must be positive and end some time, got {minutes}")
 
 
 def digest_of(files: list[File]) -> str:

@@ -61,7 +61,10 @@ def test_what_does_not_help_is_not_kept(model_directory, corpus, tmp_path, capsy
 def test_a_repository_with_too_little_is_refused(model_directory, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert exit_code(["train", "--init", str(model_directory), "--corpus", str(tmp_path / "empty")]) == 2
-    assert "must hold at least 2 source files, found 0" in capsys.readouterr().err
+    assert "must hold at least 2 source files, found 0\n" in capsys.readouterr().err
+    (tmp_path / "empty/short.py").write_text("x = 1\n")
+    assert exit_code(["train", "--init", str(model_directory), "--corpus", str(tmp_path / "empty")]) == 2
+    assert "found 0; left out: 1 as not 200 to 200,000 bytes long\n" in capsys.readouterr().err
     with pytest.raises(CorpusError, match="corpus directory must exist"):
         adapt(model_directory, tmp_path / "gone", tmp_path / "out", 1.0)
 

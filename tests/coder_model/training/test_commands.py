@@ -42,6 +42,9 @@ def test_models_of_different_shapes_have_no_mean(corpus, tmp_path, model, model_
         ["run", "--corpus", "/nowhere", "--output", "/tmp/never"],
         ["run", "--corpus", "/nowhere", "--output", "/tmp/never", "--options", '{"stepz": 1}'],
         ["prepare", "/nowhere", "--output", "/tmp/never"],
+        ["prepare", "--output", "/tmp/never"],
+        ["prepare", str(Path(__file__).parents[3] / "docs/figures"), "--output", "/tmp/never"],
+        ["prepare", "--licences", __file__, "--output", "/tmp/never"],
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(arguments, capsys):

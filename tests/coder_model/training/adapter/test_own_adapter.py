@@ -112,7 +112,7 @@ def test_an_interrupted_training_prepares_nothing_again_and_keeps_what_was_befor
 @pytest.mark.parametrize(
     ("more", "match"),
     [
-        (["--minutes", "0"], "minutes must be positive, got 0.0"),
+        (["--minutes", "0"], "minutes must be positive and end some time, got 0.0"),
         (["--rank", "0"], "rank must be from 1 to 16, got 0"),
         (["--rank", "99"], "rank must be from 1 to 16, got 99"),
         (["--init", "nowhere"], "must be an adapter's configuration"),

@@ -72,7 +72,7 @@ def test_a_drafter_is_gone_on_from_and_kept_only_if_it_is_better(tmp_path: Path,
     assert not (output / "work").exists()
 
 
-def test_an_interrupted_run_prepares_nothing_again(tmp_path: Path, code: Path, monkeypatch):
+def test_an_interrupted_run_prepares_nothing_again(tmp_path: Path, code: Path, monkeypatch, capsys):
     target, output = safetensors(tmp_path), tmp_path / "drafter"
 
     def killed(*_):
@@ -85,6 +85,10 @@ def test_an_interrupted_run_prepares_nothing_again(tmp_path: Path, code: Path, m
             with pytest.raises(KeyboardInterrupt):
                 train_drafter(str(target), code, output, 1.0)
             prepared.append((output / "work/cut/target.bin").stat().st_mtime_ns)
+        arguments = ["--target", str(target), "--corpus", str(code), "--output", str(output), "--minutes", "1"]
+        assert exit_code(["train", "drafter", *arguments]) == 130
+        said = f"unmask train: interrupted; the same command goes on from {output / 'work'}"
+        assert said in capsys.readouterr().err.splitlines()
     assert prepared[0] == prepared[1]
     # another corpus is another run
     (code / "m0.py").write_text(checkpoints.TEXT * 3)
@@ -95,8 +99,9 @@ def test_an_interrupted_run_prepares_nothing_again(tmp_path: Path, code: Path, m
 @pytest.mark.parametrize(
     ("more", "match"),
     [
-        (["--minutes", "0"], "minutes must be positive, got 0.0"),
-        (["--minutes", "nan"], "minutes must be positive, got nan"),
+        (["--minutes", "0"], "minutes must be positive and end some time, got 0.0"),
+        (["--minutes", "nan"], "minutes must be positive and end some time, got nan"),
+        (["--minutes", "inf"], "minutes must be positive and end some time, got inf"),
         (["--head-tokens", "5"], "head-tokens must be from 26"),
         (["--init", "nowhere"], "must be a drafter's configuration"),
     ],
@@ -110,6 +115,8 @@ def test_a_model_that_is_not_there_or_not_published_is_named(tmp_path: Path, cod
     assert "tiny-coder is not installed" in refused("drafter", tmp_path, code, capsys, target="tiny-coder")
     own = refused("drafter", tmp_path, code, capsys, target=str(model_directory))
     assert "target must be a published model, GGUF or safetensors" in own
+    embedded = refused("drafter", tmp_path, code, capsys, target="embedded")
+    assert "target must be a published model; `unmask train --corpus` trains the embedded one" in embedded
 
 
 def test_too_little_text_and_a_folder_of_other_things_are_named(tmp_path: Path, code: Path, capsys):
