@@ -32,7 +32,7 @@ def cut_model(folder, name, head_tokens=20, **sizes):
     return folder / name
 
 
-def run(folder, steps, output="out", **more):
+def run(folder, steps, output="out", filled=lambda _: None, **more):
     work = folder / "model"
     if not work.exists():
         cut_model(folder, "model")
@@ -41,4 +41,4 @@ def run(folder, steps, output="out", **more):
     options = AdapterOptions(
         str(work), str(folder / output), more.pop("minutes", 5.0), OPTIONS, steps=steps, **{**sizes, **more}
     )
-    return AdapterRun(options, say=lambda _: None)
+    return AdapterRun(options, lambda _: None, filled)

@@ -49,12 +49,18 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
 
     options: AdapterOptions
 
-    def __init__(self, options: AdapterOptions, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        options: AdapterOptions,
+        say: Callable[[str], None] = print,
+        filled: Callable[[float], None] = lambda _: None,
+    ) -> None:
         """Reads everything.
 
         Args:
             options: of the run.
             say: takes a line on how it goes.
+            filled: called with the share of a validation that is done, in (0, 1].
 
         Raises:
             CorpusError: when the corpus is not there, `rows` is no multiple of `micro_rows`, or rank or layers are
@@ -62,7 +68,7 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
             ModelFileError: when a model or the adapter to go on from is broken, or does not fit.
         """
         super().__init__(options, say)
-        corpus = Path(options.corpus)
+        self._filled, corpus = filled, Path(options.corpus)
         self.model = load_cut(corpus, self.device, self.dtype).requires_grad_(False)
         self.teacher = self._teacher()
         torch.manual_seed(options.seed)
@@ -123,7 +129,8 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
     def validate(self) -> HolesFilled:
         """Returns how holes of the held-out files are filled."""
         losses, rows = [], []
-        for number in range(-(-self.options.validation_rows // self.options.micro_rows)):
+        n_batches = -(-self.options.validation_rows // self.options.micro_rows)
+        for number in range(n_batches):
             batch = self.validation.batch(number, self.options.micro_rows)
             found = self._outcome(batch)
             losses.append(float(found.loss))
@@ -132,6 +139,7 @@ class AdapterRun(TimedRun[AdapterBatch, HolesFilled]):
             tokens = torch.where(batch.in_middle, said, False).sum(dim=1)
             counts = [can_be_said.all(dim=1), said.all(dim=1), taught.all(dim=1), tokens, batch.in_middle.sum(dim=1)]
             rows.append(torch.stack([count.long() for count in counts], dim=1))
+            self._filled((number + 1) / n_batches)
         kept = torch.cat(rows)
         kept = kept[kept[:, 0] == 1].double()
         whole, taught_whole, right, asked = (float(total) for total in kept[:, 1:].sum(dim=0))

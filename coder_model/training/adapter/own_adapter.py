@@ -138,8 +138,8 @@ def train_adapter(
         def say(line: str) -> None:
             bars.console.print(line, soft_wrap=True, highlight=False)
 
-        progress = bar(bars, "training")
-        run, before, after = with_memory(options, lambda fitting: _run(fitting, say, progress))
+        filled, progress = bar(bars, "filling held-out holes"), bar(bars, "training")
+        run, before, after = with_memory(options, lambda fitting: _run(fitting, say, filled, progress))
         gain = AdapterGain(len(held_out_of(files)[0]), before, after)
         if gain.helped:
             write_adapter(work / SHIPPED, run.stored())
@@ -173,9 +173,12 @@ def _options(
 
 
 def _run(
-    options: AdapterOptions, say: Callable[[str], None], progress: Callable[[float], None]
+    options: AdapterOptions,
+    say: Callable[[str], None],
+    filled: Callable[[float], None],
+    progress: Callable[[float], None],
 ) -> tuple[AdapterRun, HolesFilled, HolesFilled]:
-    run = AdapterRun(options, say=lambda _: None)
+    run = AdapterRun(options, lambda _: None, filled)
     seconds = run.seconds_to_learn()
     began = "an adapter that is there" if options.init else "the plain model"
     say(

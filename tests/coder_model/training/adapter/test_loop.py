@@ -42,6 +42,12 @@ def test_what_is_written_is_what_was_learnt_and_belongs_to_the_model(tmp_path):
     assert written.belongs_to(plain, plain.norm.weight)
 
 
+def test_a_validation_tells_how_far_it_is(tmp_path):
+    shares = []
+    run(tmp_path, steps=0, filled=shares.append, validation_rows=4).validate()
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+
+
 def test_a_run_goes_on_from_an_adapter_and_is_taught_by_the_model_with_it(tmp_path):
     first = run(tmp_path, steps=4)
     first.train()
