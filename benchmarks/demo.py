@@ -134,6 +134,8 @@ def show(console: Console, name: str, key_s: float, n_places: int | None = None)
         began = time.monotonic()
         editor = Editor(OPTIONS, own, ["--model", name])
         try:
+            if not console.is_terminal:
+                console.print("the server starts and loads the model")
             with console.status("the server starts and loads the model"):
                 editor.wait_until_ready(LOADING_S, name)
             loading_s = time.monotonic() - began

@@ -153,11 +153,13 @@ class Editor:
         return front.memory_info().rss / 2**20, workers / 2**20
 
     def close(self) -> None:
-        """Ends the server as an editor does."""
+        """Ends the server as an editor does, and waits until its workers have gone from their sockets."""
+        workers = psutil.Process(self._process.pid).children() if self._process.poll() is None else []
         if not self._ended:
             self._request("shutdown", None)
             self._notify("exit", None)
         self._process.wait(10)
+        psutil.wait_procs(workers, 10)
 
     def _request(self, method: str, parameters: Any) -> Any:
         return self._wait(self._start(method, parameters))[1].get("result")

@@ -39,7 +39,7 @@ class TransferBar:
 
     def note(self, text: str) -> None:
         """Prints a line."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def report(self, progress: TransferProgress) -> None:
         """Shows how far it is."""

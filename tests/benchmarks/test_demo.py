@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import demo
@@ -77,7 +78,11 @@ def newcomer(tmp_path, index):
 def test_the_embedded_model_is_shown_without_a_network_socket_or_a_word_to_an_index(newcomer, index, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(NOTE_SOCKETS)
     sockets = tmp_path / "sockets"
-    out, code = newcomer.demo("--model", "embedded", "--key-s", 0, paths=str(tmp_path), SOCKETS=str(sockets))
+    # a socket's name has 108 characters at most
+    with tempfile.TemporaryDirectory() as short:
+        more = {"SOCKETS": str(sockets), "TMPDIR": short}
+        out, code = newcomer.demo("--model", "embedded", "--key-s", 0, paths=str(tmp_path), **more)
+        assert list(Path(short).iterdir()) == []
     assert code == 0
     assert not sockets.exists(), sockets.read_text()
     assert index.requests == []
@@ -195,8 +200,8 @@ def test_a_slow_machine_shows_fewer_places_and_the_same_ones_of_both_models(monk
 
 def test_make_passes_the_model_on_and_takes_none_from_the_environment():
     said = subprocess.run(
-        ["make", "-n", "demo", "READY="], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MODEL": "x"}
+        ["make", "-n", "demo", "RUNS="], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MODEL": "x"}
     )
     assert "--model 'qwen2.5-coder-0.5b'" in said.stdout
-    said = subprocess.run(["make", "-n", "demo", "MODEL=embedded", "READY="], cwd=ROOT, capture_output=True, text=True)
+    said = subprocess.run(["make", "-n", "demo", "MODEL=embedded", "RUNS="], cwd=ROOT, capture_output=True, text=True)
     assert "--model 'embedded'" in said.stdout
