@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from demo_places import FILE, KEY_S, URI, Place, Shown, judge, places, type_at
+from demo_places import FILE, KEY_S, Place, Shown, judge, places, type_at
 from demo_view import Run, answer_view, as_text, heading, place_view, save_picture, summary
 from editor import Editor
 from records import between
@@ -153,7 +153,6 @@ def type_everywhere(
 ) -> list[Shown]:
     """Types at one place after the other, until the time that a demo may take is over; see `show`."""
     lines = FILE.read_text("utf-8").split("\n")
-    editor.open(URI, "\n".join(lines))
     wanted, end = places(lines)[:n_places], time.monotonic() + BUDGET_S
     shown = []
     for number, place in enumerate(wanted, 1):
@@ -163,7 +162,7 @@ def type_everywhere(
                 if console.is_terminal:
                     live.update(place_view(console, lines, place, typed, ghost), refresh=True)
 
-            ghost = type_at(editor, place, watch, key_s)
+            ghost = type_at(editor, lines, place, watch, key_s)
         shown.append(judge(lines, place, ghost))
         console.print(answer_view(console, lines, number, shown[-1], name))
         if time.monotonic() > end and number < len(wanted):

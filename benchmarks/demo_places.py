@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,13 +80,17 @@ def places(lines: list[str]) -> list[Place]:
     return found
 
 
-def type_at(editor: Editor, place: Place, watch: Callable[[str, str], None], key_s: float = KEY_S) -> Ghost:
-    """Takes a place's text out of the open file, types up to the cursor, and puts the file's text back.
+def type_at(
+    editor: Editor, lines: Sequence[str], place: Place, watch: Callable[[str, str], None], key_s: float = KEY_S
+) -> Ghost:
+    """Opens the file without a place's text, types up to the cursor, and closes it.
 
-    Other requests than the last key's are not waited for: who types on does not.
+    It was never there for the server: what a person has just deleted is not suggested again. Other requests than the
+    last key's are not waited for: who types on does not.
 
     Args:
-        editor: with the demo's file open.
+        editor: without a document.
+        lines: of the file.
         place: where.
         watch: told what stands in the line and what is suggested behind it, whenever one of them changes.
         key_s: seconds between two keys.
@@ -95,10 +99,8 @@ def type_at(editor: Editor, place: Place, watch: Callable[[str, str], None], key
         What is suggested after the last key.
     """
     column = len(place.before) - min(KEYS, len(place.before))
-    last = place.hidden.rpartition("\n")[2]
-    n_lines = place.hidden.count("\n")
-    end = (place.row + n_lines, len(last) if n_lines else len(place.before) + len(last))
-    editor.replace((place.row, column), end, "")
+    below = lines[place.row + place.hidden.count("\n") + 1 :]
+    editor.open(URI, "\n".join([*lines[: place.row], place.before[:column], *below]))
     ghost = Ghost("", 0.0, 0, 0)
     while column < len(place.before):
         key = place.before[column]
@@ -114,7 +116,7 @@ def type_at(editor: Editor, place: Place, watch: Callable[[str, str], None], key
         watch(place.before[:column], ghost.text)
         if not is_last:
             time.sleep(max(0.0, began + key_s - time.monotonic()))
-    editor.replace((place.row, column), (place.row, column), place.hidden)
+    editor.close_document()
     return ghost
 
 

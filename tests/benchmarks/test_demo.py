@@ -181,7 +181,7 @@ def test_a_slow_machine_shows_fewer_places_and_the_same_ones_of_both_models(monk
     asked = []
 
     class SlowEditor:
-        open = replace = type = lambda *_: None
+        open = type = close_document = lambda *_: None
         is_answered = lambda *_: True  # noqa: E731
 
         def start(self, *_):

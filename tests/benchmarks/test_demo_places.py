@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from demo_file import LINES, PLACES, ghost
-from demo_places import FILE, judge, places
+from demo_places import FILE, judge, places, type_at
 
 
 def test_the_demo_file_does_what_it_says(tmp_path):
@@ -25,6 +25,37 @@ def test_the_files_own_text_is_as_in_the_file_and_no_text_is_nothing(place):
     assert judge(LINES, place, ghost(place.hidden)).similarity == 1.0
     assert judge(LINES, place, ghost("")).verdict == "nothing"
     assert judge(LINES, place, ghost(")]}")).verdict == "does not parse"
+
+
+class Typist:
+    """An editor of one document, which never loses a character."""
+
+    def open(self, uri, text):
+        self.lines = text.split("\n")
+
+    def type(self, line, column, text):
+        assert column == len(self.lines[line])
+        self.lines[line] += text
+
+    def start(self, line, column):
+        return 1
+
+    def is_answered(self, number):
+        return True
+
+    def wait(self, number):
+        return ghost("")
+
+    def close_document(self):
+        self.closed = self.lines
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.kind)
+def test_the_text_of_a_place_was_never_there_for_the_server_as_what_is_deleted_is_not_said_again(place):
+    typist = Typist()
+    type_at(typist, LINES, place, lambda *_: None, key_s=0.0)
+    rest = place.row + len(place.hidden.split("\n"))
+    assert typist.closed == [*LINES[: place.row], place.before, *LINES[rest:]]
 
 
 def test_other_text_is_told_from_text_that_is_no_python():
