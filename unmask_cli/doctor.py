@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from coder_model.engine.options import EngineOptions
 from coder_model.types import Cancelled, FillRequest, InvalidInput
@@ -31,11 +31,14 @@ TARGET_MS = Settings().target_ms
 
 async def examine(read_user: Callable[[], UserSettings]) -> bool:
     """Prints a table of checks; returns True when all of them passed."""
-    checks = [*_installed(), *_folders(), *[check async for check in _models(read_user)]]
-    table = Table("check", "result", "")
+    console = Console()
+    with Console(stderr=True).status("every model is loaded and asked, one after the other"):
+        checks = [*_installed(), *_folders(), *[check async for check in _models(read_user)]]
+    # a name that is cut can neither be read nor copied
+    table = Table(Column("check", overflow="fold"), Column("result", overflow="fold"), "")
     for name, found, good in checks:
         table.add_row(name, found, "[green]ok" if good else "[red]wrong")
-    Console().print(table)
+    console.print(table)
     return all(good for _, _, good in checks)
 
 
@@ -47,9 +50,8 @@ def _installed() -> Iterator[tuple[str, str, bool]]:
             yield package, version(package), True
         except PackageNotFoundError:
             yield package, "not installed: pip install 'unmask[model]'", False
-    program = (
-        shutil.which("unmask") or f"{Path(sys.executable).with_name('unmask')}: not on the PATH, editors need all this"
-    )
+    here = Path(sys.executable).with_name("unmask")
+    program = shutil.which("unmask") or f"{here}: not on the PATH, an editor must be given this whole name"
     yield "program", program, True
 
 

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, run, summary, write
 from coder_model.types import InvalidInput
+from unmask_cli.terminal import print_whole
 
 
 def evaluate(
@@ -100,7 +101,7 @@ def _print(results: dict[str, list[Outcome]], by: list[str]) -> None:
             table.add_row(title, str(n), *(f"{v:.1f}" for v in figures.values()))
         table.add_section()
     console = Console()
-    console.print(table)
+    print_whole(table)
     for name in results.keys() - {"model"}:
         points, half = difference(results["model"], results[name])
         console.print(f"model - {name}: {points:+.1f} ± {half:.1f} points of exact match", highlight=False)

@@ -85,9 +85,12 @@ def read_source(file: Path) -> str:
     """Returns the text of a file.
 
     Raises:
-        InvalidInput: when it is missing, a directory, or no UTF-8 text.
+        InvalidInput: when it is missing, a directory, a pipe or a device, or no UTF-8 text.
     """
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            # it may never end
+            raise InvalidInput(f"{file} must be a file, found a pipe or a device")
         data = file.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{file} must be a readable file: {error.strerror}") from error

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
@@ -15,7 +14,7 @@ from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.single_file import copy, discard, fetch
 from coder_model.checkpoints.store import Store
 from coder_model.errors import ModelFileError
-from unmask_cli.terminal import NOT_NOW, fail
+from unmask_cli.terminal import NOT_NOW, fail, print_whole
 from unmask_cli.transfer_bar import TransferBar
 
 app = typer.Typer(no_args_is_help=True, help="Published models: list, info, pull, verify, remove.")
@@ -43,7 +42,7 @@ def list_models() -> None:
             licence,
         ]
         table.add_row(*row, "[green]installed" if entry.name in here else entry.to_fetch)
-    Console().print(table)
+    print_whole(table, least=80)
 
 
 @app.command()

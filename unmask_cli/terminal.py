@@ -8,10 +8,16 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from rich.console import Console
+from rich.table import Table
+
 from coder_model.errors import Unreachable
 
 NOT_NOW, BAD_INPUT = 1, 2
 """Exit codes: what may go well another time, and what will not."""
+
+WIDEST = 400
+"""Characters in a line of a table."""
 
 
 def fail(command: str, error: Exception) -> NoReturn:
@@ -34,6 +40,18 @@ def show_what_can_be_shown() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def print_whole(table: Table, least: int = WIDEST) -> None:
+    """Prints a table with no cell cut: a terminal that is too narrow for it breaks the lines.
+
+    Args:
+        table: what is printed.
+        least: characters in a line that do, where cells may take several lines; else all that it wants.
+    """
+    console = Console()
+    wanted = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
+    Console(width=max(console.width, min(wanted, least))).print(table)
 
 
 def json_object(text: str) -> dict[str, Any]:

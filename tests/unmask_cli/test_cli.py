@@ -131,6 +131,32 @@ def test_doctor_says_what_is_wrong(tmp_path, model_directory):
     assert "wrong" in bad.stdout
 
 
+def test_doctor_cuts_no_name_on_a_narrow_terminal(model_directory, tmp_path):
+    found = unmask("doctor", "--model", model_directory, COLUMNS="50", XDG_STATE_HOME=str(tmp_path / "a-long-folder"))
+    cells = [line.split("│")[2].strip() for line in found.stdout.splitlines() if line.count("│") == 4]
+    assert "…" not in found.stdout
+    assert f"{tmp_path / 'a-long-folder'}/unmask/statistics" in "".join(cells)
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "80"])
+def test_no_cell_of_a_table_is_cut(model_directory, columns):
+    listed = unmask("models", "list", COLUMNS=columns)
+    assert "…" not in listed.stdout
+    assert "stable-diffcoder-8b" in listed.stdout
+    scored = unmask("eval", "--limit", "1", "--only-model", "--model", model_directory, COLUMNS=columns)
+    assert scored.returncode == 0, scored.stderr
+    assert "…" not in scored.stdout
+    assert "kind=" in scored.stdout
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_what_may_never_end_is_not_read(tmp_path, kind):
+    os.mkfifo(tmp_path / "pipe.py")
+    file = tmp_path / "pipe.py" if kind == "a pipe" else Path("/dev/zero")
+    with pytest.raises(InvalidInput, match="must be a file, found a pipe or a device"):
+        read_source(file)
+
+
 def test_doctor_names_a_folder_that_others_can_enter(tmp_path, model_directory, monkeypatch):
     (tmp_path / "unmask").mkdir()
     (tmp_path / "unmask").chmod(0o777)
