@@ -236,6 +236,18 @@ def test_a_corpus_is_looked_for_before_anything_slow_is_loaded(monkeypatch, comm
     assert found.stderr == "unmask train: corpus directory must exist, got nowhere\n"
 
 
+def test_the_language_server_says_to_a_terminal_whom_it_waits_for():
+    terminal, side = os.openpty()
+    server = subprocess.Popen([*UNMASK, "lsp"], stdin=side, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.close(side)
+    assert server.stderr.readline() == "unmask lsp: waits for what an editor writes to it; Ctrl-D ends it\n"
+    os.write(terminal, b"\x04")
+    assert server.wait(20) == 0
+    os.close(terminal)
+    server.stdout.close()
+    server.stderr.close()
+
+
 def test_train_and_eval_have_their_own_help():
     assert "prepare" in unmask("train", "--help").stdout
     assert "--data" in unmask("eval", "--help").stdout
