@@ -80,10 +80,11 @@ def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     On a CPU a mapping of their own: caches come and go in all sizes, and would leave the heap full of holes. What no
     token has filled is in no memory.
     """
-    if device.type != "cpu":
+    n_bytes = math.prod(shape) * dtype.itemsize
+    # an empty mapping is refused
+    if device.type != "cpu" or not n_bytes:
         return torch.zeros(shape, dtype=dtype, device=device)
-    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
-    return torch.frombuffer(pages, dtype=dtype).view(shape)
+    return torch.frombuffer(mmap.mmap(-1, n_bytes), dtype=dtype).view(shape)
 
 
 def _with_room(part: Tensor, capacity: int) -> Tensor:

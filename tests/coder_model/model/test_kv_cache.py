@@ -167,3 +167,8 @@ def test_a_cache_that_grows_or_is_copied_keeps_what_it_holds_and_is_zero_behind_
         assert torch.equal(other[:, :, :, :4], before[:, :, :, :4])
     copied.keys.zero_()
     assert torch.equal(cache.keys[:, :, :, :8], held[0])
+    nothing = cache.copied(0)
+    assert nothing.capacity == 0
+    nothing.grow_(5)
+    assert nothing.capacity >= 5
+    assert not nothing.keys.any()
