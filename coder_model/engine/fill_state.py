@@ -119,8 +119,10 @@ class FillState:
 
     def _faults(self, middle: Completion, syntax: SyntaxCheck) -> Faults:
         text = self.output.text(middle.tokens)
-        is_old = bool(text.strip()) and not self.output.shown(middle)[0].strip()
-        return is_old, syntax.errors(text), syntax.leaves_block_empty(text)
+        # what is there already; nothing is an answer too, but not to an empty line
+        is_wanted = bool(text.strip()) or syntax.is_empty_line
+        shows_nothing = is_wanted and not self.output.shown(middle)[0].strip()
+        return shows_nothing, syntax.errors(text), syntax.leaves_block_empty(text)
 
     def _repaired(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
         """The middle, or if it is wrong the first of the likeliest others that is less so."""

@@ -49,6 +49,11 @@ class SyntaxCheck:
         without_line = self.before.rpartition("\n")[0] + "\n" + self.after.partition("\n")[2]
         return errors_in(without_line, self.language)
 
+    @property
+    def is_empty_line(self) -> bool:
+        """Whether the cursor's line holds nothing but blanks."""
+        return not (self.before.rpartition("\n")[2] + self.after.partition("\n")[0]).strip()
+
     def errors(self, middle: str) -> int:
         """Returns the error and missing nodes above the floor, 0 for a language without a grammar."""
         found = errors_in(self.before + middle + self.after, self.language)
