@@ -71,7 +71,9 @@ def test_whatever_a_model_says_the_middle_goes_on_with_what_was_typed(vocabulary
     rng = random.Random(seed)
     likely = [rng.randrange(vocabulary.tokenizer.vocab_size) for _ in range(6)]
     heal = healed(vocabulary, text)
-    data, new, middle, decoder = fill(vocabulary, text, lambda _: {i: rng.random() for i in likely}, hole)
+    # room for the typed text in tokens of a byte each
+    room = len(heal) + 24
+    data, new, middle, decoder = fill(vocabulary, text, lambda _: {i: rng.random() for i in likely}, hole, limit=room)
     if middle.tokens[-1] == vocabulary.eom and not data.startswith(heal):
         # nothing is the answer, and nothing is said again then
         assert (heal.startswith(data), new) == (True, "")
