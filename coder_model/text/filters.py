@@ -13,6 +13,7 @@ from typing import Literal
 
 from coder_model.text.brackets import scan
 from coder_model.text.layout import indentation
+from coder_model.text.normalize import columns
 from coder_model.text.surroundings import FilterContext
 
 _MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
@@ -130,13 +131,8 @@ def closing_line(text: str, around: FilterContext) -> str:
     if closes and around.lines_after[:1] == [last.strip()] and not around.rest_of_line.strip():
         following = next(line for line in around.suffix.split("\n")[1:] if line.strip())
         # one that stands deeper closes what the text has opened
-        return text if _columns(last) > _columns(following) else head
+        return text if columns(last) > columns(following) else head
     return text
-
-
-def _columns(line: str) -> int:
-    line = line.expandtabs(4)
-    return len(line) - len(line.lstrip())
 
 
 def punctuation(text: str, around: FilterContext) -> str:

@@ -40,3 +40,17 @@ def test_an_unfinished_middle_is_cut_where_it_parses(tokens, kept):
 def test_a_block_is_left_empty_where_the_next_line_is_not_deeper(before, middle, after, is_empty):
     assert SyntaxCheck(before, after, "python").leaves_block_empty(middle) == is_empty
     assert not SyntaxCheck(before, after, "yaml").leaves_block_empty(middle)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_empty"),
+    [
+        ("", "", True),
+        ("x = 1\n    ", "\ny = 2\n", True),
+        ("x = 1", "\n", False),
+        ("    ", ")\n", False),
+        ("x\n\t", " \r\n", True),
+    ],
+)
+def test_a_line_of_blanks_is_empty_whatever_stands_around_it(before, after, is_empty):
+    assert SyntaxCheck(before, after, "python").is_empty_line is is_empty
