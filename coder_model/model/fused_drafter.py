@@ -15,7 +15,6 @@ from coder_kernels import ops, packing
 from coder_kernels.quantise import SMALL_GROUP, Quantised
 from coder_kernels.tensor_types import (
     ActivationDtype,
-    Activations,
     AttentionMetadata,
     Selection,
     Weight,
@@ -25,6 +24,7 @@ from coder_kernels.tensor_types import (
 from coder_model.model.drafter import Drafter
 from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
+from coder_model.model.layer_stack import LayerStack
 from coder_model.model.merged_weights import merged_
 from coder_model.model.quantized_linear import pack_
 from coder_model.model.rotary import rotary_tables
@@ -65,10 +65,9 @@ class FusedDrafter:
             # packed rows come in tiles: what fills up the last one cannot be said
             self._head = packing.pack(_filled_up(head), dtype)
             pack_(drafter.layers, "grouped" if dtype == "grouped" else "int8")
-        self._layers = [
-            merged_(cast(Layer, layer.to(self._dtype)), packs=dtype is not None) for layer in drafter.layers
-        ]
         shape = drafter.config.layers()
+        layers = [merged_(cast(Layer, layer.to(self._dtype)), packs=dtype is not None) for layer in drafter.layers]
+        self._stack = LayerStack(layers, shape, self._dtype, dtype, capacity)
         cos, sin = rotary_tables(shape, torch.arange(capacity)[None])
         half = shape.head_dim // 2
         self._tables = cos[0, 0, :, :half].contiguous(), sin[0, 0, :, :half].contiguous()
@@ -91,9 +90,10 @@ class FusedDrafter:
         joined, _ = ops.add_rms_norm(
             x, None, self._join_norm.to(self._dtype), self.config.norm_eps, self._activation_dtype
         )
-        spans = _spans(start, len(states[0]))
-        for index, layer in enumerate(self._layers):
-            self._rotate(ops.linear(joined, layer.qkv), index, cache, spans)
+        spans, tables = _spans(start, len(states[0])), self._angles(start, len(states[0]))
+        for layer, keys, values in zip(self._stack.layers, cache.keys, cache.values, strict=True):
+            qkv, eps = ops.linear(joined, layer.qkv), self.config.norm_eps
+            ops.rotate_and_write_(qkv, None, layer.qk_norms, eps, tables, keys, values, spans)
 
     def denoise(self, tokens: Tensor, known: Tensor, cache: KVCache, start: int) -> Selection:
         """Runs one pass over a block of slots behind a context; returns the choice for the token after each slot.
@@ -107,24 +107,15 @@ class FusedDrafter:
         Returns:
             [M] each; tokens by the larger model's numbers.
         """
-        eps, activation_dtype = self.config.norm_eps, self._activation_dtype
         embedded = self._network.embedded(tokens).float()
-        normal = F.rms_norm(embedded, embedded.shape[-1:], None, eps)
+        normal = F.rms_norm(embedded, embedded.shape[-1:], None, self.config.norm_eps)
         parts = torch.where(known[:, None], normal, self._masks[: len(tokens)])[None]
-        spans = _spans(start, len(tokens))
-        stream: Tensor | None = None
-        x: Activations
-        for index, layer in enumerate(self._layers):
-            x, stream = ops.add_rms_norm(parts, stream, layer.first_norm, eps, activation_dtype)
-            q = self._rotate(ops.linear(x, layer.qkv), index, cache, spans)
-            x = ops.block_attention(
-                q, cache.keys[index], cache.values[index], spans, 0, activation_dtype=activation_dtype
-            )
-            x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
-            parts = ops.linear(ops.swiglu(x, layer.gate_up, self._dtype, activation_dtype), layer.down)
-        hidden, _ = ops.add_rms_norm(parts, stream, self._norm.to(self._dtype), eps, activation_dtype)
-        found = ops.head_select(hidden, self._head, self._forbidden)
-        return found._replace(token=self._ids[found.token])
+        found = self._stack.run(parts, cache, _spans(start, len(tokens)), 0, self._angles(start, len(tokens)))
+        hidden, _ = ops.add_rms_norm(
+            found.parts, found.stream, self._norm.to(self._dtype), self.config.norm_eps, self._activation_dtype
+        )
+        choice = ops.head_select(hidden, self._head, self._forbidden)
+        return choice._replace(token=self._ids[choice.token])
 
     def _pairs(self, states: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
         return [(x, norm.to(self._dtype)) for x, norm in zip(states, self._taps, strict=True)]
@@ -132,12 +123,9 @@ class FusedDrafter:
     def _product(self, x: Tensor, weight: Weight) -> Tensor:
         return ops.linear(ops.quantise_rows(x, dtype) if (dtype := self._activation_dtype) else x, weight)
 
-    def _rotate(self, parts: Tensor, index: int, cache: KVCache, spans: AttentionMetadata) -> Tensor:
-        layer, eps = self._layers[index], self.config.norm_eps
-        keys, values = cache.keys[index], cache.values[index]
-        start = int(spans.starts)
-        cos, sin = (table[start : start + parts.shape[1]] for table in self._tables)
-        return ops.rotate_and_write_(parts, None, layer.qk_norms, eps, (cos, sin), keys, values, spans)
+    def _angles(self, start: int, count: int) -> tuple[Tensor, Tensor]:
+        cos, sin = self._tables
+        return cos[start : start + count], sin[start : start + count]
 
 
 def _filled_up(head: Tensor | Quantised) -> Tensor | Quantised:

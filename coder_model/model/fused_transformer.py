@@ -28,6 +28,7 @@ from coder_kernels.quantise import (
 from coder_kernels.tensor_types import ActivationDtype, Activations, AttentionMetadata, Selection, Weight, matrix_of
 from coder_model.model.config import ModelConfig
 from coder_model.model.kv_cache import KVCache
+from coder_model.model.layer_stack import LayerStack
 from coder_model.model.merged_weights import merged_, weight_
 from coder_model.model.quantized_linear import pack_
 from coder_model.model.rotary import rotary_tables
@@ -101,7 +102,8 @@ class FusedTransformer:
             # not model.to: weights in few bits are buffers, and fp8 is a floating dtype too
             if not packs or parameter is not table:
                 parameter.data = parameter.data.to(dtype)
-        self._layers = [merged_(cast(Layer, layer), packs) for layer in model.layers]
+        layers = [merged_(cast(Layer, layer), packs) for layer in model.layers]
+        self._stack = LayerStack(layers, model.config, dtype, activation_dtype, capacity)
         self._norm = model.norm.weight.data
         self._embedding: Weight | StoredEmbedding
         if isinstance(model.embed_tokens, StoredEmbedding):
@@ -155,23 +157,10 @@ class FusedTransformer:
             positions = spans.starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
         places = positions.flatten()
         tables = self._tables[0][places], self._tables[1][places]
-        eps, activation_dtype = self.config.norm_eps, self.activation_dtype
-        parts: Tensor = self.embedded(tokens.flatten())[None]
-        stream: Tensor | None = None
-        tapped: list[Tensor] = []
-        x: Activations
-        for index, layer in enumerate(self._layers):
-            x, stream = ops.add_rms_norm(parts, stream, layer.first_norm, eps, activation_dtype)
-            if index in taps:
-                tapped.append(stream)
-            keys, values = cache.keys[index], cache.values[index]
-            qkv = ops.linear(x, layer.qkv)
-            q = ops.rotate_and_write_(qkv, layer.qkv_bias, layer.qk_norms, eps, tables, keys, values, spans)
-            x = ops.block_attention(q, keys, values, spans, block_length, activation_dtype=activation_dtype)
-            x, stream = ops.add_rms_norm(ops.linear(x, layer.out), stream, layer.second_norm, eps, activation_dtype)
-            parts = ops.linear(ops.swiglu(x, layer.gate_up, self.dtype, activation_dtype), layer.down)
-        normal, _ = ops.add_rms_norm(parts, stream, self._norm, eps)
-        return cast(Tensor, normal), tapped
+        embedded = self.embedded(tokens.flatten())[None]
+        found = self._stack.run(embedded, cache, spans, block_length, tables, taps)
+        normal, _ = ops.add_rms_norm(found.parts, found.stream, self._norm, self.config.norm_eps)
+        return cast(Tensor, normal), found.tapped
 
     def embedded(self, tokens: Tensor) -> Tensor:
         """Returns [..., D], the embeddings of tokens."""

@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from llvmlite import binding, ir
 
-from coder_kernels.cpu import heads, matrices, pool, processor, products, rows
+from coder_kernels.cpu import heads, jobs, matrices, pool, processor, products, rows
+from coder_kernels.cpu.chain import Chain
 from coder_kernels.cpu.emit import JOB
 from coder_kernels.cpu.layout import GROUP, STEPS
+from coder_kernels.quantise import PackedGroups
+from coder_kernels.tensor_types import GroupedRows
 
 _MAKING = threading.Lock()
 
@@ -46,7 +49,7 @@ def _machine(lanes: int) -> Machine:
     run, help_ = (
         ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))
         for name, kinds in (
-            ("run", [ctypes.c_void_p, *[ctypes.c_int64] * 4]),
+            ("run", [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
             ("help", [ctypes.c_void_p, ctypes.c_int64]),
         )
     )
@@ -96,12 +99,12 @@ def attention(width: int, shared: int, lanes: int = 0) -> tuple[int, Any]:
 def is_exact(lanes: int) -> bool:
     """Returns whether a product of the largest numbers is right, by trying it."""
     found = machine(lanes)
-    weight = torch.full((1, 1, STEPS * 4 * lanes), 255, dtype=torch.uint8)
-    scale, out = torch.ones(1, 1, lanes, dtype=torch.float16), torch.empty(1, lanes)
-    x, x_scale = torch.full((1, GROUP), -127, dtype=torch.int8), torch.ones(1, 1)
+    n_bytes = STEPS * 4 * lanes
+    weight = PackedGroups(torch.full((1, 1, n_bytes), 255, dtype=torch.uint8), torch.ones(1, 1, lanes).half())
     offset = torch.full((1, 1), 128 * 127 * GROUP, dtype=torch.int32)
-    places = [part.data_ptr() for part in (weight, scale, x, x_scale, offset, out)]
-    found.pool.run(found.jobs["product8"], [1, 1, lanes, *places], 1, 1)
+    x = GroupedRows(torch.full((1, GROUP), -127, dtype=torch.int8), torch.ones(1, 1), offset)
+    out = torch.empty(1, lanes)
+    Chain(found.pool, [jobs.product(found, x, weight, out)]).run()
     return bool((out == -127 * 127 * GROUP).all())
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from coder_kernels.cpu.layout import ARGUMENTS
+
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F16, F32, POINTER, NOTHING = ir.HalfType(), ir.FloatType(), ir.PointerType(), ir.VoidType()
 JOB = ir.FunctionType(NOTHING, [POINTER, I64, I64, I64])
@@ -23,23 +25,23 @@ FUSED = ("contract",)
 class Emitter:
     """Writes one job into a module, for vectors of `lanes` floats."""
 
-    def __init__(self, module: ir.Module, name: str, lanes: int, arguments: str) -> None:
+    def __init__(self, module: ir.Module, kind: str, lanes: int, which: str = "") -> None:
         """Begins the function.
 
         Args:
             module: where it goes.
-            name: of the function.
+            kind: in `layout.ARGUMENTS`; `self[argument]` is the value of one, an integer of eight bytes.
             lanes: numbers of four bytes in a vector.
-            arguments: names, one after the other with spaces; `self[name]` is the value, an integer of eight bytes.
+            which: follows the kind in the function's name.
         """
         self.module, self.lanes = module, lanes
         self.floats, self.ints = ir.VectorType(F32, lanes), ir.VectorType(I32, lanes)
-        function = ir.Function(module, JOB, name)
+        function = ir.Function(module, JOB, kind + which)
         self.b = ir.IRBuilder(function.append_basic_block())
         self._packed, self.first, self.end, self.thread = function.args
         self._arguments = {
             argument: self.load(self.at(self._packed, self.c(8 * place)), I64)
-            for place, argument in enumerate(arguments.split())
+            for place, argument in enumerate(ARGUMENTS[kind].split())
         }
 
     def __getitem__(self, name: str) -> Any:

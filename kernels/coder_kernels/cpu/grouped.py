@@ -6,15 +6,14 @@ the same order. Threads share items, not sums.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from coder_kernels.cpu import processor
-from coder_kernels.cpu.layout import GROUP, MANY_ROWS, TALL_ROWS, WIDE_BYTES, group_bytes
+from coder_kernels.cpu import jobs, processor
+from coder_kernels.cpu.chain import Chain
+from coder_kernels.cpu.layout import GROUP, MANY_ROWS, TALL_ROWS, group_bytes
 from coder_kernels.quantise import PackedGroups, Quantised, one_thread
 from coder_kernels.tensor_types import AttentionMetadata, GroupedRows
 
@@ -25,8 +24,6 @@ MOST_QUERIES = 32
 """Tokens of a pass up to which attention is computed here; torch's own is faster for more of them."""
 FIVE_BITS = 16
 """Five bits hold integers from -16 on, and below 16."""
-_TILES = 8
-"""Tiles that a thread takes at a time: some ten microseconds of work."""
 _ALIGNED = 64
 _AT_A_TIME = 1 << 20
 """Weights that are packed at a time."""
@@ -128,20 +125,14 @@ def linear(x: GroupedRows, weight: PackedGroups) -> Tensor:
     Sums of a group are exact, those of groups in float32. With AMX, rows of a long pass are multiplied in
     bfloat16.
     """
-    n_rows, (n_tiles, n_groups, lanes) = len(x.values), weight.scale.shape
-    machine, height = _machine(lanes), n_tiles * lanes
-    out, chunk = torch.empty(n_rows, height), max(1, min(_TILES, n_tiles // 4))
+    n_rows, (n_tiles, _, lanes) = len(x.values), weight.scale.shape
+    machine, out = get_machine(lanes), torch.empty(n_rows, n_tiles * lanes)
     is_tall = n_rows >= MANY_ROWS and f"tall{weight.bits}" in machine.jobs
     tall = n_rows - n_rows % TALL_ROWS if is_tall else 0
-    if tall:
-        wide = torch.empty(tall, n_groups * GROUP, dtype=torch.bfloat16)
-        _run(machine, "widen", (x.values, x.scale, wide), tall * n_groups, 256)
-        room = torch.empty(machine.pool.threads, 2, n_groups, WIDE_BYTES, dtype=torch.uint8)
-        arguments = tall, n_groups, height, *weight, wide, room, out
-        _run(machine, f"tall{weight.bits}", arguments, n_tiles, chunk)
+    run = [*jobs.tall_product(machine, x, weight, out[:tall])] if tall else []
     if tall < n_rows:
-        parts = [part[tall:] for part in (*x, out)]
-        _run(machine, f"product{weight.bits}", (n_rows - tall, n_groups, height, *weight, *parts), n_tiles, chunk)
+        run.append(jobs.product(machine, GroupedRows(*(part[tall:] for part in x)), weight, out[tall:]))
+    Chain(machine.pool, run).run()
     return out
 
 
@@ -151,16 +142,16 @@ def quantise_rows(x: Tensor) -> GroupedRows:
     Raises:
         ValueError: when K is no multiple of 32.
     """
-    rows = _empty(len(x), x.shape[1])
-    _run_groups("round", (x.float().contiguous(),), rows)
+    rows, machine = empty_rows(len(x), x.shape[1]), get_machine()
+    _run(machine, jobs.rounding(machine, x.float().contiguous(), rows))
     return rows
 
 
 def swiglu_rows(x: GroupedRows, gate_up: PackedGroups) -> GroupedRows:
     """Returns `reference.swiglu` in int8, for x [M, D] and gate_up [2 F, D], F a multiple of 32: [M, F]."""
-    whole = linear(x, gate_up)
-    rows = _empty(len(whole), whole.shape[1] // 2)
-    _run_groups("gate", (whole, rows.scale.shape[1]), rows)
+    whole, machine = linear(x, gate_up), get_machine()
+    rows = empty_rows(len(whole), whole.shape[1] // 2)
+    _run(machine, jobs.gate(machine, whole, rows))
     return rows
 
 
@@ -170,12 +161,10 @@ def add_rms_norm(x: Tensor, residual: Tensor | None, weight: Tensor, eps: float)
     Raises:
         ValueError: when D is no multiple of 32.
     """
-    n_rows, width = x.shape
-    x, weight, before = x.float(), weight.float(), None if residual is None else residual.float()
-    total, out = torch.empty_like(x), _empty(n_rows, width)
-    arguments = width // GROUP, x, 0 if before is None else before, weight, total, eps, *out
-    _run(_machine(), "norm", arguments, n_rows, 8)
-    return out, total
+    x, before, machine = x.float(), None if residual is None else residual.float(), get_machine()
+    total, rows = torch.empty_like(x), empty_rows(*x.shape)
+    _run(machine, jobs.norm(machine, x, before, weight.float(), total, eps, rows))
+    return rows, total
 
 
 def rotate_and_write_(
@@ -192,22 +181,16 @@ def rotate_and_write_(
 
     Changes x [T, (H + 2 G) K] float32.
     """
-    row, start = int(spans.rows), int(spans.starts)
+    row, start, machine = int(spans.rows), int(spans.starts), get_machine()
     _, n_groups, _, width = keys.shape
     n_tokens, n_heads = len(x), x.shape[1] // width - 2 * n_groups
-    _inside(row, start, n_tokens, keys)
-    queries = torch.empty(1, n_tokens, n_heads, width)
-    places = (part.data_ptr() + 2 * (row * part.stride(0) + start * part.stride(2)) for part in (keys, values))
-    others: list[Tensor | float] = [
-        0 if part is None else part.float() for part in (bias, *(norms or (None, None)), *tables)
-    ]
-    arguments: list[Tensor | float] = [
-        n_heads, n_groups, width, x, *others[:3], eps, *others[3:], queries, *places,
-        2 * keys.stride(2), 2 * keys.stride(1),
-    ]  # fmt: skip
-    items = n_tokens * (n_heads + 2 * n_groups)
-    _run(_machine(), "turn", arguments, items, 128)
-    return queries
+    check_inside(row, start, n_tokens, keys)
+    queries, cache = torch.empty(n_tokens, n_heads, width), jobs.places(keys, values, row, start)
+    both = None if norms is None else (norms[0].float(), norms[1].float())
+    angles = tables[0].float(), tables[1].float()
+    of_all = None if bias is None else bias.float()
+    _run(machine, jobs.turn(machine, x, of_all, both, eps, angles, queries, n_groups, cache))
+    return queries[None]
 
 
 def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMetadata, block_length: int) -> Tensor:
@@ -222,39 +205,40 @@ def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMet
     """
     _, n_tokens, n_heads, width = q.shape
     row, start, count = int(spans.rows), int(spans.starts), int(spans.counts)
-    _inside(row, start, count, keys)
-    # here, not above: see `_machine`
-    from coder_kernels.cpu import compiled
-
-    n_groups, machine = keys.shape[1], compiled.machine()
+    check_inside(row, start, count, keys)
+    n_groups, machine = keys.shape[1], get_machine()
     out = torch.empty(n_tokens, n_heads * width)
-    shared = n_heads // n_groups
-    room = start + count + machine.lanes
-    scores = torch.empty(machine.pool.threads, shared, room)
-    job, _ = compiled.attention(width, shared)
-    places = (part.data_ptr() + 2 * row * part.stride(0) for part in (keys, values))
-    arguments: list[Tensor | float] = [
-        n_groups, start, count, block_length, q, *places, 2 * keys.stride(2), 2 * keys.stride(1), scores, room, out,
-    ]  # fmt: skip
-    machine.pool.run(job, _packed(arguments), n_tokens * n_groups, 1)
+    scores = empty_scores(machine, n_heads // n_groups, start + count)
+    cache = jobs.places(keys, values, row, 0)
+    _run(machine, jobs.attention(machine, q[0], n_groups, cache, start, count, block_length, scores, out))
     return out
 
 
-def _machine(lanes: int = 0) -> Machine:
+def get_machine(lanes: int = 0) -> Machine:
+    """Returns the machine code for vectors of so many floats, 0: of what the processor has; see `compiled.machine`."""
     # not above: where there is no llvmlite, whoever multiplies otherwise must not need it
     from coder_kernels.cpu import compiled
 
     return compiled.machine(lanes)
 
 
-def _inside(row: int, start: int, count: int, cache: Tensor) -> None:
-    """Checks that tokens lie in the cache: code that writes what it is told would write beside it."""
+def check_inside(row: int, start: int, count: int, cache: Tensor) -> None:
+    """Checks that tokens lie in a cache [R, G, C, K]: code that writes what it is told would write beside it.
+
+    Raises:
+        ValueError: when they do not.
+    """
     if not (0 <= row < cache.shape[0] and 0 <= start <= start + count <= cache.shape[2]):
         found = f"{start} to {start + count} of row {row}"
         raise ValueError(f"tokens must be in a cache of {cache.shape[0]} rows of {cache.shape[2]}, got {found}")
 
 
-def _empty(n_rows: int, width: int) -> GroupedRows:
+def empty_rows(n_rows: int, width: int) -> GroupedRows:
+    """Returns room for rounded rows.
+
+    Raises:
+        ValueError: when the width is no multiple of 32.
+    """
     if width % GROUP:
         raise ValueError(f"rows must be whole groups of {GROUP} numbers, got {width}")
     n_groups = width // GROUP
@@ -265,21 +249,10 @@ def _empty(n_rows: int, width: int) -> GroupedRows:
     )
 
 
-def _run_groups(job: str, arguments: tuple[Tensor | int, ...], rows: GroupedRows) -> None:
-    _run(_machine(), job, (*arguments, *rows), rows.scale.numel(), 256)
+def empty_scores(machine: Machine, shared: int, n_keys: int) -> Tensor:
+    """Returns room for the scores of `shared` heads over so many keys, for each thread."""
+    return torch.empty(machine.pool.threads, shared, n_keys + machine.lanes)
 
 
-def _run(machine: Machine, job: str, arguments: Iterable[Tensor | float], items: int, chunk: int) -> None:
-    machine.pool.run(machine.jobs[job], _packed(arguments), items, chunk)
-
-
-def _packed(arguments: Iterable[Tensor | float]) -> list[int]:
-    """Addresses of tensors, integers, and the bits of floats."""
-    return [
-        value.data_ptr() if isinstance(value, Tensor) else value if isinstance(value, int) else _bits(value)
-        for value in arguments
-    ]
-
-
-def _bits(value: float) -> int:
-    return int.from_bytes(struct.pack("<f", value), "little")
+def _run(machine: Machine, job: jobs.MachineJob) -> None:
+    Chain(machine.pool, [job]).run()

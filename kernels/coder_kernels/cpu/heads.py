@@ -1,6 +1,6 @@
 """What is done with the heads of a pass: rotary positions, the cache of keys and values, and attention over it.
 
-A cache holds bfloat16, the upper halves of floats; sums are in float32.
+A cache holds bfloat16, the upper halves of floats; sums are in float32. For `PLACES` see `layout.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from coder_kernels.cpu.emit import F32, Emitter
 
 _MOST_SUMS = 24
 """Vectors that are summed up at a time: a core has 32 registers for them, or 16 and a fast cache."""
-PLACES = "token_bytes head_bytes"
-"""Bytes from one token of the cache to the next, and from one head to the next."""
 
 
 def write_turn(module: ir.Module, lanes: int) -> None:
@@ -22,14 +20,9 @@ def write_turn(module: ir.Module, lanes: int) -> None:
 
     Arguments: heads, groups, width (of a head), x (float32 [tokens, heads + 2 groups, width]), bias (the same of one
     token, or 0), query_norm and key_norm (float32 [width], or 0), epsilon, cosine and sine (float32 [tokens,
-    width / 2]), queries (float32 [tokens, heads, width]), keys and values (where the first token goes), and `PLACES`.
+    width / 2]), queries (float32 [tokens, heads, width]), and `PLACES`, from where the first token goes on.
     """
-    e = Emitter(
-        module,
-        "turn",
-        lanes,
-        f"heads groups width x bias query_norm key_norm epsilon cosine sine queries keys values {PLACES}",
-    )
+    e = Emitter(module, "turn", lanes)
     all_heads = e.b.add(e["heads"], e.times(e["groups"], 2))
     with e.loop(e.end, e.first) as item:
         token, head = e.b.sdiv(item, all_heads), e.b.srem(item, all_heads)
@@ -92,15 +85,10 @@ def write_attention(module: ir.Module, lanes: int, width: int, shared: int) -> N
     """Writes the job `attention_WIDTH_SHARED`; items are tokens by groups of `shared` heads that have the same keys.
 
     Arguments: groups, start and count (tokens in the cache before the pass, and of it), block (see
-    `ops.block_attention`), queries (float32 [count, heads, width]), keys and values (where the cache begins), `PLACES`,
-    scores (float32, room for `shared` rows of `room` numbers per thread), room, out (as queries).
+    `ops.block_attention`), queries (float32 [count, heads, width]), `PLACES`, scores (float32, room for `shared` rows
+    of `room` numbers per thread), room, out (as queries).
     """
-    e = Emitter(
-        module,
-        f"attention_{width}_{shared}",
-        lanes,
-        f"groups start count block queries keys values {PLACES} scores room out",
-    )
+    e = Emitter(module, "attention", lanes, f"_{width}_{shared}")
     with e.loop(e.end, e.first) as item:
         token, group = e.b.sdiv(item, e["groups"]), e.b.srem(item, e["groups"])
         seen = _seen(e, token)

@@ -28,7 +28,7 @@ def write_widen(module: ir.Module) -> None:
 
     Arguments: x, scales (float32), out (bfloat16).
     """
-    e = Emitter(module, "widen", SIDE, "x scales out")
+    e = Emitter(module, "widen", SIDE)
     with e.loop(e.end, e.first) as group:
         scale = e.load_splat("scales", group)
         for column in range(0, GROUP, SIDE):
@@ -45,7 +45,7 @@ def write_tall_product(module: ir.Module, bits: int) -> None:
     Arguments: rows, groups, height, weight and scale as in `products.py`, x (bfloat16 [rows, K]), room (the weights of
     two tiles in bfloat16, for each thread), out (float32 [rows, height]).
     """
-    e = Emitter(module, f"tall{bits}", SIDE, "rows groups height weight scale x room out")
+    e = Emitter(module, "tall", SIDE, str(bits))
     shapes = e.room(1)
     # one kind of registers; then the bytes of a row, in two bytes each, and from the 48th byte on the rows of each
     sizes = [1, *15 * [0], *8 * [64, 0], *16 * [0], *8 * [SIDE], *8 * [0]]

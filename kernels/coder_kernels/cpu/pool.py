@@ -1,9 +1,9 @@
 """Threads that share a job's items, taking some at a time: who is not there, or is taken off its core, holds nobody up.
 
-A gate is open while a job has items. Helpers come in by counting themselves, take items until none is left, and go;
-the caller takes items too, closes the gate, and waits only for helpers that are inside. A helper looks at the gate for
-some tenths of a millisecond and then sleeps until a call wakes it. Who looks gives its core to others now and then: one
-that is waited for may need it.
+Jobs come in chains that run to their end without Python. A gate is open while a job has items. Helpers come in by
+counting themselves, take items until none is left, and go; the caller takes items too, closes the gate, and waits only
+for helpers that are inside. A helper looks at the gate for some tenths of a millisecond and then sleeps until a call
+wakes it. Who looks gives its core to others now and then: one that is waited for may need it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from llvmlite import ir
 
 from coder_kernels.cpu.emit import I32, I64, JOB, NOTHING, POINTER
+from coder_kernels.cpu.layout import STEP
 
 _GATE, _NEXT, _END, _CHUNK, _JOB, _ARGUMENTS, _GIVE_WAY, _STATE_BYTES = 0, 64, 128, 136, 144, 152, 160, 192
 """Bytes of the state at which its numbers stand; the first two are written by all threads, and have a line each."""
@@ -27,15 +28,50 @@ _LOOKS, _LOOKS_IN_A_ROW = 8192, 64
 """How often a helper looks at a closed gate before it sleeps, some 40 ns each, and before one offers its core."""
 
 
+Steps = ctypes.Array[ctypes.c_int64]
+
+
 def write_pool(module: ir.Module) -> None:
-    """Writes `run(state, job, arguments, items, chunk)`, and `help(state, thread)`, for who helps."""
-    _write_run(module)
+    """Writes `run(state, steps, count)`, which runs a chain, and `help(state, thread)`, for who helps."""
+    share = _write_share(module)
+    _write_run(module, share)
     _write_help(module)
 
 
-def _write_run(module: ir.Module) -> None:
+def _write_run(module: ir.Module, share: ir.Function) -> None:
+    function = ir.Function(module, ir.FunctionType(NOTHING, [POINTER, POINTER, I64]), "run")
+    state, steps, count = function.args
+    b = ir.IRBuilder(function.append_basic_block())
+    begin = b.block
+    test, step, alone, shared, behind = (b.append_basic_block() for _ in range(5))
+    b.branch(test)
+    b.position_at_end(test)
+    index = b.phi(I64)
+    index.add_incoming(ir.Constant(I64, 0), begin)
+    b.cbranch(b.icmp_signed("<", index, count), step, behind)
+    b.position_at_end(step)
+    place = b.gep(steps, [b.mul(index, ir.Constant(I64, STEP))], source_etype=I64)
+    job, arguments, items, chunk = (
+        b.load(b.gep(place, [ir.Constant(I64, at)], source_etype=I64), typ=I64) for at in range(STEP)
+    )
+    following = b.add(index, ir.Constant(I64, 1))
+    b.cbranch(b.icmp_signed("<=", items, chunk), alone, shared)
+    b.position_at_end(alone)
+    _call(b, job, arguments, ir.Constant(I64, 0), items, ir.Constant(I64, 0))
+    index.add_incoming(following, alone)
+    b.branch(test)
+    b.position_at_end(shared)
+    b.call(share, [state, job, arguments, items, chunk])
+    index.add_incoming(following, shared)
+    b.branch(test)
+    b.position_at_end(behind)
+    b.ret_void()
+
+
+def _write_share(module: ir.Module) -> ir.Function:
+    """One job, with whoever helps."""
     kind = ir.FunctionType(NOTHING, [POINTER, I64, I64, I64, I64])
-    function = ir.Function(module, kind, "run")
+    function = ir.Function(module, kind, "share")
     state, *numbers = function.args
     job, arguments, end, chunk = numbers
     b = ir.IRBuilder(function.append_basic_block())
@@ -63,6 +99,7 @@ def _write_run(module: ir.Module) -> None:
     b.branch(look)
     b.position_at_end(behind)
     b.ret_void()
+    return function
 
 
 def _write_help(module: ir.Module) -> None:
@@ -117,9 +154,13 @@ def _take(b: ir.IRBuilder, state: Any, job: Any, arguments: Any, end: Any, chunk
     b.position_at_end(work)
     last = b.add(first, chunk)
     last = b.select(b.icmp_signed("<", last, end), last, end)
-    b.call(b.inttoptr(job, JOB.as_pointer()), [b.inttoptr(arguments, POINTER), first, last, thread])
+    _call(b, job, arguments, first, last, thread)
     b.branch(take)
     b.position_at_end(behind)
+
+
+def _call(b: ir.IRBuilder, job: Any, arguments: Any, first: Any, last: Any, thread: Any) -> None:
+    b.call(b.inttoptr(job, JOB.as_pointer()), [b.inttoptr(arguments, POINTER), first, last, thread])
 
 
 def _at(b: ir.IRBuilder, state: Any, offset: int) -> Any:
@@ -151,26 +192,24 @@ class Pool:
         self._room = room
         self._state = ctypes.addressof(room) + -ctypes.addressof(room) % 64
         ctypes.c_int64.from_address(self._state + _GIVE_WAY).value = _give_way()
-        self._alone = threading.Lock()
+        self.alone = threading.RLock()
+        """Held while a chain runs, and by those whose chain must not change meanwhile."""
         # locks, not events: who is interrupted while he sets an event may leave it locked for ever
         self._asleep: list[threading.Lock] = []
 
-    def run(self, job: int, arguments: Sequence[int], items: int, chunk: int) -> None:
-        """Runs a job.
+    def run(self, steps: Steps, is_shared: bool) -> None:
+        """Runs a chain of jobs, each when all items of the one before are done.
 
         Args:
-            job: address of it.
-            arguments: its own, each in eight bytes.
-            items: how many there are.
-            chunk: how many a thread takes at a time.
+            steps: `STEP` numbers each; of threads that call at the same time the later one waits.
+            is_shared: whether any of them has more items than a thread takes at a time.
         """
-        packed = (ctypes.c_int64 * len(arguments))(*arguments)
-        with self._alone:
-            if items > chunk:
+        with self.alone:
+            if is_shared:
                 for wake in self._helpers(min(self.threads, torch.get_num_threads()) - 1):
                     if wake.locked():
                         wake.release()
-            self._run(self._state, job, ctypes.addressof(packed), items, chunk)
+            self._run(self._state, steps, len(steps) // STEP)
 
     def _helpers(self, count: int) -> list[threading.Lock]:
         """Locks, each of which a helper waits for; those that were not needed before are started."""

@@ -16,7 +16,6 @@ from coder_kernels.cpu.layout import GROUP, STEPS, group_bytes
 
 ROWS = 32
 """Rows that a tile is multiplied with before it is read again: so many sums stay in the first cache."""
-ARGUMENTS = "rows groups height weight scale x x_scale x_offset out"
 _AHEAD = 8192
 """Bytes that are asked for before they are needed: a pass over few rows waits for memory."""
 
@@ -27,7 +26,7 @@ def write_product(module: ir.Module, bits: int, lanes: int) -> None:
     Arguments: rows, groups (of a row), height (rows of W), weight (uint8), scale (float16 [tiles, groups, lanes]),
     x (int8 [rows, K]), x_scale (float32 [rows, groups]), x_offset (int32, see `rows.py`), out (float32 [rows, height]).
     """
-    e = Emitter(module, f"product{bits}", lanes, ARGUMENTS)
+    e = Emitter(module, "product", lanes, str(bits))
     sums = e.room(ROWS)
     with e.loop(e["rows"], 0, ROWS) as first, e.loop(e.end, e.first) as tile:
         count = _at_most(e, e.b.sub(e["rows"], first), ROWS)

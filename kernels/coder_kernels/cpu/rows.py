@@ -13,13 +13,10 @@ from llvmlite import ir
 from coder_kernels.cpu.emit import F32, I8, I32, Emitter
 from coder_kernels.cpu.layout import GROUP
 
-ROUNDED = "values scales offsets"
-"""Arguments of a job that rounds: int8 [rows, K], float32 and int32 [rows, K / 32]."""
-
 
 def write_round(module: ir.Module, lanes: int) -> None:
     """Writes the job `round`: of float32 x; items are groups, those of all rows."""
-    e = Emitter(module, "round", lanes, f"x {ROUNDED}")
+    e = Emitter(module, "round", lanes)
     with e.loop(e.end, e.first) as group:
         _round(e, group, _vectors(e, e.pointer("x"), e.times(group, 4 * GROUP)))
     e.b.ret_void()
@@ -27,7 +24,7 @@ def write_round(module: ir.Module, lanes: int) -> None:
 
 def write_gate(module: ir.Module, lanes: int) -> None:
     """Writes the job `gate`: silu(gate) * up, rounded; x is [rows, gate and up]; items are groups of the result."""
-    e = Emitter(module, "gate", lanes, f"x groups {ROUNDED}")
+    e = Emitter(module, "gate", lanes)
     with e.loop(e.end, e.first) as group:
         row = e.b.sdiv(group, e["groups"])
         gate_at = e.b.add(group, e.times(row, e["groups"]))
@@ -42,7 +39,7 @@ def write_norm(module: ir.Module, lanes: int) -> None:
 
     Arguments: groups (of a row), x, residual (0 for none), weight, total (all float32), epsilon, and `ROUNDED`.
     """
-    e = Emitter(module, "norm", lanes, f"groups x residual weight total epsilon {ROUNDED}")
+    e = Emitter(module, "norm", lanes)
     width = e.times(e["groups"], GROUP)
     with e.loop(e.end, e.first) as row:
         start = e.times(row, width, 4)

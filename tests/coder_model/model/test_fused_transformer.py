@@ -53,7 +53,7 @@ def test_weights_in_few_bits_stay_as_they_are_whatever_the_activations_are(model
     before = made.layers[1].mlp.down_proj
     kept = before.values.clone(), before.scale.clone()
     network = FusedTransformer(made, torch.bfloat16, CAPACITY)
-    found = network._layers[1].down
+    found = network._stack.layers[1].down
     for now, then in zip(found, kept, strict=False):
         assert now.dtype == then.dtype
         assert torch.equal(now.view(torch.uint8), then.view(torch.uint8))
@@ -66,7 +66,7 @@ def test_eight_bits_on_both_sides_stay_near_what_the_weights_say(model, tokenize
     nothing = torch.zeros(made.config.vocab_size, dtype=torch.bool)
     network = FusedTransformer(copy.deepcopy(made), torch.float32, CAPACITY)
     exact = Sequence(EagerRunner(network, nothing))
-    eight = network._layers[0].qkv.values.dtype
+    eight = network._stack.layers[0].qkv.values.dtype
     short = Sequence(EagerRunner(FusedTransformer(made, torch.float32, CAPACITY, eight), nothing))
     tokens = tokens_of(tokenizer, 40)
     a, b = exact.commit(tokens), short.commit(tokens)
@@ -75,7 +75,7 @@ def test_eight_bits_on_both_sides_stay_near_what_the_weights_say(model, tokenize
 
 def test_merging_leaves_one_copy_of_the_weights(own):
     network = FusedTransformer(own, torch.float32, CAPACITY)
-    merged = network._layers[0].qkv
+    merged = network._stack.layers[0].qkv
     assert own.layers[0].self_attn.k_proj.weight.untyped_storage().data_ptr() == merged.untyped_storage().data_ptr()
 
 

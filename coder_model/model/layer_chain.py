@@ -1,0 +1,173 @@
+"""The layers of a pass over few tokens of one sequence as one chain of jobs, for weights in groups on a CPU.
+
+`layer_stack.py` has the same in operations, which tests hold this to, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from coder_kernels.cpu import grouped, jobs
+from coder_kernels.cpu.chain import Chain
+from coder_kernels.quantise import PackedGroups
+from coder_kernels.tensor_types import AttentionMetadata, GroupedRows
+from coder_model.model.config import ModelConfig
+from coder_model.model.kv_cache import KVCache
+from coder_model.model.merged_weights import LayerWeights
+
+_JOBS_OF_LAYER, _TURN, _ATTENTION = 10, 2, 3
+"""Jobs of a layer, and which of them read where the tokens stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBuffers:
+    """What the jobs of a pass over M tokens write, float32 or rounded; every layer writes over the one before."""
+
+    normal: GroupedRows
+    """[M, D], in front of a product."""
+    streams: tuple[Tensor, Tensor]
+    """[M, D] each, the residual stream in front of the attention and behind it."""
+    qkv: Tensor
+    queries: Tensor
+    """[M, H, K]."""
+    scores: Tensor
+    mixed: Tensor
+    """[M, H K], what the attention returns."""
+    rounded: GroupedRows
+    """The same in eight bits."""
+    added: Tensor
+    """[M, D], what is to be added to the stream."""
+    gate_up: Tensor
+    inner: GroupedRows
+    """[M, F]."""
+
+    def first(self, n_tokens: int) -> LayerBuffers:
+        """Returns the part of them for fewer tokens."""
+
+        def part(whole: Tensor) -> Tensor:
+            return whole[:n_tokens]
+
+        def rows(whole: GroupedRows) -> GroupedRows:
+            return GroupedRows(*(part(each) for each in whole))
+
+        first, second = self.streams
+        return LayerBuffers(
+            rows(self.normal),
+            (part(first), part(second)),
+            part(self.qkv),
+            part(self.queries),
+            self.scores,
+            part(self.mixed),
+            rows(self.rounded),
+            part(self.added),
+            part(self.gate_up),
+            rows(self.inner),
+        )
+
+
+def buffers_of(config: ModelConfig, n_tokens: int, capacity: int) -> LayerBuffers:
+    """Returns room for passes of up to `n_tokens` tokens in sequences of up to `capacity`."""
+    width, inner = config.n_heads * config.head_dim, config.d_ff
+    shared = config.n_heads // config.n_kv_heads
+    return LayerBuffers(
+        grouped.empty_rows(n_tokens, config.d_model),
+        (torch.empty(n_tokens, config.d_model), torch.empty(n_tokens, config.d_model)),
+        torch.empty(n_tokens, width + 2 * config.n_kv_heads * config.head_dim),
+        torch.empty(n_tokens, config.n_heads, config.head_dim),
+        grouped.empty_scores(grouped.get_machine(), shared, capacity),
+        torch.empty(n_tokens, width),
+        grouped.empty_rows(n_tokens, width),
+        torch.empty(n_tokens, config.d_model),
+        torch.empty(n_tokens, 2 * inner),
+        grouped.empty_rows(n_tokens, inner),
+    )
+
+
+class ChainedLayers:
+    """The layers of a model for passes of one length."""
+
+    def __init__(
+        self, layers: Sequence[LayerWeights], config: ModelConfig, buffers: LayerBuffers, taps: tuple[int, ...]
+    ) -> None:
+        """Writes the chain.
+
+        Args:
+            layers: whose matrices are packed in groups.
+            config: their shape.
+            buffers: for as many tokens as a pass has.
+            taps: layers, counted from 1, whose residual stream is kept.
+        """
+        self._buffers, self._eps, self._n_groups = buffers, config.norm_eps, config.n_kv_heads
+        self._n_layers, self._machine = len(layers), grouped.get_machine()
+        self._tapped = {tap: torch.empty_like(buffers.added) for tap in taps}
+        before = None
+        chained: list[jobs.MachineJob] = []
+        for index, layer in enumerate(layers):
+            stream = self._tapped.get(index, buffers.streams[0])
+            chained += [*self._attention(layer, before, stream), *self._mlp(layer, stream)]
+            before = buffers.streams[1]
+        self._chain = Chain(self._machine.pool, chained)
+
+    def _attention(self, layer: LayerWeights, before: Tensor | None, stream: Tensor) -> list[jobs.MachineJob]:
+        """The jobs of a layer up to the product behind its attention; where its tokens stand is filled in later."""
+        machine, of, nowhere = self._machine, self._buffers, (of_none := torch.empty(0), of_none)
+        bias = None if layer.qkv_bias is None else layer.qkv_bias.float()
+        norms = layer.qk_norms and (layer.qk_norms[0].float(), layer.qk_norms[1].float())
+        groups, eps = self._n_groups, self._eps
+        return [
+            jobs.norm(machine, of.added, before, layer.first_norm.float(), stream, eps, of.normal),
+            jobs.product(machine, of.normal, cast(PackedGroups, layer.qkv), of.qkv),
+            jobs.turn(machine, of.qkv, bias, norms, eps, nowhere, of.queries, groups, {}),
+            jobs.attention(machine, of.queries, groups, {}, 0, 0, 0, of.scores, of.mixed),
+            jobs.rounding(machine, of.mixed, of.rounded),
+            jobs.product(machine, of.rounded, cast(PackedGroups, layer.out), of.added),
+        ]
+
+    def _mlp(self, layer: LayerWeights, stream: Tensor) -> list[jobs.MachineJob]:
+        machine, of = self._machine, self._buffers
+        return [
+            jobs.norm(machine, of.added, stream, layer.second_norm.float(), of.streams[1], self._eps, of.normal),
+            jobs.product(machine, of.normal, cast(PackedGroups, layer.gate_up), of.gate_up),
+            jobs.gate(machine, of.gate_up, of.inner),
+            jobs.product(machine, of.inner, cast(PackedGroups, layer.down), of.added),
+        ]
+
+    def run(
+        self, x: Tensor, cache: KVCache, spans: AttentionMetadata, block_length: int, tables: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Runs a pass.
+
+        Args:
+            x: [M, D] float32, contiguous.
+            cache: in bfloat16.
+            spans: of the one sequence.
+            block_length: the attention mask, see `ops.block_attention`.
+            tables: cosines and sines [M, K / 2] float32 of the tokens' positions.
+
+        Returns:
+            What is still to be added to the stream, the stream [M, D] float32, and the streams behind the taps.
+
+        Raises:
+            ValueError: when the tokens are not in the cache.
+        """
+        row, start, count = int(spans.rows), int(spans.starts), int(spans.counts)
+        keys, values = cache.keys, cache.values
+        grouped.check_inside(row, start, len(x), keys[0])
+        written, read = (jobs.places(keys[0], values[0], row, first) for first in (start, 0))
+        steps = {name: part.stride(0) * part.itemsize for name, part in (("keys", keys), ("values", values))}
+        with self._machine.pool.alone:
+            self._chain.change(0, x=x)
+            for first in range(0, self._n_layers * _JOBS_OF_LAYER, _JOBS_OF_LAYER):
+                self._chain.change(first + _TURN, cosine=tables[0], sine=tables[1], **written)
+                self._chain.change(first + _ATTENTION, start=start, count=count, block=block_length, **read)
+                for name, step in steps.items():
+                    written[name] += step
+                    read[name] += step
+            self._chain.run()
+            of = self._buffers
+            return of.added.clone(), of.streams[1].clone(), [tap.clone() for tap in self._tapped.values()]
