@@ -91,8 +91,7 @@ class Bench:
         cache = KVCache(network.config, 1, capacity, network.cache_dtype)
         cache.keys[:, :, :, :CONTEXT], cache.values[:, :, :, :CONTEXT] = self.context
         spans = AttentionMetadata(*torch.tensor([[0], [CONTEXT], [self.n_tokens]], dtype=torch.int32))
-        nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool)
-        return lambda: network.scores(network.hidden(self.tokens, cache, spans, 0), nothing)
+        return lambda: network.scores(network.hidden(self.tokens, cache, spans, 0))
 
 
 def ways(bench: Bench) -> Iterator[tuple[str, Run | None]]:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from coder_model.decoding.prompt_lookup import PromptLookup
@@ -80,32 +81,36 @@ class TokenSelector:
         Args:
             p: [V] float32, the model's distribution, forbidden tokens at 0.
         """
-        if self._refused:
-            p = p.index_fill(0, torch.tensor(list(self._refused)), 0.0)
-        p = self._constraint.applied(p)
+        # a copy, in numpy: see `Constraint`
+        shares: NDArray[np.float32] = p.numpy().copy()
+        shares[list(self._refused)] = 0.0
+        self._constraint.restrict_(shares)
         proposal = self._copies.proposals(1) if self._copies else []
         if self._copies and proposal and self._may_stand(proposal[0]):
             weight = self._copies.weight
-            p = p * (1 - weight)
-            p[proposal[0]] += weight
-        p = self._constraint.merged(p)
+            shares *= 1 - weight
+            shares[proposal[0]] += weight
+        self._constraint.merge_(shares)
         if not self._text.strip():
-            self._prefer_code_(p)
-        (first, second), (token, rival) = (part.tolist() for part in p.topk(2))
-        if math.isnan(first):
+            self._prefer_code_(shares)
+        likeliest = int(shares.argmax())
+        token = self._recalled[0] if self._forced and self._recalled else likeliest
+        first = float(shares[token])
+        if math.isnan(shares[likeliest]):
             raise BrokenScores
-        if self._forced and self._recalled:
-            token, first = self._recalled[0], float(p[self._recalled[0]])
-        return Choice(token, first, rival, second)
+        shares[likeliest] = -1.0
+        rival = int(shares.argmax())
+        return Choice(token, first, rival, float(shares[rival]))
 
-    def _prefer_code_(self, p: Tensor) -> None:
+    def _prefer_code_(self, shares: NDArray[np.float32]) -> None:
         """Takes away that the middle is empty, or a comment, where the model is not sure of that."""
-        if float(p[self._vocabulary.eom]) < EMPTY_NEEDS:
-            p[self._vocabulary.eom] = 0.0
+        if float(shares[self._vocabulary.eom]) < EMPTY_NEEDS:
+            shares[self._vocabulary.eom] = 0.0
         comments = self._vocabulary.beginning(self._bounds.comments)
-        code = p.index_fill(0, comments, 0.0)
-        if float(code.max()) >= CODE_NEEDS:
-            p.copy_(code)
+        kept = shares[comments]
+        shares[comments] = 0.0
+        if float(shares.max()) < CODE_NEEDS:
+            shares[comments] = kept
 
     def leaves_text_to_heal(self, token: int) -> bool:
         """Returns True when the text to heal begins with `token` and does not end with it, and nobody forces that."""
@@ -120,7 +125,7 @@ class TokenSelector:
         """
         data = self._vocabulary.bytes[token]
         allowed = self._vocabulary.constraint(self.heal[len(data) :], bool(self.kind), data).allowed
-        return 1.0 if allowed is None else float(p[allowed].sum())
+        return 1.0 if allowed is None else float(p.numpy()[allowed].sum())
 
     def refuse(self, token: int) -> None:
         """Takes note that `token` is not to be the next one."""
@@ -179,4 +184,4 @@ class TokenSelector:
     def _constrain(self) -> None:
         self._constraint = self._vocabulary.constraint(self.heal, bool(self.kind), self._before)
         if self._constraint.allowed is not None and self._copies:
-            self._copies.prefer(self._constraint.allowed.numpy())
+            self._copies.prefer(self._constraint.allowed)

@@ -33,8 +33,7 @@ def network_checksum(network: FusedTransformer) -> float:
     cache = KVCache(network.config, 1, _TOKENS, network.cache_dtype, network.device)
     spans = AttentionMetadata(*torch.tensor([[0], [0], [_TOKENS]], dtype=torch.int32, device=network.device))
     hidden = network.hidden(tokens[None], cache, spans, 1)
-    nothing = torch.zeros(network.config.vocab_size, dtype=torch.bool, device=network.device)
-    return _surprise(network.scores(hidden[:-1], nothing), tokens)
+    return _surprise(network.scores(hidden[:-1]), tokens)
 
 
 def _tokens(vocab_size: int, device: torch.device) -> Tensor:

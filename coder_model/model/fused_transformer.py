@@ -188,13 +188,12 @@ class FusedTransformer:
 
     def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
         """Returns [M, V] float32, the distribution after each row [M, D]; `forbidden` [V] bool have none."""
-        return self.scores(hidden, forbidden).softmax(dim=1)
+        return ops.probabilities_(self.scores(hidden), forbidden)
 
-    def scores(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
-        """Returns [M, V] float32, the logits of each row [M, D]; -inf for `forbidden` [V] bool."""
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Returns [M, V] float32, the logits of each row [M, D]."""
         parts = ops.linear(self._for_head(hidden), self._head)
-        scores = (parts[0] if len(parts) == 1 else parts.sum(0)).float()
-        return scores.masked_fill_(forbidden, float("-inf"))
+        return (parts[0] if len(parts) == 1 else parts.sum(0)).float()
 
     def _for_head(self, hidden: Tensor) -> Activations:
         dtype = self.activation_dtype

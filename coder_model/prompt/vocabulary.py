@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from coder_model.prompt.tokenizer import CodeTokenizer
 
@@ -29,33 +30,35 @@ _KEPT, _KEPT_CONSTRAINTS = 4_096, 64
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What may stand in one place of a middle."""
+    """What may stand in one place of a middle.
 
-    allowed: Tensor | None
-    """[V] bool, the tokens that go on with the text to heal; None where there is none."""
+    In numpy: over the numbers of one token the threads of torch would mostly wait for each other.
+    """
+
+    allowed: NDArray[np.bool_] | None
+    """[V], the tokens that go on with the text to heal; None where there is none."""
     spelled: int
     """The token that the text to heal begins with when nothing follows it; -1 where there is none."""
-    same: Tensor
-    """[N] int64, tokens that mean what another one means: they differ behind the end of the hole alone."""
-    meant: Tensor
-    """[N] int64, the token that stands for each of `same`, and is not in it."""
+    same: NDArray[np.int64]
+    """[N], tokens that mean what another one means: they differ behind the end of the hole alone."""
+    meant: NDArray[np.int64]
+    """[N], the token that stands for each of `same`, and is not in it."""
 
-    def applied(self, p: Tensor) -> Tensor:
-        """Returns the distribution over what is allowed; [V] float32, as `p`."""
+    def restrict_(self, p: NDArray[np.float32]) -> None:
+        """Makes a distribution [V] one over what is allowed."""
         if self.allowed is None:
-            return p
-        p = torch.where(self.allowed, p, 0.0)
+            return
+        p[~self.allowed] = 0.0
         total = float(p.sum())
         if total == 0:
             # characters that no middle may hold may still stand in the text
             p[self.spelled] = total = 1.0
-        return p / total
+        p /= total
 
-    def merged(self, p: Tensor) -> Tensor:
-        """Returns the distribution over what tokens mean here: those that mean the same count as one."""
-        p = p.index_add(0, self.meant, p[self.same])
+    def merge_(self, p: NDArray[np.float32]) -> None:
+        """Makes a distribution [V] one over what tokens mean here: those that mean the same count as one."""
+        np.add.at(p, self.meant, p[self.same])
         p[self.same] = 0.0
-        return p
 
 
 class Vocabulary:
@@ -79,7 +82,7 @@ class Vocabulary:
         self.tokenizer = tokenizer
         by_bytes = sorted((data, i) for i, data in enumerate(self.bytes) if data)
         self._sorted = [data for data, _ in by_bytes]
-        self._ids = torch.tensor([i for _, i in by_bytes], dtype=torch.int64)
+        self._ids = np.array([i for _, i in by_bytes], dtype=np.int64)
         self._longest = max(map(len, self._sorted))
         self._line_ends = self.ends[1].nonzero()[:, 0].tolist()
         self.constraint = lru_cache(maxsize=_KEPT_CONSTRAINTS)(self._constraint)
@@ -97,15 +100,13 @@ class Vocabulary:
         ids = self._healing(heal, before) if heal else None
         allowed = None
         if ids is not None:
-            allowed = torch.zeros_like(self.forbidden)
+            allowed = np.zeros(len(self.bytes), dtype=np.bool_)
             allowed[ids] = True
         spelled = self.tokenizer.encode_bytes(heal)[0] if heal else -1
         same, meant = self._same(heal, ids, one_line)
-        return Constraint(
-            allowed, spelled, torch.tensor(same, dtype=torch.int64), torch.tensor(meant, dtype=torch.int64)
-        )
+        return Constraint(allowed, spelled, np.array(same, dtype=np.int64), np.array(meant, dtype=np.int64))
 
-    def _healing(self, heal: bytes, before: bytes) -> Tensor:
+    def _healing(self, heal: bytes, before: bytes) -> NDArray[np.int64]:
         """The tokens that go on with `heal`: they begin with it, or they are its start, as the tokenizer would cut it.
 
         Greedy choice cannot look ahead: a start that the tokenizer never makes of any text that begins with `heal` may
@@ -115,21 +116,18 @@ class Vocabulary:
         kept = [t for t in starts if self._goes_on(self.bytes[t], heal[len(self.bytes[t]) :])]
         if before and len(longer) <= _MOST_TRIED:
             fitting = self._cut_there(before, [*longer.tolist(), *kept])
-            longer, kept = (
-                torch.tensor([t for t in longer.tolist() if t in fitting], dtype=torch.int64),
-                [t for t in kept if t in fitting],
-            )
-        found = torch.cat([longer, torch.tensor(kept, dtype=torch.int64)])
-        return found if len(found) else torch.tensor(starts, dtype=torch.int64)
+            longer = np.array([t for t in longer.tolist() if t in fitting], dtype=np.int64)
+            kept = [t for t in kept if t in fitting]
+        return np.array([*longer.tolist(), *kept] or starts, dtype=np.int64)
 
-    def _beginning(self, starts: tuple[str, ...]) -> Tensor:
-        """Ids of the tokens whose text, but for blanks before it, begins with one of `starts`, [N] int64."""
+    def _beginning(self, starts: tuple[str, ...]) -> NDArray[np.int64]:
+        """Ids of the tokens whose text, but for blanks before it, begins with one of `starts`, [N]."""
         wanted = tuple(start.encode() for start in starts)
         found = [i for i, data in enumerate(self.bytes) if wanted and data.lstrip(b" \t").startswith(wanted)]
-        return torch.tensor(found, dtype=torch.int64)
+        return np.array(found, dtype=np.int64)
 
-    def _beginning_with(self, text: bytes) -> Tensor:
-        """Ids of the tokens that begin with a text, [N] int64."""
+    def _beginning_with(self, text: bytes) -> NDArray[np.int64]:
+        """Ids of the tokens that begin with a text, [N]."""
         first = bisect_left(self._sorted, text)
         last = bisect_left(self._sorted, text + b"\xff" * self._longest, lo=first)
         return self._ids[first:last]
@@ -145,7 +143,7 @@ class Vocabulary:
 
     def _goes_on_uncached(self, token: bytes, rest: bytes) -> bool:
         """True when some text that goes on with `rest` has the token `token` before it."""
-        ids = self._beginning_with(rest).sort().values[:_MOST_TRIED].tolist()
+        ids = np.sort(self._beginning_with(rest))[:_MOST_TRIED].tolist()
         for start in range(0, len(ids), _TRIED_AT_A_TIME):
             if self._cut_there(token, ids[start : start + _TRIED_AT_A_TIME]):
                 return True
@@ -167,7 +165,7 @@ class Vocabulary:
                 found.add(t)
         return found
 
-    def _same(self, heal: bytes, ids: Tensor | None, one_line: bool) -> tuple[list[int], list[int]]:
+    def _same(self, heal: bytes, ids: NDArray[np.int64] | None, one_line: bool) -> tuple[list[int], list[int]]:
         """The tokens that mean the same as another one, and that other one of each: see `Constraint`."""
         others = sorted(self.all_ends - {self.eom})
         same, meant = list(others), [self.eom] * len(others)

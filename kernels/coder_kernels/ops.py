@@ -258,6 +258,27 @@ def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = 
     return Selection(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
+def probabilities_(scores: Tensor, forbidden: Tensor) -> Tensor:
+    """Returns the softmax of each row of scores that are there already; they may be changed.
+
+    Args:
+        scores: [M, V] float32, contiguous.
+        forbidden: [V] bool, tokens that have no probability; never all of them.
+
+    Returns:
+        [M, V] float32. A row whose scores are no numbers is NaN.
+
+    Raises:
+        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
+    """
+    width = checked(scores, "scores", (None, None), (torch.float32,)).shape[1]
+    checked(forbidden, "forbidden", (width,), (torch.bool,), scores.device)
+    if grouped.softens(scores):
+        grouped.soften_(scores, forbidden)
+        return scores
+    return scores.masked_fill_(forbidden, float("-inf")).softmax(dim=1)
+
+
 def select(logits: Tensor) -> Selection:
     """Returns token, confidence and entropy of each row of scores that are there already.
 

@@ -82,6 +82,7 @@ def written(lanes: int, has_tiles: bool) -> ir.Module:
     rows.write_round(module, lanes)
     rows.write_gate(module, lanes)
     rows.write_norm(module, lanes)
+    rows.write_soften(module, lanes)
     heads.write_turn(module, lanes)
     pool.write_pool(module)
     return module

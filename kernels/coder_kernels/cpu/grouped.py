@@ -167,6 +167,18 @@ def add_rms_norm(x: Tensor, residual: Tensor | None, weight: Tensor, eps: float)
     return rows, total
 
 
+def softens(scores: Tensor) -> bool:
+    """Returns whether `soften_` takes scores [M, V]."""
+    is_ours = scores.dtype == torch.float32 and not scores.is_cuda and scores.is_contiguous()
+    return is_ours and is_there() and scores.shape[1] % processor.lanes() == 0
+
+
+def soften_(scores: Tensor, forbidden: Tensor) -> None:
+    """Makes scores probabilities in their place: see `ops.probabilities_`."""
+    machine = get_machine()
+    _run(machine, jobs.soften(machine, scores, forbidden))
+
+
 def rotate_and_write_(
     x: Tensor,
     bias: Tensor | None,

@@ -86,6 +86,12 @@ def norm(
     return MachineJob("norm", machine.jobs["norm"], arguments, len(x), 8)
 
 
+def soften(machine: Machine, scores: Tensor, forbidden: Tensor) -> MachineJob:
+    """The softmax of each row of scores [M, V] float32 in its place, 0 where `forbidden` [V] bool."""
+    arguments: Arguments = {"scores": scores, "forbidden": forbidden, "width": scores.shape[1]}
+    return MachineJob("soften", machine.jobs["soften"], arguments, len(scores), 1)
+
+
 def turn(
     machine: Machine,
     x: Tensor,

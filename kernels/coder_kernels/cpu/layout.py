@@ -26,6 +26,7 @@ ARGUMENTS = {
     "tall": "rows groups height weight scale x room out",
     "round": f"x {ROUNDED}",
     "gate": f"x groups {ROUNDED}",
+    "soften": "scores forbidden width",
     "norm": f"groups x residual weight total epsilon {ROUNDED}",
     "turn": f"heads groups width x bias query_norm key_norm epsilon cosine sine queries {PLACES}",
     "attention": f"groups start count block queries {PLACES} scores room out",

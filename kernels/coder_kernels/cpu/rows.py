@@ -34,6 +34,37 @@ def write_gate(module: ir.Module, lanes: int) -> None:
     e.b.ret_void()
 
 
+def write_soften(module: ir.Module, lanes: int) -> None:
+    """Writes the job `soften`: softmax of each row in its place, 0 where a token is forbidden; items are rows.
+
+    Arguments: scores (float32 [rows, width]), forbidden (bool [width]), width (a multiple of `lanes`).
+    """
+    e = Emitter(module, "soften", lanes)
+    with e.loop(e.end, e.first) as row:
+        scores = e.at(e.pointer("scores"), e.times(row, e["width"], 4))
+        largest, total = e.variable(e.all(float("-inf"))), e.variable(e.all(0.0))
+        with e.loop(e["width"], 0, lanes) as column:
+            score = e.load(e.at(scores, e.times(column, 4)), e.floats)
+            largest.set(e.larger(largest.get(), e.b.select(_is_forbidden(e, column), e.all(float("-inf")), score)))
+        most = e.splat(e.across(largest.get(), e.larger))
+        with e.loop(e["width"], 0, lanes) as column:
+            place = e.at(scores, e.times(column, 4))
+            power = e.exponential(e.b.fsub(e.load(place, e.floats), most))
+            share = e.b.select(_is_forbidden(e, column), e.all(0.0), power)
+            e.store(share, place)
+            total.set(e.add(total.get(), share))
+        factor = e.splat(e.b.fdiv(ir.Constant(F32, 1.0), e.across(total.get(), e.add)))
+        with e.loop(e["width"], 0, lanes) as column:
+            place = e.at(scores, e.times(column, 4))
+            e.store(e.mul(e.load(place, e.floats), factor), place)
+    e.b.ret_void()
+
+
+def _is_forbidden(e: Emitter, column: Any) -> Any:
+    marks = e.load(e.at(e.pointer("forbidden"), column), ir.VectorType(I8, e.lanes))
+    return e.b.icmp_unsigned("!=", marks, e.all(0, ir.VectorType(I8, e.lanes)))
+
+
 def write_norm(module: ir.Module, lanes: int) -> None:
     """Writes the job `norm`: RMSNorm of a sum, rounded; items are rows.
 

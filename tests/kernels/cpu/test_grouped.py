@@ -130,6 +130,38 @@ def test_a_head_takes_groups():
         torch.testing.assert_close(found, part)
 
 
+@given(st.integers(0, 6), st.integers(1, 40), st.sampled_from([0.1, 5.0, 60.0, 1e5]), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_probabilities_are_the_plain_ones_and_none_for_what_is_forbidden(rows, vectors, spread, random):
+    width = 16 * vectors
+    scores = some(rows, width, spread=spread)
+    forbidden = torch.tensor([random.random() < 0.4 for _ in range(width)])
+    forbidden[random.randrange(width)] = False
+    expected = scores.masked_fill(forbidden, float("-inf")).double().softmax(dim=1).float()
+    assert grouped.softens(scores)
+    found = ops.probabilities_(scores.clone(), forbidden)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-30)
+    assert (found[:, forbidden] == 0).all()
+    for row in range(rows):
+        assert torch.equal(ops.probabilities_(scores[row : row + 1].clone(), forbidden)[0], found[row])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_spoil_their_row_alone(bad):
+    scores, nothing = some(3, 64), torch.zeros(64, dtype=torch.bool)
+    scores[1, 5] = bad
+    found = ops.probabilities_(scores, nothing)
+    assert found[1].isnan().any()
+    assert found[[0, 2]].isfinite().all()
+
+
+def test_a_row_of_no_whole_vectors_is_softened_too():
+    scores, forbidden = some(2, 37), torch.arange(37) > 30
+    assert not grouped.softens(scores)
+    found = ops.probabilities_(scores.clone(), forbidden)
+    torch.testing.assert_close(found, scores.masked_fill(forbidden, float("-inf")).softmax(1))
+
+
 @pytest.mark.parametrize("n_tokens", [1, 5, 40])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("has_norms", [False, True])
