@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from functools import cache
+from functools import cache, lru_cache
 
 from tree_sitter import Language, Node, Parser, Tree
 
@@ -36,6 +36,8 @@ _LANGUAGE_OF_EXTENSION = {
 }
 
 
+_KEPT = 64
+"""Texts whose errors are remembered: filters, repair and the next key ask three times of each."""
 _LINE_COMMENTS = {"python": ("#",), "lua": ("--",)}
 
 
@@ -71,6 +73,7 @@ def parse(text: str, language: str) -> Tree | None:
     return parser.parse(text.encode("utf-8", "replace")) if parser else None
 
 
+@lru_cache(maxsize=_KEPT)
 def errors_in(text: str, language: str) -> int:
     """Returns how many error and missing nodes the tree of a text holds, 0 for a language without a grammar."""
     tree = parse(text, language)
