@@ -9,7 +9,7 @@ import torch
 from shapes import CONTEXT, Shape
 from timing import elapsed, wall
 
-from coder_kernels import ops
+from coder_kernels import ops, score_ops
 from coder_kernels.policies import PolicyOptions, Schedule, top_k
 from coder_kernels.quantise import few_bits
 from coder_model.model.fused_transformer import fuse
@@ -73,7 +73,9 @@ class Bench:
         with mock.patch.object(ops, "_gpu", return_value=None):
             plain = hidden()
         read_error = self._read_error()
-        ops.unmask_(blocks, network.select(ours, context.forbidden), network.config.shifted, schedule, context.ends)
+        score_ops.unmask_(
+            blocks, network.select(ours, context.forbidden), network.config.shifted, schedule, context.ends
+        )
         self.batcher._step(self.batcher.most, (DenoiseStep, self.block, schedule)).do(works)
         told = torch.stack([work.canvas.candidates for work in works])
         return {

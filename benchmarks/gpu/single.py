@@ -12,7 +12,7 @@ from shapes import CONTEXT, Shape
 from timing import copies, milliseconds
 from torch import Tensor
 
-from coder_kernels import ops, reference
+from coder_kernels import ops, reference, score_ops
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.quantise import Quantised, dequantise, quantise
 from coder_kernels.tensor_types import Activations, AttentionMetadata, Blocks, Rows, Selection, matrix_of
@@ -206,4 +206,4 @@ def _unmask(name: str, batch: int, vocabulary: int, device: torch.device) -> Cas
     def right(done: Any) -> float:
         return float(any(not torch.equal(a, b) for a, b in zip(done, run(reference.unmask_), strict=True)))
 
-    return Case(40.0 * batch * BLOCK, [partial(run, ops.unmask_)], right, [partial(run, reference.unmask_)])
+    return Case(40.0 * batch * BLOCK, [partial(run, score_ops.unmask_)], right, [partial(run, reference.unmask_)])

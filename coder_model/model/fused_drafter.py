@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
-from coder_kernels import ops, packing
+from coder_kernels import ops, packing, score_ops
 from coder_kernels.quantise import SMALL_GROUP, Quantised
 from coder_kernels.tensor_types import (
     ActivationDtype,
@@ -114,7 +114,7 @@ class FusedDrafter:
         hidden, _ = ops.add_rms_norm(
             found.parts, found.stream, self._norm.to(self._dtype), self.config.norm_eps, self._activation_dtype
         )
-        choice = ops.head_select(hidden, self._head, self._forbidden)
+        choice = score_ops.head_select(hidden, self._head, self._forbidden)
         return choice._replace(token=self._ids[choice.token])
 
     def _pairs(self, states: list[Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from coder_kernels import cpu_int8, ops, packing
+from coder_kernels import cpu_int8, ops, packing, score_ops
 from coder_kernels.cpu import grouped
 from coder_kernels.cpu_dtype import reads_bfloat16
 from coder_kernels.quantise import (
@@ -184,11 +184,11 @@ class FusedTransformer:
 
     def select(self, hidden: Tensor, forbidden: Tensor) -> Selection:
         """Returns the likeliest token of each row [M, D], its confidence and entropy; no `forbidden` [V] bool."""
-        return ops.head_select(self._for_head(hidden), self._head, forbidden)
+        return score_ops.head_select(self._for_head(hidden), self._head, forbidden)
 
     def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
         """Returns [M, V] float32, the distribution after each row [M, D]; `forbidden` [V] bool have none."""
-        return ops.probabilities_(self.scores(hidden), forbidden)
+        return score_ops.probabilities_(self.scores(hidden), forbidden)
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Returns [M, V] float32, the logits of each row [M, D]."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coder_kernels import ops
+from coder_kernels import score_ops
 from coder_kernels.policies import Schedule
 from coder_kernels.tensor_types import AttentionMetadata, Blocks, Selection
 from coder_model.model.fused_transformer import FusedTransformer
@@ -160,7 +160,7 @@ class DenoiseStep:
         def run() -> None:
             hidden = network.hidden(self._blocks.tokens, context.cache, self._spans, DENOISE_MASK)
             found = network.select(hidden, context.forbidden)
-            ops.unmask_(self._blocks, found, network.config.shifted, schedule, context.ends)
+            score_ops.unmask_(self._blocks, found, network.config.shifted, schedule, context.ends)
 
         self.repeat = CudaGraph(run, device, context.pool)
 

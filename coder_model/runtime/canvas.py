@@ -61,7 +61,7 @@ class Canvas:
         return schedule.policy(step, schedule.options)
 
     def step_(self, schedule: Schedule, index: int) -> None:
-        """Reveals what a schedule picks in step `index`, in its last one all; as `ops.unmask_` does for a batch."""
+        """Reveals what a schedule picks in step `index`, in its last one all: `score_ops.unmask_` of one block."""
         self.reveal_(self.masked if index + 1 >= schedule.total else self.chosen(schedule, index))
 
     def reveal_(self, slots: Tensor) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from coder_kernels.ops import select
 from coder_kernels.policies import Schedule
+from coder_kernels.score_ops import select
 from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.passes import Commit, Denoise, PassRunner, Predict, commit_mask
 

@@ -8,26 +8,22 @@ All is checked before anything is launched: a kernel reads what its pointers and
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from coder_kernels import cpu_int8, reference
+from coder_kernels import cpu_int8, dispatch, reference
 from coder_kernels.checks import FLOATS, check_cache, check_pair, checked
 from coder_kernels.cpu import grouped
-from coder_kernels.policies import Schedule
 from coder_kernels.quantise import Packed, PackedGroups
-from coder_kernels.row_limits import FEW_DENSE_ROWS, FEW_ROWS, MOST_QUERIES, few_rows, first_rows
+from coder_kernels.row_limits import FEW_DENSE_ROWS, MOST_QUERIES, few_rows
 from coder_kernels.tensor_types import (
     ActivationDtype,
     Activations,
     AttentionMetadata,
-    Blocks,
     GroupedRows,
     Rows,
-    Selection,
     Weight,
     height_of,
     rows_of,
@@ -60,7 +56,7 @@ def add_rms_norm(
     checked(weight, "weight", (width,), FLOATS, parts.device)
     if residual is not None:
         checked(residual, "residual", (parts.shape[1], width), (torch.float32, torch.float64), parts.device)
-    if gpu := _gpu(parts):
+    if gpu := dispatch.gpu_kernels(parts):
         out: tuple[Activations, Tensor] = gpu.add_rms_norm(parts, residual, weight, eps, activation_dtype)
         return out
     if activation_dtype == "grouped":
@@ -84,7 +80,7 @@ def quantise_rows(x: Tensor, dtype: ActivationDtype) -> Rows | GroupedRows:
         return grouped.quantise_rows(x)
     if dtype not in (torch.int8, torch.float8_e4m3fn):
         raise ValueError(f"dtype must be int8, float8_e4m3fn or grouped, got {dtype}")
-    rows: Rows = (_gpu(x) or (cpu_int8 if dtype == torch.int8 else reference)).quantise_rows(x, dtype)
+    rows: Rows = (dispatch.gpu_kernels(x) or (cpu_int8 if dtype == torch.int8 else reference)).quantise_rows(x, dtype)
     return rows
 
 
@@ -103,7 +99,7 @@ def linear(x: Activations, weight: Weight) -> Tensor:
     """
     check_pair(x, weight)
     most = FEW_DENSE_ROWS if isinstance(weight, Tensor) else few_rows(x)
-    parts: Tensor = (_gpu(rows_of(x), len(rows_of(x)), most) or reference).linear(x, weight)
+    parts: Tensor = (dispatch.gpu_kernels(rows_of(x), len(rows_of(x)), most) or reference).linear(x, weight)
     return parts
 
 
@@ -131,7 +127,8 @@ def swiglu(
         return grouped.swiglu_rows(cast(GroupedRows, x), gate_up)
     if isinstance(gate_up, Packed) and isinstance(x, Rows) and activation_dtype:
         return cpu_int8.swiglu_rows(x, gate_up)
-    inner: Tensor = (_gpu(rows_of(x), len(rows_of(x)), few_rows(x)) or reference).swiglu(x, gate_up, dtype)
+    gpu = dispatch.gpu_kernels(rows_of(x), len(rows_of(x)), few_rows(x))
+    inner: Tensor = (gpu or reference).swiglu(x, gate_up, dtype)
     return quantise_rows(inner, activation_dtype) if activation_dtype else inner
 
 
@@ -182,7 +179,9 @@ def rotate_and_write_(
         checked(table, "tables", (n_rows, width // 2), (torch.float32, torch.float64), keys.device)
     if grouped.takes(parts, keys, spans):
         return grouped.rotate_and_write_(parts[0], bias, norms, eps, tables, keys, values, spans)
-    queries: Tensor = (_gpu(parts) or reference).rotate_and_write_(parts, bias, norms, eps, tables, keys, values, spans)
+    queries: Tensor = (dispatch.gpu_kernels(parts) or reference).rotate_and_write_(
+        parts, bias, norms, eps, tables, keys, values, spans
+    )
     return queries
 
 
@@ -218,7 +217,7 @@ def block_attention(
         raise ValueError(f"q must have a multiple of {keys.shape[1]} heads, got {q.shape[2]}")
     if block_length < 0:
         raise ValueError(f"block_length must not be negative, got {block_length}")
-    if gpu := _gpu(q, q.shape[1], MOST_QUERIES):
+    if gpu := dispatch.gpu_kernels(q, q.shape[1], MOST_QUERIES):
         if keys.shape[3] not in WIDTHS:
             raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
         out: Activations = gpu.block_attention(q, keys, values, spans, block_length, activation_dtype)
@@ -228,94 +227,3 @@ def block_attention(
     else:
         plain = reference.block_attention(q.to(keys.dtype), keys, values, spans, block_length)
     return quantise_rows(plain, activation_dtype) if activation_dtype else plain
-
-
-def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
-    """Returns the likeliest token of each row, its confidence and entropy, without its scores ever being in memory.
-
-    Args:
-        hidden: [M, D] float, or in eight bits.
-        weight: [V, D], as in `linear`.
-        forbidden: [V] bool, tokens that are not to be chosen and have no probability; never all of them.
-
-    Returns:
-        Token, confidence and entropy; of equal scores the first token. A row whose scores are no numbers has a
-        confidence of NaN. Reads the weight once per `FEW_ROWS` rows.
-
-    Raises:
-        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
-    """
-    check_pair(hidden, weight)
-    rows, vocabulary = rows_of(hidden), height_of(weight)
-    if forbidden is not None:
-        checked(forbidden, "forbidden", (vocabulary,), (torch.bool,), rows.device)
-    gpu = _gpu(rows)
-    run = (gpu or reference).head_select
-    if not gpu or len(rows) <= FEW_ROWS:
-        return cast(Selection, run(hidden, weight, forbidden))
-    # more rows read the weight more than once, but their scores would fill the memory
-    parts = [run(first_rows(hidden, start), weight, forbidden) for start in range(0, len(rows), FEW_ROWS)]
-    return Selection(*(torch.cat(part) for part in zip(*parts, strict=True)))
-
-
-def probabilities_(scores: Tensor, forbidden: Tensor) -> Tensor:
-    """Returns the softmax of each row of scores that are there already; they may be changed.
-
-    Args:
-        scores: [M, V] float32, contiguous.
-        forbidden: [V] bool, tokens that have no probability; never all of them.
-
-    Returns:
-        [M, V] float32. A row whose scores are no numbers is NaN.
-
-    Raises:
-        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
-    """
-    width = checked(scores, "scores", (None, None), (torch.float32,)).shape[1]
-    checked(forbidden, "forbidden", (width,), (torch.bool,), scores.device)
-    if grouped.softens(scores):
-        grouped.soften_(scores, forbidden)
-        return scores
-    return scores.masked_fill_(forbidden, float("-inf")).softmax(dim=1)
-
-
-def select(logits: Tensor) -> Selection:
-    """Returns token, confidence and entropy of each row of scores that are there already.
-
-    Args:
-        logits: [M, V] float with V > 0; forbidden tokens hold -inf, never a whole row.
-
-    Raises:
-        ValueError: when `logits` is not [M, V] with V > 0.
-    """
-    if logits.dim() != 2 or logits.shape[1] < 1:
-        raise ValueError(f"logits must be [M, V] with V > 0, got shape {tuple(logits.shape)}")
-    return reference.select(logits)
-
-
-def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
-    """Notes the selections of a pass for the masked slots of active blocks, and reveals those that the policy picks.
-
-    Args:
-        blocks: B blocks of T slots, changed in place.
-        found: of B T rows. With `shifted` row t speaks of slot t + 1, and the first slot must not be masked.
-        shifted: see `found`.
-        schedule: which slots, and in how many steps at most.
-        ends: [E, V] bool, tokens that end a block, by its kind: nothing behind the first revealed one is waited for.
-
-    Raises:
-        ValueError: when a shape, dtype, device or stride does not fit; names the tensor.
-    """
-    shape = checked(blocks.tokens, "blocks.tokens", (None, None), (torch.int64,)).shape
-    for name, part in zip(found._fields, found, strict=True):
-        checked(part, f"found.{name}", (shape[0] * shape[1],), (torch.int64, torch.float32), blocks.tokens.device)
-    (_gpu(blocks.tokens) or reference).unmask_(blocks, found, shifted, schedule, ends)
-
-
-def _gpu(tensor: Tensor, few: int = 0, most: int = FEW_ROWS) -> ModuleType | None:
-    """The Triton kernels, where the tensor is on a GPU and its rows are few."""
-    if not tensor.is_cuda or few > most:
-        return None
-    from coder_kernels.gpu import kernels
-
-    return kernels

@@ -125,7 +125,7 @@ def visible(start: int, count: int, block_length: int, device: torch.device) -> 
 
 
 def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
-    """Returns the likeliest token of each row, its confidence and entropy: see `ops.head_select`."""
+    """Returns the likeliest token of each row, its confidence and entropy: see `score_ops.head_select`."""
     logits = linear(hidden, weight)[0]
     if forbidden is not None:
         logits = logits.masked_fill(forbidden, float("-inf"))
@@ -133,7 +133,7 @@ def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = 
 
 
 def select(logits: Tensor) -> Selection:
-    """Returns token, confidence and entropy of each row of logits [M, V]: see `ops.select`."""
+    """Returns token, confidence and entropy of each row of logits [M, V]: see `score_ops.select`."""
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
     p = log_p.exp()
     confidence, token = p.max(dim=1)
@@ -143,7 +143,7 @@ def select(logits: Tensor) -> Selection:
 
 
 def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
-    """Notes the selections of a pass over blocks, and reveals slots: see `ops.unmask_`."""
+    """Notes the selections of a pass over blocks, and reveals slots: see `score_ops.unmask_`."""
     n_slots, shift = blocks.tokens.shape[1], int(shifted)
     token, confidence, entropy = (F.pad(part.view(-1, n_slots)[:, : n_slots - shift], (shift, 0)) for part in found)
     news = blocks.masked & blocks.active[:, None]

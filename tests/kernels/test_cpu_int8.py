@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from coder_kernels import cpu_int8, ops, reference
+from coder_kernels import cpu_int8, ops, reference, score_ops
 from coder_kernels.quantise import quantise
 
 pytestmark = pytest.mark.skipif(not cpu_int8.is_exact(), reason="this processor has no exact int8 products")
@@ -67,7 +67,7 @@ def test_a_gate_of_packed_weights_is_the_plain_one_rounded(rows):
 def test_a_head_takes_packed_weights():
     gate_up, hidden = quantise(some(128, 64, spread=0.1), "int8"), ops.quantise_rows(some(5, 64, seed=1), torch.int8)
     expected = reference.head_select(hidden, gate_up)
-    for found, part in zip(ops.head_select(hidden, cpu_int8.pack(gate_up)), expected, strict=True):
+    for found, part in zip(score_ops.head_select(hidden, cpu_int8.pack(gate_up)), expected, strict=True):
         torch.testing.assert_close(found, part)
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from kernel_cases import drawn
 
-from coder_kernels import ops, reference
+from coder_kernels import ops, reference, score_ops
 from coder_kernels.cpu_dtype import fastest, learns_in_bfloat16, reads_bfloat16
-from coder_kernels.ops import select
 from coder_kernels.quantise import PRECISIONS, quantise
 from coder_kernels.reference import attention
+from coder_kernels.score_ops import select
 
 
 def by_hand(row):
@@ -77,7 +77,7 @@ def test_a_tensor_that_does_not_fit_is_named_before_anything_is_launched():
             lambda: ops.quantise_rows(x, torch.float16),
             r"dtype must be int8, float8_e4m3fn or grouped, got torch.float16",
         ),
-        (lambda: ops.head_select(x, weight, drawn(10)), r"forbidden must be torch.bool, got torch.float32"),
+        (lambda: score_ops.head_select(x, weight, drawn(10)), r"forbidden must be torch.bool, got torch.float32"),
     ]
     for call, message in cases:
         with pytest.raises(ValueError, match=message):

@@ -174,7 +174,7 @@ def softens(scores: Tensor) -> bool:
 
 
 def soften_(scores: Tensor, forbidden: Tensor) -> None:
-    """Makes scores probabilities in their place: see `ops.probabilities_`."""
+    """Makes scores probabilities in their place: see `score_ops.probabilities_`."""
     machine = get_machine()
     _run(machine, jobs.soften(machine, scores, forbidden))
 

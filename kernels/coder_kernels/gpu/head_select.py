@@ -108,7 +108,7 @@ def head_combine_kernel(
 
 
 def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
-    """Launches the kernels of `ops.head_select`."""
+    """Launches the kernels of `score_ops.head_select`."""
     rows = rows_of(hidden)
     n_rows, width = rows.shape
     vocabulary = len(matrix_of(weight))

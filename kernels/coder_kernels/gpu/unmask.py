@@ -106,7 +106,7 @@ def unmask_kernel(
 
 
 def unmask_(blocks: Blocks, found: Selection, shifted: bool, schedule: Schedule, ends: Tensor) -> None:
-    """Launches the kernel of `ops.unmask_`: a program per block."""
+    """Launches the kernel of `score_ops.unmask_`: a program per block."""
     batch, n_slots = blocks.tokens.shape
     launch(
         unmask_kernel,

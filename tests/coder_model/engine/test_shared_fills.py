@@ -7,7 +7,7 @@ import pytest
 from batches import note_batches, random_transformer
 from tiny_engine import DOCUMENT
 
-from coder_kernels import ops, row_limits
+from coder_kernels import dispatch, row_limits
 from coder_kernels.policies import POLICIES
 from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
@@ -71,7 +71,9 @@ def test_fills_that_come_and_go_at_any_moment_are_what_they_are_alone(own, model
 @pytest.fixture
 def interpreted(gpu, monkeypatch):
     """The engine on Triton kernels, in the interpreter."""
-    monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0, most=row_limits.FEW_ROWS: gpu if few <= most else None)
+    monkeypatch.setattr(
+        dispatch, "gpu_kernels", lambda tensor, few=0, most=row_limits.FEW_ROWS: gpu if few <= most else None
+    )
     return gpu
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder_kernels import ops, reference, row_limits
+from coder_kernels import dispatch, reference, row_limits
 from coder_kernels.policies import POLICIES, PolicyOptions, Schedule
 from coder_kernels.tensor_types import Blocks, Selection
 from coder_model.engine.engine import Engine
@@ -42,7 +42,9 @@ def runner_of(request, monkeypatch):
     """Makes what runs the passes of a model."""
     if request.param == RUNNERS[2]:
         gpu = request.getfixturevalue("gpu")
-        monkeypatch.setattr(ops, "_gpu", lambda tensor, few=0, most=row_limits.FEW_ROWS: gpu if few <= most else None)
+        monkeypatch.setattr(
+            dispatch, "gpu_kernels", lambda tensor, few=0, most=row_limits.FEW_ROWS: gpu if few <= most else None
+        )
 
     def make(model, sync_interval=1):
         nothing = torch.zeros(model.config.vocab_size, dtype=torch.bool)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coder_kernels import ops, packing, reference
+from coder_kernels import ops, packing, reference, score_ops
 from coder_kernels.cpu import grouped, processor
 from coder_kernels.quantise import Quantised, dequantise, quantise
 from coder_kernels.tensor_types import AttentionMetadata
@@ -126,7 +126,7 @@ def test_a_head_takes_groups():
     weight = packing.pack(some(128, 64, spread=0.1), "grouped")
     x = ops.quantise_rows(some(5, 64, seed=1), "grouped")
     expected = reference.select((plain(x) @ unpacked(weight).T).float())
-    for found, part in zip(ops.head_select(x, weight), expected, strict=True):
+    for found, part in zip(score_ops.head_select(x, weight), expected, strict=True):
         torch.testing.assert_close(found, part)
 
 
@@ -139,18 +139,18 @@ def test_probabilities_are_the_plain_ones_and_none_for_what_is_forbidden(rows, v
     forbidden[random.randrange(width)] = False
     expected = scores.masked_fill(forbidden, float("-inf")).double().softmax(dim=1).float()
     assert grouped.softens(scores)
-    found = ops.probabilities_(scores.clone(), forbidden)
+    found = score_ops.probabilities_(scores.clone(), forbidden)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-30)
     assert (found[:, forbidden] == 0).all()
     for row in range(rows):
-        assert torch.equal(ops.probabilities_(scores[row : row + 1].clone(), forbidden)[0], found[row])
+        assert torch.equal(score_ops.probabilities_(scores[row : row + 1].clone(), forbidden)[0], found[row])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_scores_that_are_no_numbers_spoil_their_row_alone(bad):
     scores, nothing = some(3, 64), torch.zeros(64, dtype=torch.bool)
     scores[1, 5] = bad
-    found = ops.probabilities_(scores, nothing)
+    found = score_ops.probabilities_(scores, nothing)
     assert found[1].isnan().any()
     assert found[[0, 2]].isfinite().all()
 
@@ -158,7 +158,7 @@ def test_scores_that_are_no_numbers_spoil_their_row_alone(bad):
 def test_a_row_of_no_whole_vectors_is_softened_too():
     scores, forbidden = some(2, 37), torch.arange(37) > 30
     assert not grouped.softens(scores)
-    found = ops.probabilities_(scores.clone(), forbidden)
+    found = score_ops.probabilities_(scores.clone(), forbidden)
     torch.testing.assert_close(found, scores.masked_fill(forbidden, float("-inf")).softmax(1))
 
 

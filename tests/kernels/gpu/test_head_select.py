@@ -4,7 +4,7 @@ import pytest
 import torch
 from kernel_cases import FLOATS, KINDS, as_double, drawn, operands
 
-from coder_kernels import ops, reference
+from coder_kernels import dispatch, reference, score_ops
 from coder_kernels.tensor_types import Selection
 
 pytestmark = [
@@ -35,12 +35,12 @@ def check_selection(found, logits):
 
 
 def test_head_select_takes_many_rows_in_parts(gpu, monkeypatch):
-    monkeypatch.setattr(ops, "_gpu", lambda tensor: gpu)
+    monkeypatch.setattr(dispatch, "gpu_kernels", lambda tensor: gpu)
     sizes = []
     run = gpu.head_select
     monkeypatch.setattr(gpu, "head_select", lambda x, *more: (sizes.append(len(x)), run(x, *more))[1])
     hidden, weight = drawn(150, 16), drawn(128, 16, seed=1)
-    check_selection(ops.head_select(hidden, weight), hidden.double() @ weight.double().T)
+    check_selection(score_ops.head_select(hidden, weight), hidden.double() @ weight.double().T)
     assert sizes == [128, 22]
 
 
