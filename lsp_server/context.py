@@ -12,11 +12,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from coder_model.text.file_names import names_of
+from coder_model.text.privacy import Privacy
 from coder_model.text.redaction import redacted
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.imports import Imports
-from lsp_server.privacy import Privacy, names_of
 
 PIECE_LINES, NEAR_LINES = 16, 10
 """Lines of a piece, and lines before the cursor that it is held against."""
@@ -98,7 +99,7 @@ class Context:
         found = [
             (likeness, piece)
             for uri, (_, pieces) in self._pieces.items()
-            if uri != document.uri and self.privacy.may_show(uri) and not _is_copy(uri, pieces, document.uri, own)
+            if uri != document.uri and self.privacy.may("show", uri) and not _is_copy(uri, pieces, document.uri, own)
             for piece in pieces
             if len(piece.lines & own) <= SAME_LINES * len(piece.lines)
             if (likeness := len(near & piece.words) / (len(near | piece.words) or 1)) >= LEAST_LIKENESS

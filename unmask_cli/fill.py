@@ -15,6 +15,7 @@ from rich.text import Text
 
 from coder_model.engine.options import EngineOptions
 from coder_model.text.fill_mode import hole_at
+from coder_model.text.privacy import Privacy
 from coder_model.text.syntax import language_of
 from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
 from lsp_server.backends.base import Backend
@@ -85,8 +86,10 @@ def read_source(file: Path) -> str:
     """Returns the text of a file.
 
     Raises:
-        InvalidInput: when it is missing, a directory, a pipe or a device, or no UTF-8 text.
+        InvalidInput: when it is missing, a directory, a pipe or a device, no UTF-8 text, or kept from models.
     """
+    if objection := Privacy([]).objection("complete", file):
+        raise InvalidInput(f"{file} must be a file that a model may see: {objection}")
     try:
         if file.exists() and not (file.is_file() or file.is_dir()):
             # it may never end

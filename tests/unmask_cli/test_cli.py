@@ -65,6 +65,7 @@ def test_watch_shows_masks_turning_into_tokens(model_directory, file):
         ("b.py", b"\x00\x01", "1:1", "must be text, found a NUL byte"),
         ("b.py", b"caf\xe9", "1:1", "must be UTF-8 text, byte 3 is not"),
         ("b.py", b"\xed\xa0\xbd", "1:1", "must be UTF-8 text, byte 0 is not"),
+        (".env", b"KEY=1\n", "1:1", "must be a file that a model may see: its name is that of a file with secrets"),
         ("b.py", b"x = 1\n", "9:1", "has lines 1 to 2"),
         ("b.py", b"x = 1\n", "1:7", "line 1 of .* has columns 1 to 6"),
         ("b.py", b"x = 1\n", "0:1", "has lines 1 to 2"),
