@@ -43,6 +43,7 @@ _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 @dataclass(frozen=True, slots=True)
 class _Piece:
     uri: str
+    language: str
     start: int
     text: str
     words: frozenset[str]
@@ -107,7 +108,7 @@ class Context:
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
         # in a fixed order: the same pieces are then the same tokens
         pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
-        alike = [Snippet(without_surrogates(piece.uri), redacted(piece.text)) for piece in pieces]
+        alike = [Snippet(without_surrogates(piece.uri), redacted(piece.text, piece.language)) for piece in pieces]
         return (*self._imports.snippets(document, text), *alike)
 
     def _read(self, document: Document) -> None:
@@ -118,7 +119,9 @@ class Context:
             pieces = []
             for start in range(0, len(lines), PIECE_LINES):
                 text = without_surrogates("".join(lines[start : start + PIECE_LINES]))
-                pieces.append(_Piece(document.uri, start, text, frozenset(_WORD.findall(text)), _lines(text)))
+                pieces.append(
+                    _Piece(document.uri, document.language, start, text, frozenset(_WORD.findall(text)), _lines(text))
+                )
             self._pieces[document.uri] = document.revision, pieces
         self._pieces.move_to_end(document.uri)
         while len(self._pieces) > DOCUMENTS:

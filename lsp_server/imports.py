@@ -59,7 +59,7 @@ class Imports:
             file = next(_files(imported, path, root, document.language), None) if used else None
             offered = signatures_of(self._text(file), language_of(file.name), names) if file else ""
             if file and offered:
-                found.append(Snippet(file.name, redacted(offered[:MAX_CHARS])))
+                found.append(Snippet(file.name, redacted(offered[:MAX_CHARS], path=file.name)))
             if len(found) == FILES:
                 break
         return found
