@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, run, summary, write
+from coder_model.training.whole_file import written_whole
 from coder_model.types import InvalidInput
 from unmask_cli.terminal import print_whole
 
@@ -66,13 +67,9 @@ def _kept(out: Path | None) -> Iterator[Path | None]:
         return
     whole = out.resolve()
     whole.parent.mkdir(parents=True, exist_ok=True)
-    part = whole.with_name(f"{whole.name}.part")
-    try:
+    with written_whole(whole) as part:
         part.touch()
         yield part
-        part.replace(whole)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _run_all(cases: list[Case], chosen: Contest, concurrent: int) -> dict[str, list[Outcome]]:

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from coder_model.errors import Unreachable
 
-NOT_NOW, BAD_INPUT = 1, 2
-"""Exit codes: what may go well another time, and what will not."""
+NOT_NOW, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes: what may go well another time, what will not, and Ctrl-C, as shells have it."""
 
 WIDEST = 400
 """Characters in a line of a table."""

@@ -17,7 +17,7 @@ import typer
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
 from coder_model.training.sources import existing
-from unmask_cli.terminal import NOT_NOW, fail, json_object
+from unmask_cli.terminal import INTERRUPTED, NOT_NOW, fail, json_object
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _Output = Annotated[Path, typer.Option(help="directory to write")]
@@ -32,6 +32,7 @@ def _one_line(work: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt:
         if work and work.exists():
             print(f"unmask train: interrupted; the same command goes on from {work}", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
         raise
     except (CorpusError, ModelFileError) as error:
         fail("train", error)

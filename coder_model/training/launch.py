@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
+import msgspec
 import torch
 import torch.distributed as dist
 
@@ -25,7 +26,7 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
         values: of `TrainOptions`; `model` and `noise` are mappings of `ModelConfig` and `NoiseOptions`.
 
     Raises:
-        CorpusError: when an option is unknown, and as `train` does.
+        CorpusError: when an option is unknown or out of its range, and as `train` does.
         ModelFileError: as `train` does.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -45,11 +46,14 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
 
 
 def _options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOptions:
-    unknown = values.keys() - {f.name for f in fields(TrainOptions)}
-    if unknown:
-        raise CorpusError(f"--options has no {', '.join(sorted(unknown))}")
-    parts = {
-        "model": replace(ModelConfig(), **values.get("model", {})),
-        "noise": replace(NoiseOptions(), **values.get("noise", {})),
-    }
-    return TrainOptions(**{"corpus": corpus, "output": output, **values, **parts})
+    for within, kind in (("", TrainOptions), ("model", ModelConfig), ("noise", NoiseOptions)):
+        named = values.get(within, {}) if within else values
+        if not isinstance(named, Mapping):
+            raise CorpusError(f"--options {within} must be an object, got {named!r}")
+        if unknown := named.keys() - {field.name for field in fields(kind)}:
+            names = ", ".join(f"{within}.{name}".strip(".") for name in sorted(unknown))
+            raise CorpusError(f"--options has no {names}")
+    try:
+        return msgspec.convert({"corpus": corpus, "output": output, **values}, TrainOptions)
+    except msgspec.ValidationError as error:
+        raise CorpusError(f"--options must be those of a training run: {error}") from error
