@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +15,10 @@ import torch.distributed as dist
 
 from coder_model.errors import CorpusError
 from coder_model.model.config import ModelConfig
-from coder_model.training.loop import TrainOptions, device_of, train
+from coder_model.model.weights import TOKENIZER
+from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.training.loop import Tell, TrainOptions, device_of, train
+from coder_model.training.progress import Ticker, left
 from coder_model.training.sampler import NoiseOptions
 
 
@@ -36,13 +41,32 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
         torch.set_num_threads(1)
         dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        train(options, rank, world)
+        with Ticker() as ticker:
+            train(options, rank, world, teller(options, ticker))
         if world > 1:
             # nobody leaves while another still writes
             dist.barrier()
     finally:
         if world > 1:
             dist.destroy_process_group()
+
+
+def teller(options: TrainOptions, ticker: Ticker) -> Tell:
+    """Returns what shows each step of a run in one line: loss, speed, and the time until its end and its checkpoint."""
+    began, first = time.monotonic(), 0
+
+    def tell(record: dict[str, Any], checkpoint_s: float) -> None:
+        nonlocal first
+        first = first or record["step"] - 1
+        spent = time.monotonic() - began
+        rest = (options.steps - record["step"]) * spent / (record["step"] - first)
+        rest = min(rest, max(0.0, options.minutes * 60 - spent))
+        ticker.tell(
+            f"step {record['step']:,} of {options.steps:,}, loss {record['autoregressive']:.2f}, "
+            f"{record['tokens_per_second']:,} tokens/s, {left(rest)} left, checkpoint in {left(max(0.0, checkpoint_s))}"
+        )
+
+    return tell
 
 
 def _options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOptions:
@@ -53,7 +77,14 @@ def _options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOption
         if unknown := named.keys() - {field.name for field in fields(kind)}:
             names = ", ".join(f"{within}.{name}".strip(".") for name in sorted(unknown))
             raise CorpusError(f"--options has no {names}")
+    model = {**_vocabulary_of(Path(corpus)), **values.get("model", {})}
     try:
-        return msgspec.convert({"corpus": corpus, "output": output, **values}, TrainOptions)
+        return msgspec.convert({"corpus": corpus, "output": output, **values, "model": model}, TrainOptions)
     except msgspec.ValidationError as error:
         raise CorpusError(f"--options must be those of a training run: {error}") from error
+
+
+def _vocabulary_of(corpus: Path) -> dict[str, int]:
+    """The size of the vocabulary that a corpus is prepared with: the model's, unless somebody says another one."""
+    file = corpus / TOKENIZER
+    return {"vocab_size": CodeTokenizer.load(file).vocab_size} if file.exists() else {}

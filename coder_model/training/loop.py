@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
 from coder_model.training.whole_file import naming
 
+Tell = Callable[[dict[str, Any], float], None]
 VALIDATION_ROWS = 4
 """Sequences per validation batch: the same for every run, so that curves compare."""
 
@@ -100,10 +101,11 @@ class TrainOptions:
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
 
-def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
+def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> None:
     """Trains, resuming from `output/checkpoint.safetensors` when it is there, and exports `output/model`.
 
-    With `world` > 1 the caller has set up torch.distributed; every rank calls this function.
+    With `world` > 1 the caller has set up torch.distributed; every rank calls this function. `tell` gets what is
+    logged of a step, and the seconds until the next checkpoint.
 
     Raises:
         CorpusError: when the corpus is not prepared, the checkpoint is of another run, or options exclude each other.
@@ -153,6 +155,7 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
             record |= _validate(exported, held_out, options)
         if rank == 0:
             _log(output, record)
+            tell(record, saved + options.checkpoint_minutes * 60 - now)
         if last or _agreed(now - saved > options.checkpoint_minutes * 60, device, world):
             save_checkpoint(checkpoint, done, model, average, optimizers, facts, write=rank == 0)
             finished = whole_model(exported)

@@ -25,7 +25,7 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.training import pool
 from coder_model.training.corpus import Report, SourceFile, read_corpus
 from coder_model.training.decontamination import KeptOut
-from coder_model.training.sources import Source
+from coder_model.training.sources import NAMED, Source
 from coder_model.training.whole_file import written_whole
 
 TOKENIZER_SAMPLE_BYTES = 60_000_000
@@ -105,7 +105,11 @@ def prepare(
             )
         )
         if not files:
-            raise CorpusError(f"no usable source text in {len(sources)} sources: dropped {dict(report.dropped)}")
+            raise CorpusError(
+                f"no usable source text in {', '.join(source.name for source in sources[:NAMED])}: dropped "
+                f"{dict(report.dropped)}; a folder given holds one folder per project (is it a project itself? then "
+                "give the one above), each with the file of a permissive licence, or named in --licences"
+            )
         if tokenizer is None:
             progress.update(progress.add_task("training the tokenizer", total=None))
             learnt = [f.text for f in files if f.source not in held_out]

@@ -33,6 +33,8 @@ _LICENCES = (
     ("ISC", ("permission to use, copy, modify",)),
     ("Unlicense", ("this is free and unencumbered software",)),
 )
+NAMED = 8
+"""Projects that a message names."""
 PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD", "ISC", "PSF-2.0", "Unlicense"})
 _GIT_ENVIRONMENT = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
 
@@ -93,6 +95,20 @@ def existing(corpus: Path) -> Path:
     if not corpus.is_dir():
         raise CorpusError(f"corpus directory must exist, got {corpus}")
     return corpus
+
+
+def check_held_out(sources: list[Source], held_out: Iterable[str]) -> None:
+    """Checks that something is kept for validation, and something to learn from.
+
+    Raises:
+        CorpusError: names the option and the projects that there are.
+    """
+    names = {source.name for source in sources}
+    there = ", ".join(sorted(names)[:NAMED]) + (f", ... ({len(names)})" if len(names) > NAMED else "")
+    if unknown := sorted(set(held_out) - names):
+        raise CorpusError(f"--hold-out {unknown[0]} must be one of the projects: {there}")
+    if not set(held_out) or set(held_out) == names:
+        raise CorpusError(f"--hold-out must name a project for validation, and leave one to learn from, of: {there}")
 
 
 def listed(file: Path, mirror: Path) -> list[Source]:

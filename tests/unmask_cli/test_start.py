@@ -41,7 +41,16 @@ def test_while_processes_prepare_a_corpus(tmp_path):
     for name in "abcdefgh":
         project(tmp_path / "projects" / name, 20)
     process = started(
-        f"{START}; main()", "train", "prepare", tmp_path / "projects", "--output", tmp_path / "out", "--processes", 2
+        f"{START}; main()",
+        "train",
+        "prepare",
+        tmp_path / "projects",
+        "--output",
+        tmp_path / "out",
+        "--processes",
+        2,
+        "--hold-out",
+        "a",
     )
     cleaned = tmp_path / "out" / "cleaned"
     end = time.monotonic() + 60
