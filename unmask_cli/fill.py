@@ -147,12 +147,17 @@ def summary(draft: Draft) -> Text:
 def canvas(draft: Draft) -> Group:
     """Returns a step as people watch it: what is decided, then the slots, coloured by confidence."""
     head = Text(f"step {draft.steps:3d}  {draft.kind:7s} {draft.elapsed_ms:7.1f} ms  ", style="cyan")
+    if draft.kind == "verify" and draft.slots:
+        kept = sum(slot.confidence > 0 for slot in draft.slots)
+        head += Text(f"{kept} of {len(draft.slots)} kept  ", style="cyan")
     return Group(head + Text.assemble(*(_cell(slot) for slot in draft.slots)), Text(draft.text, style="green"))
 
 
 def _cell(slot: Slot) -> tuple[str, str]:
     if slot.masked:
         return MASK_SIGN, "grey50"
+    if slot.confidence == 0:
+        return slot.text.replace("\n", "↵"), "red strike"
     colour = "green" if slot.confidence > 0.8 else "yellow" if slot.confidence > 0.4 else "red"
     return slot.text.replace("\n", "↵"), colour
 
