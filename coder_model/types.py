@@ -80,7 +80,8 @@ class Slot:
     text: str
     """Decoded token; empty while the slot holds the mask."""
     confidence: float
-    """Probability of the token in (0, 1]; of the best candidate while the slot holds the mask."""
+    """Probability of the token in (0, 1]; of the best candidate while the slot holds the mask. After a verify pass
+    1 for what is kept of a draft, and 0 for what is not."""
     masked: bool
 
 

@@ -155,7 +155,7 @@ class Completer:
         """Returns whether the model may be asked in a document, by its settings and by what may be seen of it."""
         automatic = PRESETS[self.settings.preset].automatic and time.monotonic() >= self.quiet_until
         wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
-        return wanted and self._context.privacy.may_complete(document.uri)
+        return wanted and self._context.privacy.may("complete", document.uri)
 
     def is_current(self, answer: Answer) -> bool:
         """Returns whether an answer speaks of a document as it is now."""

@@ -12,11 +12,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from coder_model.text.file_names import names_of
+from coder_model.text.privacy import Privacy
 from coder_model.text.redaction import redacted
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.imports import Imports
-from lsp_server.privacy import Privacy, names_of
 
 PIECE_LINES, NEAR_LINES = 16, 10
 """Lines of a piece, and lines before the cursor that it is held against."""
@@ -42,6 +43,7 @@ _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 @dataclass(frozen=True, slots=True)
 class _Piece:
     uri: str
+    language: str
     start: int
     text: str
     words: frozenset[str]
@@ -98,7 +100,7 @@ class Context:
         found = [
             (likeness, piece)
             for uri, (_, pieces) in self._pieces.items()
-            if uri != document.uri and self.privacy.may_show(uri) and not _is_copy(uri, pieces, document.uri, own)
+            if uri != document.uri and self.privacy.may("show", uri) and not _is_copy(uri, pieces, document.uri, own)
             for piece in pieces
             if len(piece.lines & own) <= SAME_LINES * len(piece.lines)
             if (likeness := len(near & piece.words) / (len(near | piece.words) or 1)) >= LEAST_LIKENESS
@@ -106,7 +108,7 @@ class Context:
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
         # in a fixed order: the same pieces are then the same tokens
         pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
-        alike = [Snippet(without_surrogates(piece.uri), redacted(piece.text)) for piece in pieces]
+        alike = [Snippet(without_surrogates(piece.uri), redacted(piece.text, piece.language)) for piece in pieces]
         return (*self._imports.snippets(document, text), *alike)
 
     def _read(self, document: Document) -> None:
@@ -117,7 +119,9 @@ class Context:
             pieces = []
             for start in range(0, len(lines), PIECE_LINES):
                 text = without_surrogates("".join(lines[start : start + PIECE_LINES]))
-                pieces.append(_Piece(document.uri, start, text, frozenset(_WORD.findall(text)), _lines(text)))
+                pieces.append(
+                    _Piece(document.uri, document.language, start, text, frozenset(_WORD.findall(text)), _lines(text))
+                )
             self._pieces[document.uri] = document.revision, pieces
         self._pieces.move_to_end(document.uri)
         while len(self._pieces) > DOCUMENTS:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from coder_model.text.file_names import path_of
+from coder_model.text.privacy import Privacy
 from coder_model.text.redaction import redacted
 from coder_model.text.signatures import Import, imports_of, signatures_of
 from coder_model.text.syntax import language_of
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
-from lsp_server.privacy import Privacy, path_of
 
 HEAD_LINES, HEAD_CHARS = 120, 8_000
 """Most lines and characters at the start of a document that are searched for imports."""
@@ -58,14 +59,14 @@ class Imports:
             file = next(_files(imported, path, root, document.language), None) if used else None
             offered = signatures_of(self._text(file), language_of(file.name), names) if file else ""
             if file and offered:
-                found.append(Snippet(file.name, redacted(offered[:MAX_CHARS])))
+                found.append(Snippet(file.name, redacted(offered[:MAX_CHARS], path=file.name)))
             if len(found) == FILES:
                 break
         return found
 
     def _text(self, file: Path) -> str:
         uri = file.as_uri()
-        if not self._privacy.may_show(uri):
+        if not self._privacy.may("show", uri):
             return ""
         if opened := self._documents.get(uri):
             return without_surrogates(opened.text[:MAX_FILE_BYTES])

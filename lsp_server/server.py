@@ -18,6 +18,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from coder_model.text.file_names import path_of
+from coder_model.text.privacy import Privacy
 from coder_model.types import InvalidInput
 from lsp_server import release
 from lsp_server.backends.base import AbsentBackend, Backend
@@ -27,7 +29,6 @@ from lsp_server.documents import Documents, Encoding, Position
 from lsp_server.hole_actions import FILL_HOLES, KIND, HoleActions
 from lsp_server.packing import ACCEPTED, cursor_behind, to_item, to_position, to_selected
 from lsp_server.parent import orphanhood
-from lsp_server.privacy import Privacy, path_of
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
 from lsp_server.settings import Settings, read_settings
 from lsp_server.status import Announcer

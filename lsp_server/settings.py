@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from coder_model.engine.options import EngineOptions, PolicyName
+from coder_model.ranges import Milliseconds
 from coder_model.text.filters import FilterName
 from coder_model.types import Reach
 from lsp_server.trigger_policy import PresetName
-
-Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=600_000)]
 
 
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

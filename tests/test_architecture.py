@@ -35,6 +35,7 @@ TORCH_FREE = {
 ROOMS = (
     "types",
     "errors",
+    "ranges",
     "text",
     "prompt",
     "model",

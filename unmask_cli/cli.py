@@ -21,9 +21,10 @@ from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.settings import engine_options
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train
+from unmask_cli.command_group import Commands
 from unmask_cli.terminal import fail, fail_of_the_system, json_object, show_what_can_be_shown
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 _Model = Annotated[
     str,

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +27,8 @@ from lsp_server.user_settings import AUTO, UserSettings
 
 PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizers", "safetensors")
 MIN_PYTHON = (3, 11)
+MIN_FREE = 100 << 20
+"""Bytes, for a corpus of one's own or a record; a model needs more, which `models pull` says."""
 TARGET_MS = Settings().target_ms
 
 
@@ -65,6 +68,20 @@ def _folders() -> Iterator[tuple[str, str, bool]]:
     there = next(folder for folder in (state, *state.parents) if folder.exists())
     writable = os.access(there, os.W_OK)
     yield "statistics", f"{state}" if writable else f"{there} cannot be written: nothing is counted", writable
+    yield room(there)
+
+
+def room(folder: Path) -> tuple[str, str, bool]:
+    """Returns the check whether something can still be written: a byte is, where there is room for it."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\n")
+            file.flush()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return "disk", f"{folder}: {error.strerror}: no model can be fetched, no result written", False
+    few = f"{folder}: {free / 1e6:,.0f} MB are free, {MIN_FREE / 1e6:,.0f} MB must be"
+    return ("disk", few, False) if free < MIN_FREE else ("disk", f"{free / 1e9:.1f} GB are free in {folder}", True)
 
 
 async def _models(read_user: Callable[[], UserSettings]) -> AsyncIterator[tuple[str, str, bool]]:

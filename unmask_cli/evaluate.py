@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Column, Table
 
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, run, summary, write
+from coder_model.training.progress import Ticker, left
+from coder_model.training.whole_file import written_whole
 from coder_model.types import InvalidInput
 from unmask_cli.terminal import print_whole
 
@@ -66,26 +69,29 @@ def _kept(out: Path | None) -> Iterator[Path | None]:
         return
     whole = out.resolve()
     whole.parent.mkdir(parents=True, exist_ok=True)
-    part = whole.with_name(f"{whole.name}.part")
-    try:
+    with written_whole(whole) as part:
         part.touch()
         yield part
-        part.replace(whole)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _run_all(cases: list[Case], chosen: Contest, concurrent: int) -> dict[str, list[Outcome]]:
     results = {}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Ticker() as ticker:
         for name, decide in chosen.deciders.items():
-            task = progress.add_task(name, total=len(cases))
-
-            def advance(task: Any = task) -> None:
-                progress.advance(task)
-
-            results[name] = run(cases, decide, advance, concurrent)
+            results[name] = run(cases, decide, _counter(ticker, name, len(cases)), concurrent)
     return results
+
+
+def _counter(ticker: Ticker, name: str, total: int) -> Callable[[], None]:
+    """What is called after each case, and says how many are done."""
+    began, numbers = time.monotonic(), itertools.count(1)
+
+    def advance() -> None:
+        done = next(numbers)
+        rest = (total - done) * (time.monotonic() - began) / done
+        ticker.tell(f"{name}: {done} of {total} cases, {left(rest)} left")
+
+    return advance
 
 
 def _print(results: dict[str, list[Outcome]], by: list[str]) -> None:

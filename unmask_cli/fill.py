@@ -15,6 +15,7 @@ from rich.text import Text
 
 from coder_model.engine.options import EngineOptions
 from coder_model.text.fill_mode import hole_at
+from coder_model.text.privacy import Privacy
 from coder_model.text.syntax import language_of
 from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
 from lsp_server.backends.base import Backend
@@ -85,8 +86,10 @@ def read_source(file: Path) -> str:
     """Returns the text of a file.
 
     Raises:
-        InvalidInput: when it is missing, a directory, a pipe or a device, or no UTF-8 text.
+        InvalidInput: when it is missing, a directory, a pipe or a device, no UTF-8 text, or kept from models.
     """
+    if objection := Privacy([]).objection("complete", file):
+        raise InvalidInput(f"{file} must be a file that a model may see: {objection}")
     try:
         if file.exists() and not (file.is_file() or file.is_dir()):
             # it may never end
@@ -144,12 +147,17 @@ def summary(draft: Draft) -> Text:
 def canvas(draft: Draft) -> Group:
     """Returns a step as people watch it: what is decided, then the slots, coloured by confidence."""
     head = Text(f"step {draft.steps:3d}  {draft.kind:7s} {draft.elapsed_ms:7.1f} ms  ", style="cyan")
+    if draft.kind == "verify" and draft.slots:
+        kept = sum(slot.confidence > 0 for slot in draft.slots)
+        head += Text(f"{kept} of {len(draft.slots)} kept  ", style="cyan")
     return Group(head + Text.assemble(*(_cell(slot) for slot in draft.slots)), Text(draft.text, style="green"))
 
 
 def _cell(slot: Slot) -> tuple[str, str]:
     if slot.masked:
         return MASK_SIGN, "grey50"
+    if slot.confidence == 0:
+        return slot.text.replace("\n", "↵"), "red strike"
     colour = "green" if slot.confidence > 0.8 else "yellow" if slot.confidence > 0.4 else "red"
     return slot.text.replace("\n", "↵"), colour
 

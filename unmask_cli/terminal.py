@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from typing import Any, NoReturn
 
@@ -13,9 +14,11 @@ from rich.table import Table
 
 from coder_model.errors import Unreachable
 
-NOT_NOW, BAD_INPUT = 1, 2
-"""Exit codes: what may go well another time, and what will not."""
+NOT_NOW, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes: what may go well another time, what will not, and Ctrl-C, as shells have it."""
 
+NARROWEST_HELP = 80
+"""Characters in a line."""
 WIDEST = 400
 """Characters in a line of a table."""
 
@@ -36,7 +39,12 @@ def fail_of_the_system(error: OSError) -> NoReturn:
 
 
 def show_what_can_be_shown() -> None:
-    """Has a terminal that lacks a character show another one, where it would end the program."""
+    """Has a terminal that lacks a character show another one, where it would end the program, and break long lines.
+
+    In a help that is narrower than `NARROWEST_HELP` names of options are cut.
+    """
+    if shutil.get_terminal_size().columns < NARROWEST_HELP:
+        os.environ.setdefault("TERMINAL_WIDTH", str(NARROWEST_HELP))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -16,8 +16,8 @@ import typer
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
-from coder_model.training.sources import existing
-from unmask_cli.terminal import NOT_NOW, fail, json_object
+from coder_model.training.sources import check_held_out, existing
+from unmask_cli.terminal import INTERRUPTED, NOT_NOW, fail, json_object
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _Output = Annotated[Path, typer.Option(help="directory to write")]
@@ -32,6 +32,7 @@ def _one_line(work: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt:
         if work and work.exists():
             print(f"unmask train: interrupted; the same command goes on from {work}", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
         raise
     except (CorpusError, ModelFileError) as error:
         fail("train", error)
@@ -196,7 +197,7 @@ def prepare(
         Optional[Path],  # noqa: UP045
         typer.Option(help="model directory whose tokenizer to use"),
     ] = None,
-    hold_out: Annotated[list[str], typer.Option(help="source kept for validation; repeat")] = [],  # noqa: B006  read only
+    hold_out: Annotated[list[str], typer.Option(help="project kept for validation, at least one; repeat")] = [],  # noqa: B006  read only
     licences: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(exists=True, dir_okay=False, help="JSON: project name -> licence, where files do not say"),
@@ -218,6 +219,7 @@ def prepare(
         if not sources:
             named = ", ".join(map(str, roots or [])) or "none"
             raise CorpusError(f"each directory given must hold one folder per project, found none in: {named}")
+        check_held_out(sources, hold_out)
         kept_out = KeptOut.read(kept_out_hashes, kept_out_texts)
         given = CodeTokenizer.load(tokenizer / "tokenizer.json") if tokenizer else None
         report = shards.prepare(sources, output, vocab_size, frozenset(hold_out), kept_out, processes, given)

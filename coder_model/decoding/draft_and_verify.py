@@ -70,6 +70,10 @@ class DecodingStep:
     kind: Literal["denoise", "verify", "remask"]
     canvas: Canvas | None
     """The block after a denoise step; None after a verify pass."""
+    drafted: tuple[int, ...] = ()
+    """Tokens that a verify pass has read behind those that were decided."""
+    kept: int = 0
+    """How many of them, from the first on, are decided now."""
 
 
 def fill_middle(
@@ -114,12 +118,13 @@ def fill_middle(
                 if middle.ended:
                     return
         check()
-        _read(ahead, [choice.token, *draft], acceptance, middle)
+        decided = choice.token
+        _read(ahead, [decided, *draft], acceptance, middle)
         ahead.take(1 if options.verify else 1 + len(draft))
         choice = _follow(ahead, selector, middle)
         if denoised and draft and options.verify:
             acceptance.note(ahead.taken - 1)
-        yield DecodingStep("verify", None)
+        yield DecodingStep("verify", None, (decided, *draft), ahead.taken)
 
 
 def draft_from_text(

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from coder_model.ranges import Count, NotNegative, Positive, Share
 from coder_model.text.filters import FilterName
 from coder_model.types import InvalidInput
 
 PolicyName = Literal["threshold", "entropy_bound", "top_k", "cosine", "one_token"]
 CpuPrecision = Literal["auto", "float32", "bfloat16", "int8"]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 ONE_TOKEN: PolicyName = "one_token"
 MOST_CONCURRENT = 32
 """Fills that share a GPU."""
@@ -26,13 +23,13 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
     policy: PolicyName = "threshold"
     """Which slots a denoise step reveals; or `one_token`: no drafts, the reference of all speed."""
-    threshold: _Share = 0.9
-    factor: _NotNegative = 1.0
-    entropy_bound: _NotNegative = 0.1
-    k: _Positive = 2
-    block_length: _Count = 0
+    threshold: Share = 0.9
+    factor: NotNegative = 1.0
+    entropy_bound: NotNegative = 0.1
+    k: Positive = 2
+    block_length: Count = 0
     """Slots per block, at least 2; 0: the model's own."""
-    max_steps: _Count = 0
+    max_steps: Count = 0
     """Denoise steps per block; 0: 2 for a draft that is verified, else as many as there are slots."""
     verify: bool = True
     drafter: bool = True
@@ -41,30 +38,30 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Weights with what was trained for this model, where there is something: other text, in the same time."""
     copy: bool = True
     """Proposals from the text itself."""
-    min_copy: _Count = 2
+    min_copy: Count = 2
     """Tokens that a copied run needs to be a draft."""
-    min_accepted: _NotNegative = 3.0
+    min_accepted: NotNegative = 3.0
     """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
     takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
-    remask_below: _Share = 0.3
-    alternatives: _Count = 3
+    remask_below: Share = 0.3
+    alternatives: Count = 3
     """Middles tried instead of one that leaves syntax errors."""
     filters_off: tuple[FilterName, ...] = ()
     """Names of `filters.FILTERS` that are left out."""
     precision: CpuPrecision = "auto"
     """How a CPU multiplies where the weights are float32: `float32`; `bfloat16` in passes that read a long context;
     `int8`, weights and activations, in all; or `auto`, the fastest on this processor."""
-    refresh_every: _Positive = 4
+    refresh_every: Positive = 4
     """For models in which prefix and suffix see the canvas: so many passes share what those wrote; 1: none, exact."""
     reuse: bool = True
     """Keep the KV cache of a document between requests."""
-    sessions: _Positive = 8
+    sessions: Positive = 8
     """Caches that are kept: of documents, and of several places in one."""
-    cache_mb: _Count = 128
+    cache_mb: Count = 128
     """Units of 2**20 bytes that the kept caches take together on a CPU; the last one is kept whatever it takes."""
-    max_concurrent: _Count = 0
+    max_concurrent: Count = 0
     """Fills that share the passes of the device; 0: 32 on a GPU, and one, by itself, on a CPU."""
-    sync_interval: _Positive = 2
+    sync_interval: Positive = 2
     """Denoise steps until the host looks at a block, where passes are shared."""
 
     def __post_init__(self) -> None:

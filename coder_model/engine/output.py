@@ -33,6 +33,11 @@ class Output:
         if progress.canvas is not None:
             tokens += progress.canvas.leftmost_run()
             slots = self._slots(progress.canvas) if self.watch else ()
+        elif self.watch:
+            slots = tuple(
+                Slot(self.tokenizer.decode([token]), float(place < progress.kept), False)
+                for place, token in enumerate(progress.drafted)
+            )
         return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
 
     def final(self, middles: list[Completion], *, finished: bool, unlikely: bool) -> Draft:

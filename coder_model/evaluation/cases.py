@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coder_model.text.privacy import Privacy
 from coder_model.types import HoleMode, InvalidInput, Snippet
 
 OWN_CASES = Path(__file__).parent / "data"
@@ -84,6 +85,8 @@ def read_cases(path: Path, limit: int | None = None) -> list[Case]:
 
 
 def _read_file(file: Path) -> Iterator[Case]:
+    if objection := Privacy([]).objection("complete", file):
+        raise InvalidInput(f"{file} must be a file that a model may see: {objection}")
     try:
         data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         with io.StringIO(data.decode("utf-8"), newline="\n") as lines:

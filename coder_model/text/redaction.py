@@ -1,7 +1,7 @@
 """Keys and passwords in source text: what no prompt, cache or corpus may hold.
 
-Ours and not detect-secrets (1.5), which finds the same 240 of 240 made-up keys of 12 kinds, and as many places in 60
-files without any, in 50 times the time (31 s instead of 0.6 s for 1.7 MB): a prompt cannot wait for that.
+Three rules: keys of known formats, literals that look random, and what is given to a name such as `password` in the
+forms of `assigned_secrets.py`. Ours and not detect-secrets (1.5), see `docs/log.md`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import chain, pairwise
+from string import ascii_lowercase, ascii_uppercase, digits
 
+from coder_model.text.assigned_secrets import assigned, syntax_of
+
+Span = tuple[int, int]
+"""Two code points of a text, the second one behind the end."""
 REDACTED = "REDACTED"
 _KEYS = re.compile(
     r"""\bAKIA[0-9A-Z]{16}\b                                   # AWS
@@ -22,54 +28,81 @@ _KEYS = re.compile(
     | (?<=PRIVATE\ KEY-----)[\sA-Za-z0-9+/=\\n"']{64,}(?=-----END)""",
     re.VERBOSE,
 )
+# fmt: off
 _KEY_MARKS = (
-    "AKIA",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "sk-",
-    "sk_live_",
-    "AIza",
-    "eyJ",
-    "PRIVATE KEY",
+    "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk-", "sk_live_", "AIza", "eyJ",
+    "-----BEGIN",
 )
+# fmt: on
 """One of these is in every key: looking for them first is twice as fast."""
-_LITERAL = re.compile(r"""(["'])([A-Za-z0-9+/=_.~-]{20,200})\1""")
-_ASSIGNED = re.compile(
-    r"""((?:password|passwd|secret|token|api_?key|access_?key|private_?key|credentials?)["']?\s*[:=]\s*["'])([^"'\n]{6,200})(?=["'])""",
-    re.IGNORECASE,
-)
+_LITERAL = re.compile(r"""(["'`])([A-Za-z0-9+/=_.~-]{20,200})\1""")
+SHORTEST_RANDOM = 20
+"""Characters."""
 ENTROPY_BITS = 4.0
 """Per character: words and paths have 3 to 3.8, random base64 of 20 characters or more has over 4."""
+LEAST_CHANGES = 0.33
+"""Of the kind of character, small, capital, digit or sign, per character: names of several words have 0.2 to 0.3,
+random base64 has over 0.6."""
+MOST_SIGNS = 0.17
+"""Share of the characters."""
+_KIND = str.maketrans(f"{ascii_lowercase}{ascii_uppercase}{digits}+/=_~", f"{'a' * 26}{'A' * 26}{'0' * 10}{'-' * 5}")
+_HEX = re.compile("[0-9a-fA-F]+")
 HEX_BITS = 3.0
 """Per character of a literal of hexadecimal digits, of at least 32."""
 
 
-def without_keys(text: str) -> str:
-    """Returns text with every key of a known format replaced by `REDACTED`."""
-    return _KEYS.sub(REDACTED, text) if any(mark in text for mark in _KEY_MARKS) else text
+def redacted(text: str, language: str = "", path: str = "") -> str:
+    """Returns text without keys, without literals that look random, and without what is given to a password.
+
+    Args:
+        text: source text, or a piece of it.
+        language: language id of the protocol; empty when unknown.
+        path: of its file, whose ending counts where the language is unknown.
+    """
+    return _replaced(text, secret_spans(text, language, path))
 
 
-def redacted(text: str) -> str:
-    """Returns text without keys, without literals that look random, and without what is assigned to a password."""
-    text = _ASSIGNED.sub(rf"\1{REDACTED}", without_keys(text))
-    return _LITERAL.sub(_redacted_literal, text)
+def redacted_around(prefix: str, suffix: str, language: str = "", path: str = "") -> tuple[str, str]:
+    """Returns the text before and after a cursor without secrets, one that the cursor stands in among them."""
+    spans, at = secret_spans(prefix + suffix, language, path), len(prefix)
+    before = [(start, min(end, at)) for start, end in spans if start < at]
+    after = [(max(start, at) - at, end - at) for start, end in spans if end > at]
+    return _replaced(prefix, before), _replaced(suffix, after)
 
 
-def _redacted_literal(found: re.Match[str]) -> str:
-    quote, literal = found.groups()
-    return f"{quote}{REDACTED}{quote}" if _looks_random(literal) else found.group()
+def secret_spans(text: str, language: str = "", path: str = "") -> list[Span]:
+    """Returns where secrets stand, in order, none in another one; see `redacted`."""
+    keys = (found.span() for found in _KEYS.finditer(text)) if any(mark in text for mark in _KEY_MARKS) else ()
+    random = (found.span(2) for found in _LITERAL.finditer(text) if _looks_random(found.group(2)))
+    merged: list[Span] = []
+    for start, end in sorted(chain(keys, random, assigned(text, syntax_of(language, path)))):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _replaced(text: str, spans: list[Span]) -> str:
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces += [text[at:start], REDACTED]
+        at = end
+    return "".join([*pieces, text[at:]])
 
 
 def _looks_random(literal: str) -> bool:
+    # dots are in no alphabet of keys, but between their parts and those of names
+    literal = max(literal.split("."), key=len)
     n = len(literal)
     bits = -sum(count / n * math.log2(count / n) for count in Counter(literal).values())
-    if re.fullmatch(r"[0-9a-fA-F]+", literal):
-        return n >= 32 and bits >= HEX_BITS
-    has_all = all(re.search(kind, literal) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-    return has_all and bits >= ENTROPY_BITS
+    if _HEX.fullmatch(literal):
+        return n >= 32 and bits >= HEX_BITS and not literal.isdigit()
+    kinds = literal.translate(_KIND)
+    return (
+        n >= SHORTEST_RANDOM
+        and bits >= ENTROPY_BITS
+        and {"a", "A", "0"} <= set(kinds)
+        and kinds.count("-") <= MOST_SIGNS * n
+        and sum(a != b for a, b in pairwise(kinds)) >= LEAST_CHANGES * n
+    )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from coder_model.errors import CorpusError
 from coder_model.model.transformer import Transformer
 from coder_model.training.sharding import placed, whole
+from coder_model.training.whole_file import written_whole
 
 
 def save_checkpoint(
@@ -43,9 +44,9 @@ def save_checkpoint(
     if not write:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"step": str(step), "facts": json.dumps(facts)})
-    part.replace(path)
+    with written_whole(path) as part:
+        written = {k: v.contiguous() for k, v in tensors.items()}
+        save_file(written, part, {"step": str(step), "facts": json.dumps(facts)})
 
 
 def load_checkpoint(

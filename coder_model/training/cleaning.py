@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from coder_model.text.normalize import newlines
-from coder_model.text.redaction import without_keys
+from coder_model.text.redaction import redacted
 
 EXTENSIONS = frozenset(
     "py pyi ts tsx js jsx mjs go rs c h cc cpp cxx hpp hh java lua sh bash md".split()  # noqa: SIM905  one line reads best
@@ -61,7 +61,7 @@ def usable(path: str, data: bytes) -> tuple[str, str]:
         return "", "binary"
     if _GENERATED_NAME.search(path) or _GENERATED.search(text[:2_000]):
         return "", "generated"
-    text = scrubbed(without_legal_header(newlines(text)))
+    text = scrubbed(without_legal_header(newlines(text)), path)
     lines = text.split("\n")
     prose = path.endswith(".md")
     if (
@@ -85,10 +85,10 @@ def without_legal_header(text: str) -> str:
     return (found.group(1) or "") + text[found.end() :].lstrip("\n")
 
 
-def scrubbed(text: str) -> str:
-    """Returns text with e-mail addresses, public IPv4 addresses and keys of known formats replaced by examples."""
+def scrubbed(text: str, path: str = "") -> str:
+    """Returns text of a file with e-mail addresses and public IPv4 addresses replaced by examples, without secrets."""
     text = _EMAIL.sub(_example_email, text) if "@" in text else text
-    return _ADDRESS.sub(_example_address, without_keys(text))
+    return _ADDRESS.sub(_example_address, redacted(text, path=path))
 
 
 def _example_email(found: re.Match[str]) -> str:

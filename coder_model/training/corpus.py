@@ -9,21 +9,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coder_model.training import cleaning
+from coder_model.training import cleaning, pool
 from coder_model.training.decontamination import KeptOut
 from coder_model.training.sources import PERMISSIVE, Source
+from coder_model.training.whole_file import written_whole
 
 NEAR_DUPLICATE = 0.6
 """A file is dropped when this share of its line pairs has been seen in files kept before it."""
 SHORTEST_LINE, PAIR_BYTES = 9, 6
 """Characters of a line that counts, and bytes of a pair's hash: tens of millions are held."""
-RULES = 1
+RULES = 2
 """Version of the cleaning rules: cleaned sources of another version are cleaned again."""
 
 
@@ -77,10 +77,8 @@ def read_corpus(
     seen_files: set[bytes] = set()
     seen_pairs: set[bytes] = set()
     jobs = [(source, work) for source in sorted(sources, key=lambda source: source.name)]
-    # spawn, not fork: libraries of the caller may have started threads
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_keep_out, initargs=(kept_out,)) as pool:
-        for cleaned in pool.imap(_clean, jobs):
+    with pool.processes(processes, _keep_out, (kept_out,)) as workers:
+        for cleaned in workers.imap(_clean, jobs):
             head, *rows = gzip.decompress(cleaned.read_bytes()).decode("utf-8").split("\n")
             facts = json.loads(head)
             name = facts["name"]
@@ -132,9 +130,8 @@ def _clean(job: tuple[Source, Path]) -> Path:
     else:
         dropped["licence"] += 1
     head = json.dumps({"name": source.name, "licence": licence, "commit": source.commit, "dropped": dropped})
-    part = output.with_suffix(".part")
-    part.write_bytes(gzip.compress("\n".join([head, *rows]).encode("utf-8", "replace"), 4))
-    part.replace(output)
+    with written_whole(output) as part:
+        part.write_bytes(gzip.compress("\n".join([head, *rows]).encode("utf-8", "replace"), 4))
     return output
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import torch.distributed as dist
 
 from coder_model.errors import CorpusError
 from coder_model.model.config import ModelConfig
-from coder_model.training.loop import TrainOptions, device_of, train
+from coder_model.model.weights import TOKENIZER
+from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.training.loop import Tell, TrainOptions, device_of, train
+from coder_model.training.progress import Ticker, left
 from coder_model.training.sampler import NoiseOptions
 
 
@@ -25,7 +31,7 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
         values: of `TrainOptions`; `model` and `noise` are mappings of `ModelConfig` and `NoiseOptions`.
 
     Raises:
-        CorpusError: when an option is unknown, and as `train` does.
+        CorpusError: when an option is unknown or out of its range, and as `train` does.
         ModelFileError: as `train` does.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -35,7 +41,8 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
         torch.set_num_threads(1)
         dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        train(options, rank, world)
+        with Ticker() as ticker:
+            train(options, rank, world, teller(options, ticker))
         if world > 1:
             # nobody leaves while another still writes
             dist.barrier()
@@ -44,12 +51,40 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
             dist.destroy_process_group()
 
 
+def teller(options: TrainOptions, ticker: Ticker) -> Tell:
+    """Returns what shows each step of a run in one line: loss, speed, and the time until its end and its checkpoint."""
+    began, first = time.monotonic(), 0
+
+    def tell(record: dict[str, Any], checkpoint_s: float) -> None:
+        nonlocal first
+        first = first or record["step"] - 1
+        spent = time.monotonic() - began
+        rest = (options.steps - record["step"]) * spent / (record["step"] - first)
+        rest = min(rest, max(0.0, options.minutes * 60 - spent))
+        ticker.tell(
+            f"step {record['step']:,} of {options.steps:,}, loss {record['autoregressive']:.2f}, "
+            f"{record['tokens_per_second']:,} tokens/s, {left(rest)} left, checkpoint in {left(max(0.0, checkpoint_s))}"
+        )
+
+    return tell
+
+
 def _options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOptions:
-    unknown = values.keys() - {f.name for f in fields(TrainOptions)}
-    if unknown:
-        raise CorpusError(f"--options has no {', '.join(sorted(unknown))}")
-    parts = {
-        "model": replace(ModelConfig(), **values.get("model", {})),
-        "noise": replace(NoiseOptions(), **values.get("noise", {})),
-    }
-    return TrainOptions(**{"corpus": corpus, "output": output, **values, **parts})
+    for within, kind in (("", TrainOptions), ("model", ModelConfig), ("noise", NoiseOptions)):
+        named = values.get(within, {}) if within else values
+        if not isinstance(named, Mapping):
+            raise CorpusError(f"--options {within} must be an object, got {named!r}")
+        if unknown := named.keys() - {field.name for field in fields(kind)}:
+            names = ", ".join(f"{within}.{name}".strip(".") for name in sorted(unknown))
+            raise CorpusError(f"--options has no {names}")
+    model = {**_vocabulary_of(Path(corpus)), **values.get("model", {})}
+    try:
+        return msgspec.convert({"corpus": corpus, "output": output, **values, "model": model}, TrainOptions)
+    except msgspec.ValidationError as error:
+        raise CorpusError(f"--options must be those of a training run: {error}") from error
+
+
+def _vocabulary_of(corpus: Path) -> dict[str, int]:
+    """The size of the vocabulary that a corpus is prepared with: the model's, unless somebody says another one."""
+    file = corpus / TOKENIZER
+    return {"vocab_size": CodeTokenizer.load(file).vocab_size} if file.exists() else {}

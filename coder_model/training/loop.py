@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -20,13 +20,16 @@ from coder_model.errors import CorpusError
 from coder_model.model import weights
 from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
+from coder_model.ranges import AboveZero, Count, Length, NotNegative, Positive, Rows, Share
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, schedule, schedulers_for
 from coder_model.training.sampler import Batch, NoiseOptions, Sampler
 from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
+from coder_model.training.whole_file import naming
 
+Tell = Callable[[dict[str, Any], float], None]
 VALIDATION_ROWS = 4
 """Sequences per validation batch: the same for every run, so that curves compare."""
 
@@ -41,28 +44,28 @@ class TrainOptions:
     """Directory of the checkpoint, the log and the exported model; not under version control."""
     model: ModelConfig = field(default_factory=ModelConfig)
     noise: NoiseOptions = field(default_factory=NoiseOptions)
-    steps: int = 4000
-    minutes: float = math.inf
+    steps: Positive = 4000
+    minutes: AboveZero = math.inf
     """Stop after so many, with a checkpoint to go on from."""
-    rows: int = 16
+    rows: Rows = 16
     """Sequences per step and process."""
-    micro_rows: int = 4
+    micro_rows: Rows = 4
     """Sequences per forward pass: what fits the processor's cache."""
-    length: int = 512
+    length: Length = 512
     """Clean tokens per sequence until the decay."""
-    final_length: int = 1024
+    final_length: Length = 1024
     """Clean tokens per sequence in the decay, with the rows reduced to keep the tokens per step."""
-    matrix_lr: float = 0.02
-    other_lr: float = 0.004
-    warm_up: int = 60
-    decay_share: float = 0.2
+    matrix_lr: AboveZero = 0.02
+    other_lr: AboveZero = 0.004
+    warm_up: Count = 60
+    decay_share: Share = 0.2
     shard: bool = False
     """Spread the weights over the processes instead of holding them whole in each: for models that do not fit."""
-    average: float = 0.0
+    average: Share = 0.0
     """Weight of the past in a running mean of the weights, which is validated and exported; 0: no mean is kept."""
-    diffusion_weight: float = 0.5
-    middle_weight: float = 1.0
-    language_weights: dict[str, float] = field(default_factory=dict)
+    diffusion_weight: NotNegative = 0.5
+    middle_weight: NotNegative = 1.0
+    language_weights: dict[str, NotNegative] = field(default_factory=dict)
     """How often a token of a language id is drawn; 1 where nothing is said."""
     bf16: bool = True
     compiler: str = ""
@@ -70,12 +73,12 @@ class TrainOptions:
     5 % slower and begins half a minute earlier."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
-    workers: int = 0
+    workers: Count = 0
     """Processes that make batches; 0: made between the steps, which costs a CPU run 2 % and starves a GPU."""
     seed: int = 1
-    checkpoint_minutes: float = 4.0
-    validate_every: int = 200
-    validation_batches: int = 4
+    checkpoint_minutes: AboveZero = 4.0
+    validate_every: Positive = 200
+    validation_batches: Positive = 4
 
     def facts(self, world: int) -> dict[str, Any]:
         """What a checkpoint must agree with to be resumed."""
@@ -98,10 +101,11 @@ class TrainOptions:
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
 
-def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
+def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> None:
     """Trains, resuming from `output/checkpoint.safetensors` when it is there, and exports `output/model`.
 
-    With `world` > 1 the caller has set up torch.distributed; every rank calls this function.
+    With `world` > 1 the caller has set up torch.distributed; every rank calls this function. `tell` gets what is
+    logged of a step, and the seconds until the next checkpoint.
 
     Raises:
         CorpusError: when the corpus is not prepared, the checkpoint is of another run, or options exclude each other.
@@ -151,11 +155,13 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1) -> None:
             record |= _validate(exported, held_out, options)
         if rank == 0:
             _log(output, record)
+            tell(record, saved + options.checkpoint_minutes * 60 - now)
         if last or _agreed(now - saved > options.checkpoint_minutes * 60, device, world):
             save_checkpoint(checkpoint, done, model, average, optimizers, facts, write=rank == 0)
             finished = whole_model(exported)
             if rank == 0:
-                weights.save(finished, tokenizer, output / "model")
+                with naming(output / "model"):
+                    weights.save(finished, tokenizer, output / "model")
             saved = now
         if last:
             break

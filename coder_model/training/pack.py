@@ -10,11 +10,12 @@ import json
 import lzma
 import math
 from collections.abc import Iterable
-from multiprocessing import get_context
 from pathlib import Path
 
 from coder_model.errors import CorpusError
+from coder_model.training import pool
 from coder_model.training.shards import Shard, write_manifest, write_split
+from coder_model.training.whole_file import written_whole
 
 RUN = 16
 """Neighbouring files that stay together."""
@@ -34,8 +35,8 @@ def pack(corpus: Path, output: Path, tokens_per_part: int = TOKENS_PER_PART, pro
     for split in ("train", "valid"):
         parts = math.ceil(max(1, int(Shard.open(corpus, split).offsets[-1])) / tokens_per_part)
         jobs += [(corpus, split, part, parts, output / f"{split}-{part + 1:02d}.xz") for part in range(parts)]
-    with get_context("spawn").Pool(processes) as pool:
-        pool.starmap(_pack_part, jobs, chunksize=1)
+    with pool.processes(processes) as workers:
+        workers.starmap(_pack_part, jobs, chunksize=1)
     (output / "tokenizer.json").write_bytes((corpus / "tokenizer.json").read_bytes())
     return [job[-1] for job in jobs]
 
@@ -61,7 +62,7 @@ def _pack_part(corpus: Path, split: str, part: int, parts: int, output: Path) ->
     shard = Shard.open(corpus, split)
     chosen = [index for index in range(len(shard)) if index // RUN % parts == part]
     head = {"names": [shard.names[index] for index in chosen], "lengths": [len(shard.file(index)) for index in chosen]}
-    with lzma.open(output, "wb", filters=_XZ) as stream:
+    with written_whole(output) as begun, lzma.open(begun, "wb", filters=_XZ) as stream:
         stream.write(json.dumps(head).encode() + b"\n")
         for index in chosen:
             stream.write(shard.file(index).tobytes())

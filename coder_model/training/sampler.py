@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coder_model.prompt.fim_prompt import PromptParts, layout
 from coder_model.prompt.tokenizer import CodeTokenizer, SpecialTokens
+from coder_model.ranges import Positive, Share
 from coder_model.text.normalize import file_name
 from coder_model.text.syntax import language_of
 from coder_model.training.hole_sampling import sample_hole
@@ -36,13 +37,17 @@ _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 class NoiseOptions:
     """How blocks are noised."""
 
-    block_lengths: tuple[int, ...] = (8, 16, 32)
+    block_lengths: tuple[Positive, ...] = (8, 16, 32)
     """One is drawn per batch; each must divide `slots`."""
-    slots: int = 128
+    slots: Positive = 128
     """Noised slots per sequence, in blocks of the drawn length."""
-    min_rate: float = 0.3
-    full_share: float = 0.3
+    min_rate: Share = 0.3
+    full_share: Share = 0.3
     """Share of the blocks that are masked whole, as in the first denoise step; the others draw from [min_rate, 1]."""
+
+    def __post_init__(self) -> None:
+        if any(self.slots % length for length in self.block_lengths):
+            raise ValueError(f"block_lengths must divide slots, got {self.block_lengths} and {self.slots}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,9 +22,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.training import pool
 from coder_model.training.corpus import Report, SourceFile, read_corpus
 from coder_model.training.decontamination import KeptOut
-from coder_model.training.sources import Source
+from coder_model.training.sources import NAMED, Source
+from coder_model.training.whole_file import written_whole
 
 TOKENIZER_SAMPLE_BYTES = 60_000_000
 MANIFEST = "manifest.json"
@@ -104,7 +105,11 @@ def prepare(
             )
         )
         if not files:
-            raise CorpusError(f"no usable source text in {len(sources)} sources: dropped {dict(report.dropped)}")
+            raise CorpusError(
+                f"no usable source text in {', '.join(source.name for source in sources[:NAMED])}: dropped "
+                f"{dict(report.dropped)}; a folder given holds one folder per project (is it a project itself? then "
+                "give the one above), each with the file of a permissive licence, or named in --licences"
+            )
         if tokenizer is None:
             progress.update(progress.add_task("training the tokenizer", total=None))
             learnt = [f.text for f in files if f.source not in held_out]
@@ -172,7 +177,7 @@ def write_split(output: Path, split: str, names: list[str], texts: Iterable[byte
         width: bytes of an id.
     """
     offsets = [0]
-    with (output / f"{split}.tokens").open("wb") as out:
+    with written_whole(output / f"{split}.tokens") as part, part.open("wb") as out:
         for ids in texts:
             out.write(ids)
             offsets.append(offsets[-1] + len(ids) // width)
@@ -188,10 +193,8 @@ def write_manifest(corpus: Path) -> None:
 
 
 def _encoded(files: list[SourceFile], tokenizer: Path, processes: int, advance: Callable[[], None]) -> Iterator[bytes]:
-    # spawn, not fork: the tokenizers library has started threads by now
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_load_tokenizer, initargs=(str(tokenizer),)) as pool:
-        for ids in pool.imap(_encode, (f.text for f in files), chunksize=64):
+    with pool.processes(processes, _load_tokenizer, (str(tokenizer),)) as workers:
+        for ids in workers.imap(_encode, (f.text for f in files), chunksize=64):
             yield ids
             advance()
 

@@ -13,9 +13,12 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from coder_model.errors import CorpusError
+from coder_model.text.file_names import is_secret
+from coder_model.text.normalize import file_name
+from coder_model.text.privacy import NOTHING, OWN_IGNORE_FILE, Privacy, ignore_rules, is_ignored
 
 _LICENCE_FILE = re.compile(r"^(LICEN[CS]E|COPYING)[^/]*$", re.IGNORECASE)
 # In this order: Python's own licence speaks of the GPL, and any other text that does is not permissive, whatever else
@@ -30,6 +33,8 @@ _LICENCES = (
     ("ISC", ("permission to use, copy, modify",)),
     ("Unlicense", ("this is free and unencumbered software",)),
 )
+NAMED = 8
+"""Projects that a message names."""
 PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD", "ISC", "PSF-2.0", "Unlicense"})
 _GIT_ENVIRONMENT = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
 
@@ -92,6 +97,20 @@ def existing(corpus: Path) -> Path:
     return corpus
 
 
+def check_held_out(sources: list[Source], held_out: Iterable[str]) -> None:
+    """Checks that something is kept for validation, and something to learn from.
+
+    Raises:
+        CorpusError: names the option and the projects that there are.
+    """
+    names = {source.name for source in sources}
+    there = ", ".join(sorted(names)[:NAMED]) + (f", ... ({len(names)})" if len(names) > NAMED else "")
+    if unknown := sorted(set(held_out) - names):
+        raise CorpusError(f"--hold-out {unknown[0]} must be one of the projects: {there}")
+    if not set(held_out) or set(held_out) == names:
+        raise CorpusError(f"--hold-out must name a project for validation, and leave one to learn from, of: {there}")
+
+
 def listed(file: Path, mirror: Path) -> list[Source]:
     """Returns the sources of a list file.
 
@@ -118,22 +137,36 @@ def listed(file: Path, mirror: Path) -> list[Source]:
 
 
 def _from_folder(folder: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    privacy = Privacy([folder])
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder).as_posix()
-        if wanted(path) and file.is_file() and not file.is_symlink():
+        if wanted(path) and file.is_file() and not file.is_symlink() and privacy.may("learn", file):
             yield path, file.read_bytes()
 
 
 def _from_git(repository: Path, commit: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     listing = _git(repository, "ls-tree", "-r", "-z", commit)
     blobs = []
+    ignore_files = []
     for row in listing.split(b"\0")[:-1]:
         facts, _, name = row.partition(b"\t")
         mode, kind, object_id = facts.split()
         path = name.decode("utf-8", "replace")
-        if kind == b"blob" and mode != b"120000" and wanted(path):
+        if kind != b"blob" or mode == b"120000":
+            continue
+        if file_name(path) == OWN_IGNORE_FILE:
+            ignore_files.append((path, object_id))
+        elif wanted(path):
             blobs.append((path, object_id))
-    blobs.sort()
+    rules = {PurePosixPath(path).parent: ignore_rules(data) for path, data in _contents(repository, ignore_files)}
+    for path, data in _contents(repository, sorted(blobs)):
+        file = PurePosixPath(path)
+        if not is_secret(path) and not is_ignored(file, file.parents, lambda folder: rules.get(folder, NOTHING)):
+            yield path, data
+
+
+def _contents(repository: Path, blobs: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yields path and content of objects that the repository holds."""
     contents = _git(repository, "cat-file", "--batch", stdin=b"".join(object_id + b"\n" for _, object_id in blobs))
     at = 0
     for path, _ in blobs:

@@ -26,8 +26,8 @@ FIRST_CLIENT_S = 10.0
 """The front that started the worker connects at once, or it has died."""
 SEND_S = 2.0
 """A window that does not read for so long is gone."""
-LOCK_SUFFIX = ".lock"
-"""Suffix of the file beside the socket that is locked while the socket is bound or unlinked."""
+LOCK = "lock"
+"""Name of the file beside the sockets that is locked while one of them is bound or unlinked."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -88,7 +88,7 @@ class Connections:
 
     def retire(self) -> None:
         """Gives the socket's name back; whoever comes now starts another worker."""
-        with FileLock(self._path.with_suffix(LOCK_SUFFIX)):
+        with FileLock(self._path.with_name(LOCK)):
             while self._accept_one(0):
                 # who has connected already is told why it ends
                 pass
@@ -124,7 +124,7 @@ class Connections:
 
     def _exit_unless_somebody_comes(self) -> None:
         # nobody connects while the lock is held: the last look is the last
-        with FileLock(self._path.with_suffix(LOCK_SUFFIX)):
+        with FileLock(self._path.with_name(LOCK)):
             if not self._accept_one(0):
                 self._give_back_name()
                 os._exit(0)

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from coder_model.text.file_names import is_secret
 from coder_model.text.fill_region import FillRegion
 from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
@@ -161,6 +162,8 @@ class RemoteBackend:
         if request.speculative:
             # a guess that may be paid for, and somebody else's machine
             raise BackendUnavailable("nobody waits for it")
+        if is_secret(request.path):
+            raise BackendUnavailable("a file with secrets leaves this machine for nobody")
         await self.wait_ready()
         began = time.perf_counter()
         if older := self._running.get(request.session):

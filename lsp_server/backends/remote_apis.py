@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from coder_model.text.normalize import file_name
-from coder_model.text.redaction import redacted
+from coder_model.text.redaction import redacted, redacted_around
 from coder_model.types import FillRequest
 
 Kind = Literal["mercury", "mercury-edit", "openai", "llama.cpp"]
@@ -48,7 +48,8 @@ class Shape:
 
 def without_secrets(request: FillRequest) -> tuple[str, str]:
     """Returns what may leave the machine of the text before and after the cursor."""
-    return redacted(request.prefix[-MAX_PREFIX_CHARS:]), redacted(request.suffix[:MAX_SUFFIX_CHARS])
+    prefix, suffix = request.prefix[-MAX_PREFIX_CHARS:], request.suffix[:MAX_SUFFIX_CHARS]
+    return redacted_around(prefix, suffix, request.language, request.path)
 
 
 def as_text(text: str) -> str:
@@ -70,7 +71,7 @@ def _fim_text(answer: Any, _: FillRequest) -> str:
 
 def _infill_body(request: FillRequest, _: str, max_tokens: int) -> dict[str, Any]:
     prefix, suffix = without_secrets(request)
-    extra = [{"filename": file_name(s.path), "text": redacted(s.text)} for s in request.snippets]
+    extra = [{"filename": file_name(s.path), "text": redacted(s.text, path=s.path)} for s in request.snippets]
     body = {"input_prefix": prefix, "input_suffix": suffix, "input_extra": extra, "n_predict": max_tokens}
     return body | {"temperature": 0.0, "stream": False} | ({"stop": ["\n"]} if request.hole == "line" else {})
 
@@ -91,8 +92,8 @@ def _region(request: FillRequest) -> tuple[str, str, str, str]:
 def _edit_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:
     head, upto, since, tail = _region(request)
     viewed = "\n".join(
-        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n{as_text(redacted(s.text))}\n"
-        "<|/recently_viewed_code_snippet|>"
+        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n"
+        f"{as_text(redacted(s.text, path=s.path))}\n<|/recently_viewed_code_snippet|>"
         for s in request.snippets
     )
     content = (

@@ -1,7 +1,7 @@
 """Where the editor windows of a user meet their worker: a Unix-domain socket in a folder that nobody else can enter.
 
 Whoever comes first binds the socket and starts the worker with it, so that a connection is never too early. A lock
-beside the socket makes sure that only one does.
+beside the sockets makes sure that only one does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import AsyncFileLock
 from platformdirs import user_state_path
 
-from coder_model.worker.connections import LOCK_SUFFIX
+from coder_model.worker.connections import LOCK
 from lsp_server import release
 from lsp_server.backends.base import BackendUnavailable
 
@@ -62,18 +62,34 @@ async def meet(command: Sequence[str]) -> socket.socket:
     """
     path = socket_path(command)
     try:
-        async with AsyncFileLock(path.with_suffix(LOCK_SUFFIX), poll_interval=LOCK_LOOK_S, run_in_executor=False):
+        async with AsyncFileLock(path.with_name(LOCK), poll_interval=LOCK_LOOK_S, run_in_executor=False):
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 return _connected(path)
-            # nobody is there; a dead worker may have left its name behind
-            path.unlink(missing_ok=True)
+            _forget_the_dead(path.parent)
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(path))
                 listener.listen(WINDOWS)
-                _start(command, listener)
+                try:
+                    _start(command, listener)
+                except OSError:
+                    path.unlink()
+                    raise
             return _connected(path)
     except OSError as error:
         raise BackendUnavailable(f"the worker cannot be started: {error}") from error
+
+
+def _forget_the_dead(sockets: Path) -> None:
+    """Removes the names of workers that are gone: under the lock each name has a listener, or its owner is dead."""
+    for path in sockets.iterdir():
+        if path.is_socket():
+            try:
+                _connected(path).close()
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)
+            except OSError:
+                # alive, and too busy to let anybody in
+                continue
 
 
 def _connected(path: Path) -> socket.socket:

@@ -137,3 +137,42 @@ def test_a_block_is_taken_line_by_line(typing):
 def test_without_ghost_text_the_key_is_itself(typing):
     typing.input("i<Tab>x")
     wait(lambda: lines(typing) == ["\tx"], "a tab")
+
+
+def notes(editor, folder, cmd):
+    """What is said to the user while two files are opened; `cmd` is the client's own where it is empty."""
+    editor.exec_lua(
+        """
+        local runtime, cmd = ...
+        vim.opt.runtimepath:append(runtime)
+        _G.said = {}
+        vim.notify = function(text, level) table.insert(_G.said, { text, level }) end
+        if #cmd > 0 then vim.lsp.config('unmask', { cmd = cmd }) end
+        vim.lsp.enable('unmask')
+        """,
+        str(CLIENT),
+        cmd,
+    )
+    for name in ("a.py", "b.py"):
+        (folder / name).write_text("")
+        editor.command(f"edit {folder / name}")
+        editor.command("setfiletype python")
+    # what was scheduled before has run then
+    editor.exec_lua("vim.wait(50)")
+    return [(text, level) for text, level in editor.exec_lua("return _G.said")]
+
+
+@pytest.mark.parametrize(("cmd", "named"), [([], "'unmask'"), (["/nowhere/unmask", "lsp"], "'/nowhere/unmask'")])
+def test_a_program_that_is_not_there_is_said_once(editor, tmp_path, cmd, named):
+    editor.exec_lua("vim.env.PATH = '/usr/bin'")
+    ((text, level),) = notes(editor, tmp_path, cmd)
+    assert f"unmask: {named} is not on the PATH" in text
+    assert level == editor.exec_lua("return vim.log.levels.WARN")
+
+
+def test_with_a_program_nothing_is_said_and_the_folder_of_the_project_is_found(editor, tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "src").mkdir()
+    assert notes(editor, tmp_path / "src", SERVER) == []
+    root = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c and c.root_dir"
+    assert wait(lambda: editor.exec_lua(root), "the server to attach") == str(tmp_path)

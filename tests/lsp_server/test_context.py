@@ -1,9 +1,9 @@
 import pytest
 
+from coder_model.text.privacy import Privacy
 from lsp_server import context as context_module
 from lsp_server.context import DOCUMENTS, PIECE_LINES, STAY_LINES, Context
 from lsp_server.documents import Documents, Position
-from lsp_server.privacy import Privacy
 
 ORDERS = "def total_price(orders):\n    return sum(order.price for order in orders)\n"
 USERS = "class Account:\n    def __init__(self, username):\n        self.username = username\n"

@@ -2,9 +2,9 @@ import os
 
 import pytest
 
+from coder_model.text.privacy import Privacy
 from lsp_server.documents import Documents
 from lsp_server.imports import MAX_FILE_BYTES, Imports
-from lsp_server.privacy import Privacy
 
 MODELS = "class Order:\n    def __init__(self, number):\n        self.number = number\n\n\ndef unused():\n    pass\n"
 SHOWN = "class Order:\n    def __init__(self, number):\n"
@@ -118,4 +118,4 @@ def test_names_that_no_file_can_have_find_nothing(imports, documents, workspace,
     (workspace / "circle.ts").symlink_to(workspace / "circle.ts")
     here = opened(documents, workspace, "main.ts", f"import {{ Order }} from '{module}';\n", "typescript")
     assert imports.snippets(here, NEAR) == []
-    assert Privacy([workspace]).may_complete((workspace / "circle.ts").as_uri())
+    assert Privacy([workspace]).may("complete", (workspace / "circle.ts").as_uri())

@@ -1,7 +1,11 @@
 """What a user sets: at the start, pulled, pushed, wrong."""
 
+import json
+import re
+from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 from fakes import SERVER, URI, ask
 from lsp_client import LspClient
@@ -9,6 +13,8 @@ from processes import wait_until
 
 from lsp_server.settings import PolicyName, Settings, read_settings
 from lsp_server.user_settings import UserSettings, read_what_is_right
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +108,42 @@ def test_what_is_no_number_is_no_deadline(number):
     read, (complaint,) = read_settings({"deadlineMs": number}, Settings())
     assert read == Settings()
     assert "deadlineMs" in complaint
+
+
+def schema():
+    """What is said of each setting: type, range, choices, default."""
+    (definitions,), components = msgspec.json.schema_components([Settings])
+    return components[definitions["$ref"].rpartition("/")[2]]["properties"]
+
+
+def range_of(said):
+    """The range of a number, as its schema says it; of one that may be absent too."""
+    numbers = [one for one in (said, *said.get("anyOf", ())) if one.get("type") == "number"]
+    return {key: bound for one in numbers for key, bound in one.items() if key.endswith("imum")}
+
+
+def test_the_documentation_has_every_setting_with_its_default_and_range():
+    page = (ROOT / "docs" / "usage.md").read_text("utf-8")
+    found = re.findall(r"^\| `(\w+)` \| `?(.+?)`? \| (.+) \|$", page, re.MULTILINE)
+    rows = {name: (json.loads(default), text) for name, default, text in found}
+    assert rows.keys() == schema().keys()
+    for name, said in schema().items():
+        assert rows[name][0] == json.loads(json.dumps(said["default"])), name
+        if bounds := range_of(said):
+            assert f"{bounds['minimum']} to {bounds['maximum']}" in rows[name][1]
+        for choice in said.get("enum", ()):
+            assert f"`{choice}`" in rows[name][1] or choice == rows[name][0], (name, choice)
+
+
+def test_the_schema_of_vs_code_is_that_of_the_server():
+    package = json.loads((ROOT / "editor_clients" / "vscode" / "package.json").read_text("utf-8"))
+    offered = package["contributes"]["configuration"]["properties"]
+    for name, said in offered.items():
+        if name != "unmask.command":
+            own = schema()[name.removeprefix("unmask.")]
+            assert said["default"] == own["default"]
+            assert {k: v for k, v in said.items() if k.endswith("imum")} == range_of(own)
+            assert sorted(said.get("enum", ())) == sorted(own.get("enum", ()))
 
 
 def test_every_policy_that_may_be_set_is_one():

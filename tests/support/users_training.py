@@ -9,7 +9,7 @@ from commands import exit_code
 
 
 def write_code(folder: Path) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for i in range(12):
         text = "".join(checkpoints.TEXT.replace("total", f"total_{i}_{j}") for j in range(9))
         (folder / f"m{i}.py").write_text(text)

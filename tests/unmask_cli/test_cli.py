@@ -65,6 +65,7 @@ def test_watch_shows_masks_turning_into_tokens(model_directory, file):
         ("b.py", b"\x00\x01", "1:1", "must be text, found a NUL byte"),
         ("b.py", b"caf\xe9", "1:1", "must be UTF-8 text, byte 3 is not"),
         ("b.py", b"\xed\xa0\xbd", "1:1", "must be UTF-8 text, byte 0 is not"),
+        (".env", b"KEY=1\n", "1:1", "must be a file that a model may see: its name is that of a file with secrets"),
         ("b.py", b"x = 1\n", "9:1", "has lines 1 to 2"),
         ("b.py", b"x = 1\n", "1:7", "line 1 of .* has columns 1 to 6"),
         ("b.py", b"x = 1\n", "0:1", "has lines 1 to 2"),
@@ -138,8 +139,20 @@ def test_doctor_cuts_no_name_on_a_narrow_terminal(model_directory, tmp_path):
     assert f"{tmp_path / 'a-long-folder'}/unmask/statistics" in "".join(cells)
 
 
-@pytest.mark.parametrize("columns", ["20", "40", "80"])
+@pytest.mark.parametrize("columns", ["60", "80", "200", ""], ids=["60", "80", "200", "piped"])
+@pytest.mark.parametrize(
+    "command", ["models info qwen2.5-coder-0.5b", "stats", "--help", "fill --help", "train --help"]
+)
+def test_nothing_that_a_command_says_is_cut(command, columns):
+    said = unmask(*command.split(), COLUMNS=columns)
+    assert said.returncode == 0
+    assert "…" not in said.stdout
+
+
+@pytest.mark.parametrize("columns", ["20", "60", "80", "200", ""], ids=["20", "60", "80", "200", "piped"])
 def test_no_cell_of_a_table_is_cut(model_directory, columns):
+    checked = unmask("doctor", "--model", model_directory, COLUMNS=columns).stdout
+    assert "…" not in checked
     listed = unmask("models", "list", COLUMNS=columns)
     assert "…" not in listed.stdout
     assert "stable-diffcoder-8b" in listed.stdout
@@ -275,3 +288,10 @@ def test_drawing_shows_text_masks_and_figures():
     assert "a░" in canvas(watched).renderables[0].plain
     assert summary(draft).plain == "3 tokens in 2 steps (1.5 per step), 4 ms, confidence 0.50, cut by the deadline"
     assert in_place("x\ny = ", "1", "\nz").plain == "x\ny = 1\nz"
+
+
+def test_a_verify_pass_shows_what_is_kept_of_a_draft():
+    slots = (Slot("as", 1.0, False), Slot(" f", 1.0, False), Slot(":\n", 0.0, False))
+    (line, *_) = canvas(Draft("as f", False, 0.5, 3, 2, 1.0, kind="verify", slots=slots)).renderables
+    assert line.plain.endswith("2 of 3 kept  as f:↵")
+    assert [span.style for span in line.spans if line.plain[span.start : span.end] == ":↵"] == ["red strike"]

@@ -1,6 +1,19 @@
 -- Neovim 0.12 or newer: copy lsp/ and lua/ to ~/.config/nvim/; the README says what goes into init.lua.
+
+-- Neovim itself starts nothing then, and says nothing
+vim.schedule(function()
+  local cmd = (vim.lsp.config.unmask or {}).cmd
+  if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 and vim.lsp.is_enabled('unmask') then
+    local what = "unmask: '%s' is not on the PATH of Neovim: install it, or name it by its whole path in "
+      .. "vim.lsp.config('unmask', { cmd = { '/…/unmask', 'lsp' } })"
+    vim.notify_once(what:format(cmd[1]), vim.log.levels.WARN)
+  end
+end)
+
 return {
   cmd = { 'unmask', 'lsp' },
+  -- by these the folder is found whose .gitignore and .unmaskignore count, and where imports are looked up
+  root_markers = { '.git', { 'pyproject.toml', 'setup.py', 'package.json', 'go.mod', 'Cargo.toml', 'pom.xml' } },
   filetypes = {
     'python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua',
     'c', 'cpp', 'java', 'sh', 'markdown',

@@ -98,6 +98,20 @@ def test_drafts_grow_from_the_left_and_the_last_is_final(model, tokenizer):
         assert later.text.startswith(earlier.text)
 
 
+def test_who_watches_sees_what_is_kept_of_each_draft(model, tokenizer):
+    drafts = list(engine(model, tokenizer).fill(FillRequest("s", DOCUMENT, "\n", hole="block"), watch=True))
+    read = [draft for draft in drafts if draft.kind == "verify" and draft.slots]
+    assert read
+    for draft in read:
+        kept = [slot.confidence for slot in draft.slots]
+        assert set(kept) <= {0.0, 1.0}
+        assert kept == sorted(kept, reverse=True)
+        assert kept[0] == 1.0
+        said = "".join(slot.text for slot, is_kept in zip(draft.slots, kept, strict=True) if is_kept)
+        assert said.strip() in draft.text
+    assert any(slot.confidence == 0 for draft in read for slot in draft.slots)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_without_verify_the_denoised_block_is_taken(model, tokenizer, policy):
     made = engine(model, tokenizer, policy=policy, verify=False, max_steps=3)

@@ -1,14 +1,21 @@
 """What `unmask train` makes of trained models, and what it says to bad input."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from commands import exit_code
 from tiny_training import options
+from users_training import write_code
 
 from coder_model.model import weights
+from coder_model.training import progress
 from coder_model.training.loop import train
+
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
 
 
 def test_quantise_writes_a_smaller_model(corpus, tmp_path, model):
@@ -29,6 +36,28 @@ def test_average_writes_the_mean_of_models(corpus, tmp_path, model):
         torch.testing.assert_close(tensor, (one[name] + two[name]) / 2, atol=1e-2, rtol=1e-2)
 
 
+def test_the_commands_of_the_readme_make_a_model(tmp_path, capsys, monkeypatch):
+    """Its two lines as they stand there, on two small projects, with the options of a tiny run."""
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    lines = re.findall(r"^    unmask (train (?:prepare|run) .*?)(?:  +#.*)?$", README.read_text("utf-8"), re.MULTILINE)
+    assert len(lines) == 2
+    for name in ("one", "two"):
+        write_code(tmp_path / "projects" / name)
+        (tmp_path / "projects" / name / "LICENSE").write_text("MIT License")
+        for file in (tmp_path / "projects" / name).glob("*.py"):
+            file.write_text(file.read_text().replace("total", f"total_{name}"))
+    places = {"PROJECTS": tmp_path / "projects", "NAME": "two", "CORPUS": tmp_path / "corpus", "RUN": tmp_path / "run"}
+    tiny = {"d_model": 16, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 8, "d_ff": 16}
+    small = {"steps": 2, "rows": 1, "micro_rows": 1, "length": 64, "final_length": 64, "model": tiny}
+    more = {"prepare": ["--vocab-size", "400", "--processes", "1"], "run": ["--options", json.dumps(small)]}
+    for line in lines:
+        words = [str(places.get(word, word)) for word in line.split()]
+        assert exit_code([*words, *more[words[1]]]) == 0, capsys.readouterr().err
+    weights.load(tmp_path / "run" / "model")
+    said = capsys.readouterr().err
+    assert re.search(r"step 1 of 2, loss \d+\.\d\d, [\d,]+ tokens/s, \d+ s left, checkpoint in \d+ min", said)
+
+
 def test_models_of_different_shapes_have_no_mean(corpus, tmp_path, model, model_directory, capsys):
     train(options(corpus, tmp_path, model, steps=1))
     models = [str(tmp_path / "model"), str(model_directory)]
@@ -43,6 +72,8 @@ def test_models_of_different_shapes_have_no_mean(corpus, tmp_path, model, model_
         ["run", "--corpus", "/nowhere", "--output", "/tmp/never", "--options", '{"stepz": 1}'],
         ["prepare", "/nowhere", "--output", "/tmp/never"],
         ["prepare", "--output", "/tmp/never"],
+        ["prepare", str(ROOT / "tests"), "--output", "/tmp/never"],
+        ["prepare", str(ROOT / "tests"), "--output", "/tmp/never", "--hold-out", "nosuch"],
         ["prepare", str(Path(__file__).parents[3] / "docs/figures"), "--output", "/tmp/never"],
         ["prepare", "--licences", __file__, "--output", "/tmp/never"],
     ],

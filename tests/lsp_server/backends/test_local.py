@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -10,6 +11,7 @@ from fakes import SERVER, URI, ask
 from lsp_client import LspClient
 from processes import gone, wait_until, worker_of
 
+from coder_model.worker.connections import LOCK
 from lsp_server.backends import worker_socket
 from lsp_server.backends.base import BackendUnavailable
 from lsp_server.backends.supervisor import HANG_S, MAX_DEATHS, Backoff, Pulse
@@ -33,7 +35,7 @@ def test_all_windows_of_a_user_share_one_worker_which_goes_with_the_last(tmp_pat
             assert not gone(worker)
             window.close()
         assert wait_until(lambda: gone(worker), 3)
-        assert wait_until(lambda: not [file for file in (tmp_path / "unmask").iterdir() if file.suffix != ".lock"])
+        assert wait_until(lambda: not [file for file in (tmp_path / "unmask").iterdir() if file.name != LOCK])
     finally:
         for window in windows:
             window.close()
@@ -131,11 +133,26 @@ def test_without_a_model_there_is_silence_and_one_line_in_the_log():
         client.close()
 
 
+async def test_names_of_dead_workers_go_with_the_next_one_and_those_of_living_ones_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    names = {}
+    for name in ("dead", "alive"):
+        names[name] = socket.socket(socket.AF_UNIX)
+        names[name].bind(str(worker_socket.folder() / name))
+        names[name].listen()
+    names["dead"].close()
+    with pytest.raises(BackendUnavailable):
+        await worker_socket.meet(["/no-such-program"])
+    left = {file.name for file in (tmp_path / "unmask").iterdir()}
+    assert left == {"alive", LOCK}
+    names["alive"].close()
+
+
 async def test_a_lock_that_cannot_be_taken_is_an_error_instead_of_a_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     command = ["/no-such-program"]
     # as on a disk that is read-only, where whoever runs the tests may be root
-    worker_socket.socket_path(command).with_suffix(worker_socket.LOCK_SUFFIX).mkdir()
+    (worker_socket.folder() / LOCK).mkdir()
     with pytest.raises(BackendUnavailable, match="the worker cannot be started: .*directory"):
         await worker_socket.meet(command)
 

@@ -3,7 +3,7 @@ from urllib.parse import quote
 
 import pytest
 
-from lsp_server.privacy import Privacy
+from coder_model.text.privacy import Privacy, found_root
 
 
 @pytest.fixture
@@ -25,47 +25,47 @@ def uri(workspace, name):
 )  # fmt: skip
 def test_secret_files_are_neither_completed_nor_shown(workspace, name):
     privacy = Privacy([workspace])
-    assert not privacy.may_complete(uri(workspace, name))
-    assert not privacy.may_show(uri(workspace, name))
-    assert not Privacy([]).may_complete(f"file:///elsewhere/{name}")
+    assert not privacy.may("complete", uri(workspace, name))
+    assert not privacy.may("show", uri(workspace, name))
+    assert not Privacy([]).may("complete", f"file:///elsewhere/{name}")
 
 
 @pytest.mark.parametrize("name", ["a.py", ".env.example", "src/secrets/store.go", "credentials.py", "key.py", "env.py"])
 def test_ordinary_files_are_both(workspace, name):
     privacy = Privacy([workspace])
-    assert privacy.may_complete(uri(workspace, name))
-    assert privacy.may_show(uri(workspace, name))
+    assert privacy.may("complete", uri(workspace, name))
+    assert privacy.may("show", uri(workspace, name))
 
 
 def test_a_link_to_a_secret_is_a_secret(workspace):
     (workspace / ".env").write_text("A=1")
     (workspace / "settings.py").symlink_to(workspace / ".env")
-    assert not Privacy([workspace]).may_complete(uri(workspace, "settings.py"))
+    assert not Privacy([workspace]).may("complete", uri(workspace, "settings.py"))
 
 
 def test_git_ignored_files_are_worked_in_but_not_shown(workspace):
     (workspace / ".gitignore").write_text("local_*.py\nbuild/\n!local_ok.py\n")
     privacy = Privacy([workspace])
     for name, shown in (("local_a.py", False), ("local_ok.py", True), ("build/x.py", False), ("a.py", True)):
-        assert privacy.may_complete(uri(workspace, name))
-        assert privacy.may_show(uri(workspace, name)) == shown
+        assert privacy.may("complete", uri(workspace, name))
+        assert privacy.may("show", uri(workspace, name)) == shown
 
 
 def test_our_own_ignore_file_forbids_both_and_the_nearest_decides(workspace):
     (workspace / ".unmaskignore").write_text("src/\n*.sql\n")
     (workspace / "src" / "inner" / ".unmaskignore").write_text("!*.py\n")
     privacy = Privacy([workspace])
-    assert not privacy.may_complete(uri(workspace, "src/a.py"))
-    assert not privacy.may_complete(uri(workspace, "q.sql"))
-    assert privacy.may_complete(uri(workspace, "src/inner/a.py"))
-    assert not privacy.may_show(uri(workspace, "src/a.py"))
+    assert not privacy.may("complete", uri(workspace, "src/a.py"))
+    assert not privacy.may("complete", uri(workspace, "q.sql"))
+    assert privacy.may("complete", uri(workspace, "src/inner/a.py"))
+    assert not privacy.may("show", uri(workspace, "src/a.py"))
 
 
 def test_a_changed_ignore_file_counts_at_once(workspace):
     privacy = Privacy([workspace])
-    assert privacy.may_complete(uri(workspace, "a.py"))
+    assert privacy.may("complete", uri(workspace, "a.py"))
     (workspace / ".unmaskignore").write_text("a.py\n")
-    assert not privacy.may_complete(uri(workspace, "a.py"))
+    assert not privacy.may("complete", uri(workspace, "a.py"))
 
 
 def test_ignore_files_that_are_no_plain_files_or_too_large_are_not_read(workspace):
@@ -75,7 +75,7 @@ def test_ignore_files_that_are_no_plain_files_or_too_large_are_not_read(workspac
     (workspace / "src" / "inner" / ".unmaskignore").write_text("*\n" * 200_000)
     privacy = Privacy([workspace])
     for name in ("a.py", "src/a.py", "src/inner/a.py"):
-        assert privacy.may_complete(uri(workspace, name))
+        assert privacy.may("complete", uri(workspace, name))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_ignore_files_that_are_no_plain_files_or_too_large_are_not_read(workspac
     ["untitled:Untitled-1", "vscode-notebook-cell:/a.ipynb#x", "", "file://", "a b%zz", "file:///%00", "file://[x"],
 )
 def test_odd_uris_are_answered(workspace, other):
-    assert Privacy([workspace]).may_complete(other)
-    assert not Privacy([workspace]).may_complete("untitled:.env")
+    assert Privacy([workspace]).may("complete", other)
+    assert not Privacy([workspace]).may("complete", "untitled:.env")
 
 
 SECRET_NAMES = [
@@ -142,36 +142,36 @@ FORMS = [
 def test_a_secret_name_is_known_whatever_stands_around_it(form, encode):
     privacy = Privacy([])
     assert len(SECRET_NAMES) == 300
-    seen = [name for name in SECRET_NAMES if privacy.may_complete(form.replace("{name}", encode(name)))]
+    seen = [name for name in SECRET_NAMES if privacy.may("complete", form.replace("{name}", encode(name)))]
     assert seen == []
 
 
 @pytest.mark.parametrize("form", ["._{}", ".#{}", "#{}#", ".{}.swp", ".{}.swo", "~${}"])
 def test_what_tools_put_beside_a_secret_is_one(form):
     for name in ("server.pem", ".env", "id_rsa", "credentials.json", "prod.tfvars"):
-        assert not Privacy([]).may_complete(f"file:///work/{form.format(name)}")
+        assert not Privacy([]).may("complete", f"file:///work/{form.format(name)}")
     for name in ("a.py", "main.rs", "keys.ts"):
-        assert Privacy([]).may_complete(f"file:///work/{form.format(name)}")
+        assert Privacy([]).may("complete", f"file:///work/{form.format(name)}")
 
 
 @pytest.mark.parametrize("name", ["prod.env", ".envrc", "login.ppk", ".my.cnf", ".vault-token", ".s3cfg"])
 def test_files_of_settings_that_hold_keys_are_secrets(name):
-    assert not Privacy([]).may_complete(f"file:///work/{name}")
+    assert not Privacy([]).may("complete", f"file:///work/{name}")
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_other_names_are_completed_whatever_stands_around_them(form):
     privacy = Privacy([])
     for name in ("a.py", "keys.ts", "environment.go", "monkey.rs", ".env.example", "secret_santa.lua", "src/key.c"):
-        assert privacy.may_complete(form.replace("{name}", name)), name
+        assert privacy.may("complete", form.replace("{name}", name)), name
 
 
 def test_an_ignore_file_beside_the_document_counts_without_a_folder(tmp_path):
     (tmp_path / ".unmaskignore").write_text("private.py\n")
     privacy = Privacy([])
     for scheme in ("file://", "git:", "diffview://"):
-        assert not privacy.may_complete(f"{scheme}{tmp_path}/private.py")
-        assert privacy.may_complete(f"{scheme}{tmp_path}/public.py")
+        assert not privacy.may("complete", f"{scheme}{tmp_path}/private.py")
+        assert privacy.may("complete", f"{scheme}{tmp_path}/public.py")
 
 
 def test_folders_come_and_go(tmp_path):
@@ -179,8 +179,28 @@ def test_folders_come_and_go(tmp_path):
     (tmp_path / "two" / ".gitignore").write_text("private.py\n")
     uri = f"file://{tmp_path}/two/private.py"
     privacy = Privacy([])
-    assert privacy.may_show(uri)
+    assert privacy.may("show", uri)
     privacy.roots = [tmp_path / "two"]
-    assert not privacy.may_show(uri)
+    assert not privacy.may("show", uri)
     privacy.roots = []
-    assert privacy.may_show(uri)
+    assert privacy.may("show", uri)
+
+
+def test_a_project_is_found_by_its_repository_before_its_files(tmp_path):
+    inner = tmp_path / "packages" / "web"
+    (inner / "src").mkdir(parents=True)
+    file = inner / "src" / "a.ts"
+    (inner / "package.json").write_text("{}")
+    assert found_root(file) == inner
+    (tmp_path / ".git").mkdir()
+    assert found_root(file) == tmp_path
+    (tmp_path / ".gitignore").write_text("src/\n")
+    assert not Privacy([]).may("show", file)
+    assert Privacy([inner]).may("show", file)
+
+
+def test_an_objection_names_the_rule(tmp_path):
+    (tmp_path / ".unmaskignore").write_text("b.py\n")
+    assert Privacy([]).objection("complete", tmp_path / ".env") == "its name is that of a file with secrets"
+    assert Privacy([]).objection("complete", tmp_path / "b.py") == ".unmaskignore names it"
+    assert Privacy([]).objection("complete", tmp_path / "odd # name.py") == ""

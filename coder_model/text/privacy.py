@@ -1,0 +1,130 @@
+"""Which files a model may see, by one rule for every door: `Privacy.objection`.
+
+A door is whatever takes text of files to a model: a completion, a snippet of another file, a remote service, training,
+cases of an evaluation. Secrets by their name are kept from all of them, and so is what `.unmaskignore` names; what
+`.gitignore` names is worked in, but neither shown beside other files nor learnt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path, PurePath
+from typing import Literal, TypeVar
+
+from pathspec import GitIgnoreSpec
+
+from coder_model.text.file_names import is_secret, names_of, path_of
+
+P = TypeVar("P", bound=PurePath)
+Use = Literal["complete", "show", "learn"]
+"""What is done with a file: the model works in it, has it beside another one, or is trained on it."""
+OWN_IGNORE_FILE, GIT_IGNORE_FILE = ".unmaskignore", ".gitignore"
+_IGNORE_FILES: dict[Use, tuple[str, ...]] = {
+    "complete": (OWN_IGNORE_FILE,),
+    "show": (OWN_IGNORE_FILE, GIT_IGNORE_FILE),
+    "learn": (OWN_IGNORE_FILE, GIT_IGNORE_FILE),
+}
+MAX_IGNORE_BYTES = 256 << 10
+REPOSITORY = ".git"
+PROJECT_FILES = ("pyproject.toml", "setup.py", "package.json", "go.mod", "Cargo.toml", "pom.xml", "CMakeLists.txt")
+"""One of these, or a repository, is in the folder that a project begins with."""
+
+
+class Privacy:
+    """Asks the names of secrets and the ignore files."""
+
+    def __init__(self, roots: list[Path]) -> None:
+        self.roots = [root.resolve() for root in roots]
+        """Folders of the workspace; they come and go."""
+
+    def objection(self, use: Use, document: str | Path) -> str:
+        """Returns why a file may not be used so; empty when it may.
+
+        Args:
+            use: what is meant to be done with it.
+            document: a path, or a URI of any scheme.
+        """
+        uri = document.absolute().as_uri() if isinstance(document, Path) else document
+        if is_secret(uri):
+            return "its name is that of a file with secrets"
+        paths = [Path(name) for name in names_of(uri) if Path(name).is_absolute()]
+        for ignore_file in _IGNORE_FILES[use]:
+            if any(self._is_ignored(path, ignore_file) for path in paths):
+                return f"{ignore_file} names it"
+        return ""
+
+    def may(self, use: Use, document: str | Path) -> bool:
+        """Returns whether a file may be used so: there is no `objection`."""
+        return not self.objection(use, document)
+
+    def root_of(self, uri: str) -> Path | None:
+        """Returns the folder of the workspace that a document is in, links followed; see `_root_of`."""
+        path = path_of(uri)
+        return self._root_of(path) if path else None
+
+    def _root_of(self, path: Path) -> Path | None:
+        """The folder that the client or the caller has named, else the one that the folders above a file show."""
+        return next((root for root in self.roots if path.is_relative_to(root)), None) or found_root(path)
+
+    def _is_ignored(self, path: Path, ignore_file: str) -> bool:
+        """True when an ignore file above a path names it; git's count within a root, our own wherever they are."""
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            path = path.resolve()
+        top = self._root_of(path) if ignore_file == GIT_IGNORE_FILE else Path(path.anchor)
+        folders = [folder for folder in path.parents if top and folder.is_relative_to(top)]
+        return is_ignored(path, folders, lambda folder: _spec(folder / ignore_file))
+
+
+def found_root(path: Path) -> Path | None:
+    """Returns the folder where a file's project begins: its repository, else the nearest with a file of a project."""
+    for marks in ((REPOSITORY,), PROJECT_FILES):
+        for folder in path.parents:
+            with contextlib.suppress(OSError, ValueError):
+                if any((folder / mark).exists() for mark in marks):
+                    return folder
+    return None
+
+
+def is_ignored(path: P, folders: Iterable[P], spec_of: Callable[[P], GitIgnoreSpec]) -> bool:
+    """Returns what the ignore files of some folders say of a path.
+
+    Args:
+        path: of a file.
+        folders: above it, the nearest first; the nearest that says anything decides, as git has it.
+        spec_of: reads the ignore file of a folder.
+    """
+    verdicts = (spec_of(folder).check_file(path.relative_to(folder).as_posix()).include for folder in folders)
+    return next((verdict for verdict in verdicts if verdict is not None), False)
+
+
+def _spec(file: Path) -> GitIgnoreSpec:
+    try:
+        facts = file.lstat()
+    except (OSError, ValueError):
+        return NOTHING
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_IGNORE_BYTES:
+        return NOTHING
+    return _read(file, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _read(file: Path, _: int) -> GitIgnoreSpec:
+    try:
+        return ignore_rules(file.read_bytes())
+    except OSError:
+        return NOTHING
+
+
+def ignore_rules(data: bytes) -> GitIgnoreSpec:
+    """Returns what an ignore file says; nothing where it is not in the syntax."""
+    try:
+        return GitIgnoreSpec.from_lines(data.decode("utf-8", "replace").splitlines())
+    except ValueError:
+        return NOTHING
+
+
+NOTHING = GitIgnoreSpec.from_lines([])
+"""Names no file."""

@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from coder_model.errors import CorpusError
+from coder_model.training.launch import launch
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": -5}, "Expected `int` >= 1 - at `$.steps`"),
+        ({"steps": "x"}, "Expected `int`, got `str` - at `$.steps`"),
+        ({"rows": 0}, "at `$.rows`"),
+        ({"rows": 1e9}, "at `$.rows`"),
+        ({"rows": 1_000_000_000}, "at `$.rows`"),
+        ({"length": 0}, "at `$.length`"),
+        ({"minutes": 0}, "at `$.minutes`"),
+        ({"minutes": math.nan}, "at `$.minutes`"),
+        ({"decay_share": 2}, "at `$.decay_share`"),
+        ({"validate_every": 0}, "at `$.validate_every`"),
+        ({"bf16": "yes"}, "at `$.bf16`"),
+        ({"stepz": 1}, "--options has no stepz"),
+        ({"noise": 3}, "--options noise must be an object, got 3"),
+        ({"noise": {"a": 1}}, "--options has no noise.a"),
+        ({"noise": {"slots": 100}}, "block_lengths must divide slots"),
+        ({"noise": {"min_rate": -0.1}}, "at `$.noise.min_rate`"),
+        ({"model": {"d_modle": 3}}, "--options has no model.d_modle"),
+        ({"model": {"n_heads": 3}}, "n_heads must be a multiple of n_kv_heads"),
+        ({"model": {"attention": "all"}}, "at `$.model.attention`"),
+    ],
+)
+def test_an_option_out_of_its_range_is_named_before_anything_is_read(values, message, tmp_path):
+    with pytest.raises(CorpusError) as raised:
+        launch("/nowhere", str(tmp_path), values)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)

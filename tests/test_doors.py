@@ -1,0 +1,228 @@
+"""Every way that text of files takes to a model, and what keeps a file from it."""
+
+import ast
+import asyncio
+import json
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fake_service import FakeService
+from lsprotocol import types
+from remote_requests import said, settings
+
+from coder_model.engine.options import EngineOptions
+from coder_model.errors import CorpusError
+from coder_model.evaluation.cases import read_cases
+from coder_model.text.privacy import Privacy
+from coder_model.training.own_code import files_of
+from coder_model.training.sources import in_folders
+from coder_model.types import Draft, FillRequest, InvalidInput
+from lsp_server.backends.base import BackendUnavailable
+from lsp_server.backends.remote import RemoteBackend
+from lsp_server.completion import Completer
+from lsp_server.context import Context
+from lsp_server.documents import Documents, Position
+from lsp_server.hole_actions import HoleActions
+from lsp_server.imports import Imports
+from lsp_server.settings import Settings
+from lsp_server.usage_stats import UsageStats
+from lsp_server.user_settings import UserSettings
+from unmask_cli import fill, fill_holes
+
+ROOT = Path(__file__).parents[1]
+MARK = "total_price_of_the_order"
+PYTHON = (
+    f"class Order:\n    def {MARK}(self, items):\n        pass\n" + "# a line of some length, so that it is code\n" * 8
+)
+TYPESCRIPT = f"export function {MARK}(items: number[]): number {{\n  return 0;\n}}\n"
+SECRET, OWN, GIT = ".aws", "kept", "built"
+"""Folders that a rule keeps back: by its name, by `.unmaskignore`, by `.gitignore`."""
+
+
+class Listening:
+    """A backend that notes what it is asked."""
+
+    state, remark, description, on_change, serving = "ready", "", "", None, None
+
+    def __init__(self):
+        self.heard = ""
+
+    async def start(self): ...
+
+    async def wait_ready(self): ...
+
+    async def close(self): ...
+
+    def warm(self, asked):
+        self.heard += asked.prefix + asked.suffix
+
+    async def fill(self, asked, _watch=False):
+        self.warm(asked)
+        yield Draft("", True, 1.0, 0, 0, 0.0)
+
+
+def completer_for(file):
+    documents, backend = Documents(), Listening()
+    documents.open(file.as_uri(), "python", 1, file.read_text())
+    context = Context(documents, Privacy([]))
+    return Completer(documents, backend, context, Settings(), UsageStats()), backend, documents, context
+
+
+def completion(file, _monkeypatch):
+    completer, backend, _, _ = completer_for(file)
+    asyncio.run(completer.complete(file.as_uri(), Position(2, 12), invoked=True))
+    return backend.heard
+
+
+def warming(file, _monkeypatch):
+    completer, backend, _, _ = completer_for(file)
+    completer.warm(file.as_uri(), Position(2, 12))
+    return backend.heard
+
+
+def code_action(file, _monkeypatch):
+    completer, backend, documents, context = completer_for(file)
+    holes = HoleActions(None, documents, None)
+    holes.serve_with(completer, context, backend)
+    place = types.Range(types.Position(0, 0), types.Position(0, 0))
+    parameters = types.CodeActionParams(types.TextDocumentIdentifier(file.as_uri()), place, types.CodeActionContext([]))
+    return file.read_text() if holes.offered(parameters) else ""
+
+
+def piece_beside(file, _monkeypatch):
+    _, _, documents, context = completer_for(file)
+    here = file.parents[1] / "here.py"
+    documents.open(here.as_uri(), "python", 1, f"import os\n\n{MARK} class Order items self\n")
+    return "".join(piece.text for piece in context.snippets(documents.get(here.as_uri()), 2))
+
+
+def signature_of_an_import(file, _monkeypatch):
+    documents = Documents()
+    here = file.parents[1] / "here.ts"
+    documents.open(here.as_uri(), "typescript", 1, f"import {{ {MARK} }} from './{file.parent.name}/{file.stem}';\n")
+    found = Imports(documents, Privacy([])).snippets(documents.get(here.as_uri()), f"{MARK}(")
+    return "".join(piece.text for piece in found)
+
+
+def command_fill(file, monkeypatch):
+    backend = Listening()
+    monkeypatch.setattr(fill, "chosen_backend", lambda *_: backend)
+    asyncio.run(fill.fill_file(file, "3:13", "auto", EngineOptions(), UserSettings(), None, watch=False, as_json=False))
+    return backend.heard
+
+
+def command_all_holes(file, monkeypatch):
+    backend = Listening()
+    monkeypatch.setattr(fill_holes, "chosen_backend", lambda *_: backend)
+    asyncio.run(fill_holes.fill_holes(file, EngineOptions(), UserSettings(), None, write=False))
+    return backend.heard
+
+
+def command_eval(file, _monkeypatch):
+    case = {"id": "1", "lang": "python", "prefix": MARK, "suffix": "", "reference": "1"}
+    file.write_text(json.dumps(case))
+    return read_cases(file)[0].prefix
+
+
+def corpus_of_projects(file, _monkeypatch):
+    (project,) = [one for one in in_folders([file.parents[2]], {}) if one.path == file.parents[1]]
+    return "".join(data.decode() for path, data in project.files(lambda path: path.endswith(".py")))
+
+
+def own_code(file, _monkeypatch):
+    for name in ("one", "two"):
+        (file.parents[1] / f"{name}.py").write_text(f"# the file of the number {name}\n" * 20)
+    return "".join(text for _, text in files_of(file.parents[1]))
+
+
+def bare_repository(file, _monkeypatch):
+    for name in ("one", "two"):
+        (file.parents[1] / f"{name}.py").write_text(f"# the file of the number {name}\n" * 20)
+    git = ["git", "-C", str(file.parents[1]), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for arguments in ("init -q", "add -f .", "commit -qm all", "clone -q --bare . bare"):
+        subprocess.run([*git, *arguments.split()], check=True, capture_output=True)
+    return "".join(text for _, text in files_of(file.parents[1] / "bare"))
+
+
+def remote_service(file, _monkeypatch):
+    async def sent():
+        async with FakeService() as service:
+            backend = RemoteBackend(settings(service))
+            try:
+                await said(backend, FillRequest("s", file.read_text(), "", path=file.as_uri()))
+            finally:
+                await backend.close()
+            return json.dumps(service.bodies)
+
+    return asyncio.run(sent())
+
+
+@dataclass(frozen=True)
+class Door:
+    through: object
+    """(file, monkeypatch) -> what of it a model would see."""
+    module: str
+    """Where the text is taken."""
+    kept: tuple[str, ...] = (SECRET, OWN)
+    name: str = "orders.py"
+    text: str = PYTHON
+
+
+DOORS = [
+    Door(completion, "lsp_server/place.py"),
+    Door(warming, "lsp_server/place.py"),
+    Door(code_action, "lsp_server/hole_actions.py"),
+    Door(piece_beside, "lsp_server/context.py", (SECRET, OWN, GIT)),
+    Door(signature_of_an_import, "lsp_server/imports.py", (SECRET, OWN, GIT), "orders.ts", TYPESCRIPT),
+    Door(command_fill, "unmask_cli/fill.py"),
+    Door(command_all_holes, "unmask_cli/fill_holes.py"),
+    Door(command_eval, "coder_model/evaluation/cases.py", name="cases.jsonl"),
+    Door(corpus_of_projects, "coder_model/training/corpus.py", (SECRET, OWN, GIT)),
+    Door(own_code, "coder_model/training/own_code.py", (SECRET, OWN, GIT)),
+    Door(bare_repository, "coder_model/training/own_code.py"),
+    Door(remote_service, "lsp_server/backends/remote.py", (SECRET,)),
+]
+TAKERS = {"FillRequest", "Snippet", "files", "AsyncClient"}
+"""Calls that make a request or a piece of a prompt, read a corpus, or open a connection."""
+NO_FILES = {
+    "coder_model/engine/suggestion_time.py": "asks for a place of its own text",
+    "coder_model/evaluation/run.py": "has its text from cases.py",
+    "unmask_cli/doctor.py": "asks for a place of its own text",
+    "coder_model/training/sources.py": "reads the licence of a project itself",
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with a repository, and with one file that each of the rules speaks of."""
+    folder = tmp_path / "projects" / "shop"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".unmaskignore").write_text(f"{OWN}/\n")
+    (folder / ".gitignore").write_text(f"{GIT}/\n")
+    return folder
+
+
+@pytest.mark.parametrize("place", [SECRET, OWN, GIT, "shown"])
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.through.__name__)
+def test_each_door_lets_through_what_the_rule_allows_and_nothing_else(door, place, project, monkeypatch):
+    file = project / place / door.name
+    file.parent.mkdir()
+    file.write_text(door.text)
+    seen = ""
+    with suppress(InvalidInput, CorpusError, BackendUnavailable):
+        seen = door.through(file, monkeypatch)
+    assert (MARK in seen) == (place not in door.kept)
+
+
+def test_whatever_takes_text_to_a_model_is_a_door():
+    takers = {
+        file.relative_to(ROOT).as_posix()
+        for package in ("coder_model", "lsp_server", "unmask_cli")
+        for file in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in TAKERS
+    }
+    assert takers == {door.module for door in DOORS} | NO_FILES.keys()

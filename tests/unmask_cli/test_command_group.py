@@ -1,0 +1,37 @@
+import pytest
+from typer.testing import CliRunner
+
+from unmask_cli.cli import app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nosuch"], "unmask: No such command 'nosuch'."),
+        (["--nosuch"], "unmask: No such option: --nosuch"),
+        (["train", "nosuch"], "unmask train: No such command 'nosuch'."),
+        (["eval", "--limit", "-1"], "unmask eval: Invalid value for '--limit': "),
+        (["eval", "--limit", "x"], "unmask eval: Invalid value for '--limit': "),
+        (["train", "prepare", "--output", "o", "--processes", "0"], "unmask train prepare: Invalid value for '--proce"),
+        (["train", "run", "--options", "{"], "unmask train run: Invalid value for '--options': "),
+        (["fill", "--at", "1:1"], "unmask fill: Missing argument"),
+        (["models", "pull"], "unmask models pull: Missing argument"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments, line):
+    found = CliRunner().invoke(app, arguments, prog_name="unmask")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith(line)
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["models"]])
+def test_without_a_command_the_help_is_shown(arguments):
+    found = CliRunner().invoke(app, arguments)
+    assert "Usage" in found.output
+    assert found.exit_code in (0, 2)
+
+
+def test_help_and_version_end_well():
+    for arguments in (["--help"], ["--version"], ["eval", "--help"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 0

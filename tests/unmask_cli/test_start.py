@@ -1,0 +1,77 @@
+"""Ctrl-C, at any moment: one line, and the exit code that shells have for it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+START = "from unmask_cli.start import main"
+
+
+def started(code, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.02, 0.1])
+def test_while_the_program_is_still_being_imported(seconds):
+    timer = f"import os, signal, threading; threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start()"
+    process = started(f"{START}; {timer}; main()", "doctor")
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "unmask: interrupted\n")
+
+
+def project(folder, n):
+    """A project whose cleaning takes a while."""
+    folder.mkdir(parents=True)
+    (folder / "LICENSE").write_text("MIT License")
+    for i in range(n):
+        (folder / f"m{i}.py").write_text("".join(f"name_{j} = compute({i}, {j})\n" for j in range(3000)))
+
+
+def test_while_processes_prepare_a_corpus(tmp_path):
+    for name in "abcdefgh":
+        project(tmp_path / "projects" / name, 20)
+    process = started(
+        f"{START}; main()",
+        "train",
+        "prepare",
+        tmp_path / "projects",
+        "--output",
+        tmp_path / "out",
+        "--processes",
+        2,
+        "--hold-out",
+        "a",
+    )
+    cleaned = tmp_path / "out" / "cleaned"
+    end = time.monotonic() + 60
+    while not (cleaned.exists() and list(cleaned.iterdir())) and time.monotonic() < end:
+        time.sleep(0.01)
+    # as a terminal does: to all of them
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "unmask: interrupted"
+    assert "Traceback" not in error
+    assert "Process Spawn" not in error
+    assert not [file for file in cleaned.iterdir() if file.suffix == ".part"]
+
+
+def test_at_a_model_that_answers(tmp_path, model_directory):
+    process = started(f"{START}; main()", "eval", "--model", model_directory, "--out", tmp_path / "r.json")
+    end = time.monotonic() + 60
+    while not (tmp_path / "r.json.part").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error.splitlines()[-1]) == (130, "unmask: interrupted")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,42 @@
+"""The group of commands, which says in one line what was wrong with the arguments."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from unmask_cli.terminal import BAD_INPUT, INTERRUPTED, NOT_NOW
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Click's, which typer has under several names."""
+
+
+class Commands(TyperGroup):
+    """Ends a program with one line where its arguments are wrong, or where Ctrl-C was pressed."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Runs a command and ends the program, see `click.Group.main`."""
+        try:
+            sys.exit(super().main(*args, **more | {"standalone_mode": False}) or 0)
+        except typer.Abort:
+            print("unmask: stopped at a question without an answer", file=sys.stderr)
+            sys.exit(NOT_NOW)
+        except _UsageError as error:
+            message = error.format_message()
+            if type(error).__name__ == "NoArgsIsHelpError":
+                print(message)
+                sys.exit(BAD_INPUT)
+            context = getattr(error, "ctx", None)
+            print(f"{context.command_path if context else 'unmask'}: {message}", file=sys.stderr)
+            sys.exit(BAD_INPUT)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command in a context."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("unmask: interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
