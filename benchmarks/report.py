@@ -43,6 +43,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "exact": tables.through_the_server,
         "quiet": lambda: table(load("quiet")["presets"], RATES),
         "keystrokes": lambda: table(load("keystrokes")["figures"], TIMES),
+        "rewrite": tables.rewritten,
         "typing": tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
     },

@@ -57,12 +57,15 @@ class FillRequest:
     lines are the answer, as far as they are likely enough together, otherwise nothing."""
     speculative: bool = False
     """Nobody waits for the answer yet: every other request goes first."""
+    judged: str | None = None
+    """A text that stands in the hole: nothing is filled, the answer says how likely the model finds it, token by token.
+    For backends that say so of themselves (`judges`)."""
     deadline_ms: float | None = None
     """Milliseconds from the moment the engine takes the request; then the leftmost run that parses is the answer."""
 
     def __post_init__(self) -> None:
-        for name in ("prefix", "suffix", "path"):
-            text: str = getattr(self, name)
+        for name in ("prefix", "suffix", "path", "judged"):
+            text: str = getattr(self, name) or ""
             if not is_encodable(text):
                 raise InvalidInput(f"{name} must be valid Unicode text, found a lone surrogate")
         if self.count < 1:
@@ -75,7 +78,7 @@ class FillRequest:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One position of the canvas, as a person may look at it."""
+    """One position of the canvas, or one token of a text that was judged."""
 
     text: str
     """Decoded token; empty while the slot holds the mask."""
@@ -83,6 +86,8 @@ class Slot:
     """Probability of the token in (0, 1]; of the best candidate while the slot holds the mask. After a verify pass
     1 for what is kept of a draft, and 0 for what is not."""
     masked: bool
+    rival: float = 0.0
+    """Of a text that was judged: probability of the likeliest other token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class Draft:
     """On the final draft: True when the middle was given up because of `least_probability`."""
     kind: Literal["denoise", "verify", "remask", "final"] = "final"
     slots: tuple[Slot, ...] = ()
-    """The canvas; empty unless the caller asked to watch."""
+    """The canvas; empty unless the caller asked to watch. Of a text that was judged its tokens, whose texts joined are
+    the text, and the end of the middle."""
     filtered: tuple[str, ...] = ()
     """On the final draft: the names of the filters that changed the text, see `filters.FILTERS`."""
     others: tuple[Draft, ...] = ()

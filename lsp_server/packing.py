@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lsprotocol import types
 
 from lsp_server.completion import Suggestion
 from lsp_server.documents import Document, Position
-from lsp_server.hole_finding import FoundHoles
-from lsp_server.joint_fill import FilledHole
 from lsp_server.place import Selected
 
 ACCEPTED = "unmask.accepted"
@@ -47,30 +47,40 @@ def to_item(document: Document | None, suggestion: Suggestion) -> types.InlineCo
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AnnotatedEdit:
+    """One change of a document, and what a person is told of it."""
+
+    start: Position
+    end: Position
+    text: str
+    label: str
+    description: str
+
+
 def to_workspace_edit(
-    found: FoundHoles, filled: list[FilledHole], client: types.ClientCapabilities
+    document: Document, changes: list[AnnotatedEdit], client: types.ClientCapabilities
 ) -> types.WorkspaceEdit:
-    """Returns one edit that fills holes, in the richest form that a client takes.
+    """Returns one edit of several changes, in the richest form that a client takes.
 
     With annotations each change can be looked at and left out; a versioned edit of another text than the one that the
-    holes were found in is refused by the client.
+    changes were made for is refused by the client.
     """
     takes = client.workspace.workspace_edit if client.workspace else None
     edits: list[types.TextEdit | types.AnnotatedTextEdit] = []
     annotations: dict[str, types.ChangeAnnotation] = {}
-    for number, one in enumerate(filled, 1):
-        start, end = (types.Position(at.line, at.character) for at in found.span(one.hole))
-        where, name = types.Range(start, end), f"hole-{number}"
+    for number, one in enumerate(changes, 1):
+        start, end = (types.Position(at.line, at.character) for at in (one.start, one.end))
+        where, name = types.Range(start, end), f"change-{number}"
         if takes and takes.document_changes and takes.change_annotation_support:
-            sure = f"{one.probability:.0%} likely a line, by the model"
-            annotations[name] = types.ChangeAnnotation(f"Hole in line {start.line + 1}", True, sure)
+            annotations[name] = types.ChangeAnnotation(one.label, True, one.description)
             edits.append(types.AnnotatedTextEdit(name, where, one.text))
         else:
             edits.append(types.TextEdit(where, one.text))
     if not (takes and takes.document_changes):
-        return types.WorkspaceEdit(changes={found.document.uri: edits})  # type: ignore[dict-item]  # no client without document changes gets annotated ones
+        return types.WorkspaceEdit(changes={document.uri: edits})  # type: ignore[dict-item]  # no client without document changes gets annotated ones
     # a client without versions was taken to say 0
-    document = types.OptionalVersionedTextDocumentIdentifier(found.document.uri, found.document.version or None)
+    versioned = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version or None)
     return types.WorkspaceEdit(
-        document_changes=[types.TextDocumentEdit(document, edits)], change_annotations=annotations or None
+        document_changes=[types.TextDocumentEdit(versioned, edits)], change_annotations=annotations or None
     )

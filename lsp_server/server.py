@@ -26,10 +26,12 @@ from lsp_server.backends.base import AbsentBackend, Backend
 from lsp_server.completion import Answer, Completer
 from lsp_server.context import Context
 from lsp_server.documents import Documents, Encoding, Position
-from lsp_server.hole_actions import FILL_HOLES, KIND, HoleActions
+from lsp_server.edit_command import KIND
+from lsp_server.hole_actions import FILL_HOLES, HoleActions
 from lsp_server.packing import ACCEPTED, cursor_behind, to_item, to_position, to_selected
 from lsp_server.parent import orphanhood
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
+from lsp_server.rewrite_actions import REWRITE, RewriteActions
 from lsp_server.settings import Settings, read_settings
 from lsp_server.status import Announcer
 from lsp_server.usage_stats import UsageStats
@@ -42,7 +44,7 @@ SNOOZE = "unmask.snooze"
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
 SAVE_S = 60.0
-HOLES_TOLD_S = 10.0
+EDIT_TOLD_S = 10.0
 END = 2**31 - 1
 """Beyond the end of any line: its end."""
 MakeBackend = Callable[[Settings], Backend]
@@ -94,6 +96,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     warming = Warming(lambda uri, position: completers[0].warm(uri, position))
     announcer = Announcer(server)
     holes = HoleActions(server, server.documents, announcer)
+    rewrites = RewriteActions(server, server.documents, announcer)
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
@@ -110,7 +113,8 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
-        holes.serve_with(completers[0], context, server.backend)
+        for command in (holes, rewrites):
+            command.serve_with(completers[0], context, server.backend)
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
@@ -240,18 +244,21 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions([KIND]))
     def code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
-        return holes.offered(params)
+        return [*holes.offered(params), *rewrites.offered(params)]
 
     @server.command(FILL_HOLES)
     async def fill_holes(*arguments: Any) -> None:
-        """Runs when somebody takes the code action."""
-        match arguments:
-            case (
-                {"uri": str(uri), "version": int(version), "range": [[int(), int()] as start, [int(), int()] as end]},
-            ):
-                await holes.run(uri, version, Position(*start), Position(*end))
-                # for a while the status says what became of them
-                asyncio.get_running_loop().call_later(HOLES_TOLD_S, tell)
+        await carried_out(holes, arguments)
+
+    @server.command(REWRITE)
+    async def rewrite_selection(*arguments: Any) -> None:
+        await carried_out(rewrites, arguments)
+
+    async def carried_out(command: HoleActions | RewriteActions, arguments: tuple[Any, ...]) -> None:
+        """Runs when somebody takes a code action."""
+        await command.execute(arguments)
+        # for a while the status says what became of it
+        asyncio.get_running_loop().call_later(EDIT_TOLD_S, tell)
 
     return server
 

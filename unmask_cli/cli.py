@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | models | key | doctor | stats | train | eval`.
+"""The command line: `unmask lsp | fill | rewrite | models | key | doctor | stats | train | eval`.
 
 Nothing imports torch before it must.
 """
@@ -18,6 +18,7 @@ from coder_model.engine.options import EngineOptions, PolicyName
 from coder_model.errors import ModelFileError
 from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import SHAPES
+from lsp_server.rewriting import Strength
 from lsp_server.settings import engine_options
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train
@@ -122,6 +123,30 @@ def fill_at(
         asyncio.run(fill_file(file, at, hole, options, user, deadline_ms, watch=watch, as_json=json))
     except (InvalidInput, BackendUnavailable) as error:
         fail("fill", error)
+
+
+@app.command()
+def rewrite(
+    file: Path,
+    lines: Annotated[str, typer.Argument(metavar="FROM:TO", help="first and last line, from 1")],
+    strength: Annotated[
+        Strength, typer.Option(help="only clear slips; also the weakest third of the statements; or all of it")
+    ] = "light",
+    instruction: Annotated[str, typer.Option(help="shown to the model as a comment; it is not written")] = "",
+    write: Annotated[bool, typer.Option("--write", help="change the file")] = False,
+    model: _Model = "",
+    verifier: _Verifier = "",
+    quantize: _Quantize = "",
+) -> None:
+    """Rewrite lines of a file where the model finds them unlikely; prints a diff."""
+    from lsp_server.backends.base import BackendUnavailable
+    from unmask_cli.rewrite import rewrite_lines
+
+    try:
+        user = _user(model, verifier, quantize)
+        asyncio.run(rewrite_lines(file, lines, strength, instruction, user, write=write))
+    except (InvalidInput, BackendUnavailable) as error:
+        fail("rewrite", error)
 
 
 @app.command()

@@ -64,23 +64,32 @@ async def fill_holes(
                 text,
                 holes,
                 common,
-                lambda request: _final(backend, request),
+                lambda request: final_draft(backend, request),
                 lambda decided: status.update(f"{decided} of {len(holes)} holes"),
             )
         seconds = time.perf_counter() - began
     finally:
         await backend.close()
     changed = with_fills(text, filled)
-    print("".join(_diff(text, changed, file)), end="")
+    print("".join(diff(text, changed, file)), end="")
     console.print(f"{len(filled)} of {len(found)} holes filled, {seconds:.1f} s", style="cyan", soft_wrap=True)
     if write and filled:
-        if read_source(file) != text:
-            raise InvalidInput(f"{file} must not change while its holes are filled; it is left as it is now")
-        file.write_bytes(changed.encode())
+        write_back(file, text, changed, "its holes are filled")
 
 
-async def _final(backend: Backend, request: FillRequest) -> Draft | None:
-    """The final draft; None where the model fails at it."""
+def write_back(file: Path, old: str, new: str, meanwhile: str) -> None:
+    """Writes a new text to a file.
+
+    Raises:
+        InvalidInput: when the file does not hold the old text any more; `meanwhile` says what was done.
+    """
+    if read_source(file) != old:
+        raise InvalidInput(f"{file} must not change while {meanwhile}; it is left as it is now")
+    file.write_bytes(new.encode())
+
+
+async def final_draft(backend: Backend, request: FillRequest) -> Draft | None:
+    """Returns the final draft; None where the model fails at it."""
     last = None
     await backend.wait_ready()
     try:
@@ -92,8 +101,8 @@ async def _final(backend: Backend, request: FillRequest) -> Draft | None:
     return last
 
 
-def _diff(old: str, new: str, file: Path) -> list[str]:
-    """The lines of a unified diff, each with a line end."""
+def diff(old: str, new: str, file: Path) -> list[str]:
+    """Returns the lines of a unified diff, each with a line end."""
     lines = difflib.unified_diff(
         old.splitlines(keepends=True), new.splitlines(keepends=True), f"a/{file.name}", f"b/{file.name}"
     )

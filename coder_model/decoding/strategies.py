@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from torch import Tensor
+
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.diffusion import MOST_EXPANDED, fill_between, fill_blocks
@@ -119,6 +121,10 @@ class CausalStrategy(_OverSequence):
         draft = draft_from_text(selector, options, acceptance)
         ahead = ReadAhead(self.sequence, self.sequence.read_with(prompt.context, draft, check), draft)
         return fill_middle(ahead, selector, options, acceptance, middle, check)
+
+    def expectations(self, prompt: Prompt, tokens: list[int], check: Check) -> Iterator[Tensor]:
+        """Yields what the model expects at each of the tokens that stand in the hole, and behind the last."""
+        return self.sequence.expectations(prompt.context, tokens, check)
 
 
 class BlockStrategy(_OverSequence):

@@ -13,6 +13,7 @@ import torch
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.draft_and_verify import schedules_of
 from coder_model.decoding.strategies import EngineContext, GenerationConfig, strategy_of
+from coder_model.engine import judging
 from coder_model.engine.fill_options import fill_options
 from coder_model.engine.fill_state import FillState
 from coder_model.engine.options import EngineOptions
@@ -29,7 +30,7 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.pass_costs import pass_costs
 from coder_model.text.fill_region import FillRegion
-from coder_model.types import Cancelled, Draft, FillRequest
+from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
@@ -60,6 +61,8 @@ class Engine:
         self.can_verify = model.config.can_verify
         """Whether it can verify what another model drafts."""
         self._generation = generation or GenerationConfig(fim_prompt.suffix_first(tokenizer.special_tokens))
+        self.judges = model.config.attention == "causal" and self.parameters >= judging.LEAST_PARAMETERS
+        """Whether it answers `FillRequest.judged`."""
         self._budget = fim_prompt.Budget.of(model.config.context_tokens)
         self.suggestion_ms = math.nan
         """Milliseconds of a usual suggestion on this machine, see `suggestion_time.py`; known after `warm_up`."""
@@ -119,7 +122,7 @@ class Engine:
 
     @torch.inference_mode()
     def fill(self, request: FillRequest, cancelled: Callable[[], bool] = never, watch: bool = False) -> Iterator[Draft]:
-        """Fills the hole of a request.
+        """Fills the hole of a request, or judges what stands there.
 
         Args:
             request: what to fill.
@@ -131,11 +134,18 @@ class Engine:
 
         Raises:
             Cancelled: within one pass after `cancelled` says so.
+            InvalidInput: when the text to judge is too long, or the model does not judge.
         """
+        if request.judged is not None and not self.judges:
+            raise InvalidInput(judging.REFUSAL)
         began = time.perf_counter()
         region = FillRegion.of(request)
         prompt = self.prompt(request, region)
         with self._sessions.lent(request.session, prompt.context) as session:
+            if request.judged is not None:
+                budget, vocabulary = self._budget.middle, self._context.vocabulary
+                yield judging.judged(request.judged, prompt, session.strategy, vocabulary, budget, cancelled)
+                return
             state = FillState(
                 request,
                 region,

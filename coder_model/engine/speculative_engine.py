@@ -28,6 +28,7 @@ class SpeculativeEngine:
         self.max_concurrent = 1
         self.suggestion_ms = math.nan
         """Milliseconds of a usual suggestion on this machine; known after `warm_up`."""
+        self.judges = verifier.judges
         self._drafter, self._verifier = drafter, verifier
 
     def warm_up(self) -> None:
@@ -53,7 +54,7 @@ class SpeculativeEngine:
         """Fills the hole of a request; see `Engine.fill`. The steps of both are counted."""
         began = time.perf_counter()
         steps = 0
-        if not self._verifier.expected(request):
+        if request.judged is None and not self._verifier.expected(request):
             part = request.deadline_ms and DRAFT_SHARE * request.deadline_ms
             for draft in self._drafter.fill(replace(request, deadline_ms=part), cancelled, watch):
                 steps = draft.steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ Check = Callable[[], None]
 
 COMMIT_TOKENS = 256
 """Context tokens per commit pass: cancellation is checked between two of them."""
+JUDGED_TOKENS = 48
+"""Tokens of a pass whose distributions are all wanted: 30 MB of them for a vocabulary of 150,000."""
 READ_WITH_DRAFT = 32
 """Context tokens that a draft is read together with, at most: a longer pass may be in another precision."""
 
@@ -114,6 +116,26 @@ class Sequence:
         rows = self.commit([*context[start:], *draft], 1 + len(draft))
         self._read = len(context), rows[0].clone()
         return rows
+
+    def expectations(self, context: list[int], tokens: list[int], check: Check) -> Iterator[Tensor]:
+        """Reads a context and tokens behind it.
+
+        Args:
+            context: of a causal model at least one token.
+            tokens: behind it; committed too.
+            check: called before every pass.
+
+        Yields:
+            [n, V] float32, distributions in the order of the text: of each of `tokens`, and of what follows the last.
+
+        Raises:
+            MemoryError: when the row has no room for it.
+        """
+        yield self.read(context, check)[None]
+        self._runner.reserve(self._row, len(context) + len(tokens))
+        for start in range(0, len(tokens), JUDGED_TOKENS):
+            check()
+            yield self.commit(tokens[start : start + JUDGED_TOKENS])
 
     def commit(self, tokens: list[int], wanted: int | None = None) -> Tensor:
         """Writes the keys and values of tokens.

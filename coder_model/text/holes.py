@@ -126,14 +126,14 @@ def _by_line(text: str, language: str) -> Iterator[Hole]:
     """Marks anywhere, and stubs on lines of their own, outside of strings and comments."""
     dots = [] if language in _DOTS_SAY_SOMETHING else _LINE.finditer(text)
     matches = sorted((*_MARK.finditer(text), *dots), key=lambda match: match.start())
-    is_code = _CodeBefore(text, language)
+    is_code = CodeBefore(text, language)
     for match in matches:
         if is_code(match.start()):
             blanks = len(match.group()) - len(match.group().lstrip())
             yield _hole(text, match.start() + blanks, match.start() + len(match.group().rstrip()))
 
 
-class _CodeBefore:
+class CodeBefore:
     """Tells of ascending offsets whether they are outside of strings and comments, reading the text once."""
 
     def __init__(self, text: str, language: str) -> None:
@@ -141,6 +141,7 @@ class _CodeBefore:
         self._frames: list[Frame] = []
 
     def __call__(self, offset: int) -> bool:
+        """Returns whether what stands at an offset is code; none may be less than the one before it."""
         self._frames = scan(self._text[:offset], self._language, self._frames, self._at).frames
         self._at = offset
         return not self._frames or self._frames[-1].text is None
@@ -156,7 +157,7 @@ def _hole(text: str, start: int, end: int) -> Hole:
 
 
 def _comments(text: str, language: str, tree: Tree | None) -> Iterator[Hole]:
-    is_code = _CodeBefore(text, language)
+    is_code = CodeBefore(text, language)
     for match in _COMMENT.finditer(text):
         at = match.start() + len(match.group()) - len(match.group().lstrip())
         node = tree.root_node.descendant_for_byte_range(at, at + 1) if tree else None

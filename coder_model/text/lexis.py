@@ -200,3 +200,12 @@ _OTHER = Lexis((r"//", r"(?<=\s)# "), (("/*", "*/"),), {'"': _DOUBLE, "'": _SING
 def lexis_of(language: str) -> Lexis:
     """Returns how a language writes strings and comments; a guess for one that is not known."""
     return _LEXES.get(language, _OTHER)
+
+
+def as_comment(text: str, language: str) -> str:
+    """Returns one line of text as a comment of a language; a guess for one that is not known."""
+    lexis = lexis_of(language)
+    for opener in ("//", "#", "--"):
+        if any(re.fullmatch(pattern, opener) for pattern in lexis.line_comments):
+            return f"{opener} {text}"
+    return " ".join([lexis.block_comments[0][0], text, lexis.block_comments[0][1]]) if lexis.block_comments else text

@@ -38,6 +38,8 @@ class FillEngine(Protocol):
     parameters: int
     suggestion_ms: float
     """What a usual suggestion takes here, in milliseconds; known after `warm_up`."""
+    judges: bool
+    """Whether it answers `FillRequest.judged`."""
 
     @property
     def max_concurrent(self) -> int:
@@ -83,7 +85,7 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
         engine = make_engine(_in_steps(lambda share: connections.mention(Loading(share))))
         engine.warm_up()
         load_ms = (time.perf_counter() - began) * 1000
-        connections.tell(Ready(engine.name, engine.parameters, load_ms, engine.suggestion_ms))
+        connections.tell(Ready(engine.name, engine.parameters, load_ms, engine.suggestion_ms, engine.judges))
         checked = time.monotonic()
         queue.max_concurrent = engine.max_concurrent
         runner = _Runner(engine, queue)

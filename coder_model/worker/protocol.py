@@ -68,6 +68,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     load_ms: float
     suggestion_ms: float
     """What a usual suggestion takes on this machine, once the context is in the cache."""
+    judges: bool = False
+    """Whether it answers `FillRequest.judged`."""
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):

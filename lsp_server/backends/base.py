@@ -45,6 +45,10 @@ class Backend(Protocol):
     def serving(self) -> object | None:
         """The object that would answer now and may read ahead, another one after each change; None: nothing answers."""
 
+    @property
+    def judges(self) -> bool:
+        """Whether what would answer now tells how likely it finds a text (`FillRequest.judged`)."""
+
     async def start(self) -> None:
         """Begins to make the model available; returns at once."""
 
@@ -78,6 +82,7 @@ class AbsentBackend:
     receiver = ""
     remark = ""
     serving = None
+    judges = False
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

@@ -79,6 +79,11 @@ def offer() -> str:
     return f"`unmask models pull {OFFERED}` gets one that knows far more ({size})"
 
 
+def no_judge() -> str:
+    """Returns why a model that does not judge code is of no use for what needs that, and which one is."""
+    return f"the model that answers cannot judge code; {offer()}"
+
+
 def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) -> list[Rung]:
     """Returns the models that may take the place of the embedded one, from the smallest to the largest.
 

@@ -103,6 +103,12 @@ class ModelLadder:
         worker = self._serving()
         return worker and worker.serving
 
+    @property
+    def judges(self) -> bool:
+        """The same of the worker that answers."""
+        worker = self._serving()
+        return worker is not None and worker.judges
+
     async def start(self) -> None:
         """Begins to load the embedded model, and the better ones beside it; returns at once."""
         self._begin_stand_in()

@@ -102,6 +102,11 @@ class WorkerBackend:
         """What the worker that answers said of itself."""
         return self.ready if self._state == "ready" else None
 
+    @property
+    def judges(self) -> bool:
+        """Whether the worker has said that it does."""
+        return self.ready is not None and self.ready.judges
+
     async def start(self) -> None:
         """Begins to load the model; returns at once."""
         self._keeper = asyncio.create_task(self._keep_alive())

@@ -136,6 +136,7 @@ class RemoteBackend:
         self._rest_s, self._resting_until = 0.0, 0.0
 
     serving = None
+    judges = False
 
     @property
     def state(self) -> State:
@@ -159,6 +160,8 @@ class RemoteBackend:
 
     async def fill(self, request: FillRequest, watch: bool = False) -> AsyncGenerator[Draft, None]:  # noqa: ARG002
         """Yields one draft, the final one; see `Backend.fill`."""
+        if request.judged is not None:
+            raise BackendUnavailable("a model elsewhere does not say how likely it finds a text")
         if request.speculative:
             # a guess that may be paid for, and somebody else's machine
             raise BackendUnavailable("nobody waits for it")

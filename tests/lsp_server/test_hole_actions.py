@@ -3,37 +3,16 @@ import signal
 import time
 
 import pytest
+from code_actions import ANNOTATED, begun, code_actions, progress, said, start
 from fakes import CANCELLED, SERVER, URI, span
 from lsp_client import LspClient, RequestFailed
 from processes import wait_until, worker_of
 
 TWO = "def one():\n    pass\n\n\ndef two():\n    raise NotImplementedError\n"
-ANNOTATED = {"documentChanges": True, "changeAnnotationSupport": {}}
 
 
-def actions(client, text, place=(0, 0, 0, 0), uri=URI, language="python", **context):
-    client.open(uri, text, language)
-    parameters = {"textDocument": {"uri": uri}, "range": span(*place), "context": {"diagnostics": [], **context}}
-    return client.request("textDocument/codeAction", parameters)
-
-
-def start(client, action):
-    command = action["command"]
-    return client.start("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
-
-
-def said(client):
-    return [n["params"]["message"] for n in client.notifications if n["method"] == "didChangeStatus"]
-
-
-def progress(client):
-    return [n["params"] for n in client.notifications if n["method"] == "$/progress"]
-
-
-def begun(client):
-    """The token of the progress of a filling, once the client has been told."""
-    assert wait_until(lambda: [note for note in progress(client) if note["value"].get("cancellable")])
-    return next(note["token"] for note in progress(client) if note["value"].get("cancellable"))
+def actions(client, *arguments, **more):
+    return code_actions(client, "Fill", *arguments, **more)
 
 
 @pytest.fixture
@@ -117,7 +96,7 @@ def test_all_holes_are_one_edit_with_an_annotation_for_each(annotating):
     assert [edit["range"] for edit in change["edits"]] == [span(1, 4, 1, 8), span(5, 4, 5, 29)]
     notes = answer["edit"]["changeAnnotations"]
     assert [notes[edit["annotationId"]]["needsConfirmation"] for edit in change["edits"]] == [True, True]
-    assert notes["hole-1"]["label"] == "Hole in line 2"
+    assert notes["change-1"]["label"] == "Hole in line 2"
     assert said(annotating)[-1] == "2 of 2 holes filled"
 
 

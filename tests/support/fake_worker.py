@@ -3,7 +3,8 @@
 In the cursor's line `slow` sleeps, `hang` never comes back, `crash` dies, `wrong` raises, `huge` needs more memory than
 there is until the engine has been relieved, `silent` finds blanks, `unsure` doubts, and `snippets` says what was shown
 beside the document. For holes that are filled together the name of the function counts as the cursor's line, and is
-returned, with how often something is returned around the hole.
+returned, with how often something is returned around the hole. A text that is judged is as likely as its words, of
+which `bad` alone is unlikely; in its document `good` is drafted from then on.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import re
 import time
 from pathlib import Path
 
-from coder_model.types import Cancelled, Draft
+from coder_model.types import Cancelled, Draft, Slot
 from coder_model.worker.main import listener_at, serve
 
 SLOWEST_S = float(os.environ.get("UNMASK_TEST_SLOWEST_S", "0"))
@@ -27,9 +28,11 @@ WARMED = Path(os.environ.get("UNMASK_TEST_WARMED", os.devnull))
 class FakeEngine:
     def __init__(self, name, suggestion_ms):
         self.name, self.suggestion_ms = name, suggestion_ms
+        self.judged = set()
 
     parameters = 1
     max_concurrent = 1
+    judges = True
     relieved = 0
 
     def warm_up(self):
@@ -62,6 +65,8 @@ class FakeEngine:
         together = request.session.endswith("#holes")
         if together:
             line = re.findall(r"def (\w+)", request.prefix)[-1]
+        if request.judged is not None:
+            line = request.judged
         if "crash" in line:
             os._exit(3)
         if "hang" in line:
@@ -77,6 +82,10 @@ class FakeEngine:
                 raise Cancelled
             time.sleep(pause)
             yield Draft("", final=False, confidence=1.0, steps=step, tokens=0, elapsed_ms=0.0, kind="denoise")
+        if request.judged is not None:
+            self.judged.add(request.session)
+            yield judgement(request.judged)
+            return
         text = f"<{line}|{request.hole}|{request.suffix[:5]}>".replace("\r", "").replace("\n", "~")
         if "silent" in line:
             text = " \t"
@@ -84,6 +93,8 @@ class FakeEngine:
             text = " ".join(f"{snippet.path}:{snippet.text[:12]!r}" for snippet in request.snippets) or "none"
         if together:
             text = f"return {line}, {len(re.findall('return', request.prefix + request.suffix))}"
+        elif request.session in self.judged:
+            text = " good"
         elif request.hole == "block":
             text += "\nmore"
         with FILLS.open("a") as file:
@@ -99,6 +110,12 @@ class FakeEngine:
         yield Draft(text, final=True, confidence=sure, steps=2, tokens=3, elapsed_ms=1.0, others=others)
 
 
+def judgement(text):
+    words = [*re.findall(r"\s*\S+|\s+", text), ""]
+    slots = tuple(Slot(word, *((1e-4, False, 0.99) if word.strip() == "bad" else (0.9, False, 0.05))) for word in words)
+    return Draft(text, True, 0.5, 1, len(slots), 1.0, slots=slots)
+
+
 def make(arguments):
     if arguments.broken:
         raise ValueError("weights.bin must be weights")
@@ -107,7 +124,9 @@ def make(arguments):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
     if arguments.slow_start:
         time.sleep(1.5)
-    return FakeEngine(arguments.name, arguments.suggestion_ms)
+    engine = FakeEngine(arguments.name, arguments.suggestion_ms)
+    engine.judges = not arguments.small
+    return engine
 
 
 def main():
@@ -115,6 +134,7 @@ def main():
     parser.add_argument("--broken", action="store_true")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--slow-start", action="store_true")
+    parser.add_argument("--small", action="store_true", help="too small to judge")
     parser.add_argument("--name", default="fake", help="of the engine")
     parser.add_argument("--suggestion-ms", type=float, default=1.0)
     parser.add_argument("--idle-seconds", type=float, default=300)

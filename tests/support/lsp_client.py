@@ -28,6 +28,7 @@ class LspClient:
         runtime=None,
         folders=None,
         workspace_edit=None,
+        code_action=None,
     ):
         # a worker of its own, unless the test wants one that is shared
         self._runtime = None if runtime else tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True)
@@ -51,7 +52,7 @@ class LspClient:
         capabilities = {
             "window": {"workDoneProgress": True},
             "general": {"positionEncodings": list(encodings)},
-            "textDocument": {"inlineCompletion": {}},
+            "textDocument": {"inlineCompletion": {}, "codeAction": code_action or {}},
         }
         if configuration is not None:
             capabilities["workspace"] = {"configuration": True}

@@ -266,3 +266,17 @@ def test_a_model_that_is_not_there_leaves_nobody_without_one(store, model):
             await backend.close()
 
     asyncio.run(run())
+
+
+def test_whether_a_text_can_be_judged_is_what_the_model_that_answers_says(times):
+    async def scene(ladder):
+        assert not ladder.judges
+        await until(lambda: ladder.description.startswith("able"))
+        assert ladder.judges
+
+    async def small(ladder):
+        await until(lambda: ladder.description.startswith("unable"))
+        assert not ladder.judges
+
+    play(scene, rung("able", 0.5, 10), times=times)
+    play(small, rung("unable", 0.5, 10, "--small"), times=times)

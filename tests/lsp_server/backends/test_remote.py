@@ -108,11 +108,14 @@ async def test_who_types_on_sends_only_the_last_request():
         await backend.close()
 
 
-async def test_nothing_is_sent_that_nobody_waits_for():
+async def test_nothing_is_sent_that_nobody_waits_for_or_a_server_cannot_answer():
     async with FakeService() as service:
         backend = RemoteBackend(settings(service))
         with pytest.raises(BackendUnavailable):
             await said(backend, request(speculative=True))
+        with pytest.raises(BackendUnavailable, match="does not say how likely"):
+            await said(backend, request(judged="x = 1"))
+        assert not backend.judges
         assert service.requests == []
         await backend.close()
 
