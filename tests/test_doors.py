@@ -30,7 +30,7 @@ from lsp_server.imports import Imports
 from lsp_server.settings import Settings
 from lsp_server.usage_stats import UsageStats
 from lsp_server.user_settings import UserSettings
-from unmask_cli import fill, fill_holes
+from unmask_cli import fill, fill_holes, rewrite
 
 ROOT = Path(__file__).parents[1]
 MARK = "total_price_of_the_order"
@@ -45,7 +45,7 @@ SECRET, OWN, GIT = ".aws", "kept", "built"
 class Listening:
     """A backend that notes what it is asked."""
 
-    state, remark, description, on_change, serving = "ready", "", "", None, None
+    state, remark, description, on_change, serving, judges = "ready", "", "", None, None, True
 
     def __init__(self):
         self.heard = ""
@@ -57,7 +57,7 @@ class Listening:
     async def close(self): ...
 
     def warm(self, asked):
-        self.heard += asked.prefix + asked.suffix
+        self.heard += asked.prefix + (asked.judged or "") + asked.suffix
 
     async def fill(self, asked, _watch=False):
         self.warm(asked)
@@ -121,6 +121,14 @@ def command_all_holes(file, monkeypatch):
     return backend.heard
 
 
+def command_rewrite(file, monkeypatch):
+    backend = Listening()
+    monkeypatch.setattr(rewrite, "chosen_backend", lambda *_: backend)
+    with suppress(InvalidInput):
+        asyncio.run(rewrite.rewrite_lines(file, "1:3", "light", "", UserSettings(), write=False))
+    return backend.heard
+
+
 def command_eval(file, _monkeypatch):
     case = {"id": "1", "lang": "python", "prefix": MARK, "suffix": "", "reference": "1"}
     file.write_text(json.dumps(case))
@@ -174,11 +182,12 @@ class Door:
 DOORS = [
     Door(completion, "lsp_server/place.py"),
     Door(warming, "lsp_server/place.py"),
-    Door(code_action, "lsp_server/hole_actions.py"),
+    Door(code_action, "lsp_server/edit_command.py"),
     Door(piece_beside, "lsp_server/context.py", (SECRET, OWN, GIT)),
     Door(signature_of_an_import, "lsp_server/imports.py", (SECRET, OWN, GIT), "orders.ts", TYPESCRIPT),
     Door(command_fill, "unmask_cli/fill.py"),
     Door(command_all_holes, "unmask_cli/fill_holes.py"),
+    Door(command_rewrite, "unmask_cli/rewrite.py"),
     Door(command_eval, "coder_model/evaluation/cases.py", name="cases.jsonl"),
     Door(corpus_of_projects, "coder_model/training/corpus.py", (SECRET, OWN, GIT)),
     Door(own_code, "coder_model/training/own_code.py", (SECRET, OWN, GIT)),
