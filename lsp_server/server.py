@@ -108,7 +108,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
             logger.error("no model: %s", error)
             server.backend = AbsentBackend(str(error))
         if server.backend.remark:
-            logger.error("settings: %s", server.backend.remark)
+            logger.warning("%s", server.backend.remark)
         server.privacy = Privacy(server.roots())
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
