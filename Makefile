@@ -17,9 +17,9 @@ demo: $(RUNS)
 picture: $(READY)
 	$(BIN)/python benchmarks/demo.py --model '$(MODEL)' --picture docs/figures/demo.svg --readme README.md
 
-# what takes a quarter of a minute or more on its own is left out, as pytest's last line says
+# what takes a quarter of a minute or more on its own is left out, as the last line says; two processes, for many tests wait
 test: $(READY)
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile
 	@echo 'left out: the tests that are marked slow, which make test-slow runs'
 
 test-slow: $(READY)

@@ -9,7 +9,7 @@ import torch
 from shapes import CONTEXT, Shape
 from timing import elapsed, wall
 
-from coder_kernels import ops, score_ops
+from coder_kernels import dispatch, score_ops
 from coder_kernels.policies import PolicyOptions, Schedule, top_k
 from coder_kernels.quantise import few_bits
 from coder_model.model.fused_transformer import fuse
@@ -70,7 +70,7 @@ class Bench:
 
         ours = hidden()
         same = torch.equal(ours, hidden())
-        with mock.patch.object(ops, "_gpu", return_value=None):
+        with mock.patch.object(dispatch, "gpu_kernels", return_value=None):
             plain = hidden()
         read_error = self._read_error()
         score_ops.unmask_(

@@ -36,7 +36,7 @@ import torch
 from shapes import SHAPES
 from timing import elapsed, milliseconds
 
-from coder_kernels import configs, ops, row_limits
+from coder_kernels import configs, dispatch, row_limits
 
 PARTS = ("checks", "kernels", "models", "peers", "rows")
 Record = dict[str, Any]
@@ -123,7 +123,7 @@ def always_kernels(device: torch.device) -> contextlib.AbstractContextManager[An
         return contextlib.nullcontext()
     from coder_kernels.gpu import kernels
 
-    return mock.patch.object(ops, "_gpu", return_value=kernels)
+    return mock.patch.object(dispatch, "gpu_kernels", return_value=kernels)
 
 
 def main() -> int:

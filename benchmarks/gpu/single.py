@@ -150,7 +150,8 @@ def _product(
             return relative(found, torch.nn.functional.silu(gate) * up)
         return relative(found.sum(0), scores)
 
-    ours, plain = ([partial(getattr(of, operation), *pair, *more) for pair in data] for of in (ops, reference))
+    where = score_ops if operation == "head_select" else ops
+    ours, plain = ([partial(getattr(of, operation), *pair, *more) for pair in data] for of in (where, reference))
     return Case(n_bytes, ours, right, plain)
 
 

@@ -32,7 +32,7 @@ import torch
 from shapes import SHAPES
 from timing import milliseconds
 
-from coder_kernels import configs, ops
+from coder_kernels import configs, dispatch
 
 Table = dict[str, list[dict[str, Any]]]
 CASES = {"product": "linear", "swiglu": "swiglu", "select": "head_select", "attention": "block_attention"}
@@ -59,7 +59,7 @@ def microseconds(table: Table, kernel: str, entry: dict[str, Any], device: torch
     from coder_kernels.gpu import kernels
 
     # whatever torch is faster at
-    ours = mock.patch.object(ops, "_gpu", return_value=kernels)
+    ours = mock.patch.object(dispatch, "gpu_kernels", return_value=kernels)
     with mock.patch.object(configs, "table", return_value=table), ours:
         configs.tile.cache_clear()
         try:
