@@ -1,10 +1,12 @@
 """A language client over stdio, as small as can be: requests, notifications, raw bytes."""
 
+import atexit
 import contextlib
 import itertools
 import json
 import os
 import queue
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -31,8 +33,7 @@ class LspClient:
         code_action=None,
     ):
         # a worker of its own, unless the test wants one that is shared
-        self._runtime = None if runtime else tempfile.TemporaryDirectory(prefix="unmask-", ignore_cleanup_errors=True)
-        environment = {**(environment or os.environ), "XDG_RUNTIME_DIR": str(runtime or self._runtime.name)}
+        environment = {**(environment or os.environ), "XDG_RUNTIME_DIR": str(runtime or _folder_of_its_own())}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
@@ -127,8 +128,6 @@ class LspClient:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-        if self._runtime:
-            self._runtime.cleanup()
 
     def _read(self):
         out = self.process.stdout
@@ -162,3 +161,10 @@ class LspClient:
         with contextlib.suppress(ValueError):
             for line in self.process.stderr:
                 self.log.append(line.decode("utf-8", "replace"))
+
+
+def _folder_of_its_own():
+    """A folder that is gone after the tests: right behind a client its worker may still write into it."""
+    name = tempfile.mkdtemp(prefix="unmask-")
+    atexit.register(shutil.rmtree, name, ignore_errors=True)
+    return name
