@@ -114,13 +114,7 @@ class Store:
         Raises:
             ModelFileError: when a file is not what was expected; nothing is noted then.
         """
-        files = {}
-        for path in sorted(path for path in directory.iterdir() if is_wanted(path.name)):
-            noted = hashed(path)
-            if noted.sha256 != expected.get(path.name, noted.sha256):
-                raise ModelFileError(f"{path} must have the sha256 {expected[path.name]}, found {noted.sha256}")
-            files[path.name] = noted
-        manifest = Manifest(name, source, commit, family, str(directory), files)
+        manifest = Manifest(name, source, commit, family, str(directory), _checked(directory, expected))
         self._write(manifest)
         return manifest
 
@@ -166,16 +160,16 @@ class Store:
             part.mkdir(parents=True)
             for path in sorted(path for path in source.iterdir() if is_wanted(path.name)):
                 shutil.copyfile(path, part / path.name)
-            for path in part.iterdir():
-                if (sha256 := hashed(path).sha256) != expected.get(path.name, sha256):
-                    raise ModelFileError(f"{path.name} must have the sha256 {expected[path.name]}, found {sha256}")
+            files = _checked(part, expected)
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)
         except OSError as error:
             raise ModelFileError(f"{source} cannot be copied to {target}: {error.strerror}") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        return self.register(name, str(source), "", family, target, {})
+        manifest = Manifest(name, str(source), "", family, str(target), files)
+        self._write(manifest)
+        return manifest
 
     def take_in(self, name: str, source: str, commit: str, family: str, ready: Path, noted: File) -> Manifest:
         """Moves a file that has been checked into the store, as all there is of a model, and notes it.
@@ -257,6 +251,17 @@ def hashed(path: Path) -> File:
         facts = path.stat()
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     return File(sha256, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+
+
+def _checked(directory: Path, expected: dict[str, str]) -> dict[str, File]:
+    """The files of a model in a directory, each with the sha256 that is expected of its name, if one is."""
+    files = {}
+    for path in sorted(path for path in directory.iterdir() if is_wanted(path.name)):
+        noted = hashed(path)
+        if noted.sha256 != expected.get(path.name, noted.sha256):
+            raise ModelFileError(f"{path.name} must have the sha256 {expected[path.name]}, found {noted.sha256}")
+        files[path.name] = noted
+    return files
 
 
 def _looks_like(path: Path, noted: File) -> bool:
