@@ -24,6 +24,7 @@ from lsp_server.status import Announcer
 
 KIND = types.CodeActionKind.RefactorRewrite.value
 EDITED = "the document was edited"
+NOT_ASKED = "there is no model, or none is asked about this file"
 
 
 class Edited(Exception):

@@ -7,7 +7,7 @@ from functools import partial
 from lsprotocol import types
 
 from lsp_server.documents import Position
-from lsp_server.edit_command import EDITED, KIND, EditCommand, ends_of, is_asked_for, range_of
+from lsp_server.edit_command import EDITED, KIND, NOT_ASKED, EditCommand, ends_of, is_asked_for, range_of
 from lsp_server.hole_finding import FoundHoles, find_holes
 from lsp_server.joint_fill import fill_jointly
 from lsp_server.packing import AnnotatedEdit, to_position, to_workspace_edit
@@ -46,6 +46,8 @@ class HoleActions(EditCommand):
                 await self._run(uri, version, *ends)
 
     async def _run(self, uri: str, version: int, start: Position, end: Position) -> None:
+        if self._document(uri) is None:
+            return self.say_nothing(NOT_ASKED)
         found = self._find(uri, start, end)
         if found is None:
             return self._announcer.say("there is no hole to fill", busy=False)

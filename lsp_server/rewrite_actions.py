@@ -11,7 +11,7 @@ from lsprotocol import types
 from coder_model.types import Draft, FillRequest, InvalidInput
 from lsp_server.backends.factory import no_judge
 from lsp_server.documents import Position, without_surrogates
-from lsp_server.edit_command import EDITED, KIND, EditCommand, ends_of, is_asked_for, range_of
+from lsp_server.edit_command import EDITED, KIND, NOT_ASKED, EditCommand, ends_of, is_asked_for, range_of
 from lsp_server.packing import AnnotatedEdit, to_position, to_workspace_edit
 from lsp_server.passages import FoundPassage, find_passage
 from lsp_server.progress import Progress
@@ -70,7 +70,7 @@ class RewriteActions(EditCommand):
     ) -> None:
         document = self._document(uri)
         if document is None:
-            return None
+            return self.say_nothing(NOT_ASKED)
         if document.version != version:
             return self.say_nothing(EDITED)
         try:

@@ -1,99 +1,9 @@
-"""The real Neovim, headless, with the client file that we ship and a fake model."""
+"""Ghost text in the real Neovim, with the client that we ship and a fake model."""
 
-import contextlib
-import os
-import re
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-SERVER = [sys.executable, str(ROOT / "tests" / "support" / "fake_server.py")]
-CLIENT = ROOT / "editor_clients" / "neovim"
-
-
-def neovim():
-    for path in (os.environ.get("UNMASK_NVIM"), ROOT / "tools" / "nvim" / "bin" / "nvim", shutil.which("nvim")):
-        if path and Path(path).exists():
-            shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-            if (found := re.match(r"NVIM v0\.(\d+)", shown)) and int(found.group(1)) >= 12:
-                return str(path)
-    return None
-
-
-@pytest.fixture
-def editor(tmp_path, monkeypatch):
-    path = neovim()
-    if not path:
-        pytest.skip("needs Neovim 0.12 or newer in tools/nvim, in $UNMASK_NVIM or on the PATH")
-    pynvim = pytest.importorskip("pynvim")
-    for name in ("CONFIG", "DATA", "STATE", "CACHE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    made = pynvim.attach("child", argv=[path, "--clean", "--embed", "--headless", "-n"])
-    yield made
-    with contextlib.suppress(EOFError, OSError):
-        made.command("qa!")
-    made.close()
-
-
-def wait(condition, what, seconds=20.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"timed out: {what}")
-
-
-def ghost(editor):
-    return editor.exec_lua(
-        """
-        local namespace = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
-        local text = {}
-        for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
-          for _, chunk in ipairs(mark[4].virt_text or {}) do table.insert(text, chunk[1]) end
-        end
-        return table.concat(text)
-        """
-    )
-
-
-@pytest.fixture
-def typing(editor, tmp_path):
-    """A Python file in insert mode, the server attached, our keys mapped."""
-    editor.exec_lua(
-        """
-        local runtime, cmd, root = ...
-        vim.opt.runtimepath:append(runtime)
-        vim.lsp.config('unmask', { cmd = cmd, root_dir = root })
-        vim.lsp.enable('unmask')
-        vim.lsp.inline_completion.enable()
-        for key, name in pairs({ ['<Tab>'] = 'accept', ['<F2>'] = 'accept_word', ['<F3>'] = 'accept_line' }) do
-          vim.keymap.set('i', key, function()
-            if not require('unmask')[name]() then return key end
-          end, { expr = true })
-        end
-        """,
-        str(CLIENT),
-        SERVER,
-        str(tmp_path),
-    )
-    file = tmp_path / "a.py"
-    file.write_text("")
-    editor.command(f"edit {file}")
-    editor.command("setfiletype python")
-    editor.command("setlocal noexpandtab noautoindent indentexpr=")
-    attached = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c ~= nil and c.initialized"
-    wait(lambda: editor.exec_lua(attached), "the server to attach")
-    return editor
-
-
-def lines(editor):
-    return list(editor.current.buffer[:])
+from neovim import SERVER, ghost, lines, said, wait
 
 
 def test_ghost_text_is_shown_and_tab_accepts_it(typing):
@@ -143,14 +53,10 @@ def notes(editor, folder, cmd):
     """What is said to the user while two files are opened; `cmd` is the client's own where it is empty."""
     editor.exec_lua(
         """
-        local runtime, cmd = ...
-        vim.opt.runtimepath:append(runtime)
-        _G.said = {}
-        vim.notify = function(text, level) table.insert(_G.said, { text, level }) end
+        local cmd = ...
         if #cmd > 0 then vim.lsp.config('unmask', { cmd = cmd }) end
         vim.lsp.enable('unmask')
         """,
-        str(CLIENT),
         cmd,
     )
     for name in ("a.py", "b.py"):
@@ -159,7 +65,7 @@ def notes(editor, folder, cmd):
         editor.command("setfiletype python")
     # what was scheduled before has run then
     editor.exec_lua("vim.wait(50)")
-    return [(text, level) for text, level in editor.exec_lua("return _G.said")]
+    return said(editor)
 
 
 @pytest.mark.parametrize(("cmd", "named"), [([], "'unmask'"), (["/nowhere/unmask", "lsp"], "'/nowhere/unmask'")])

@@ -185,3 +185,15 @@ def test_completion_goes_on_while_a_selection_is_rewritten(client):
     time.sleep(0.1)
     assert client.items(URI, 3, 4)
     client.finish(started, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("command", "nothing"), [("rewriteSelection", "nothing is rewritten"), ("fillHoles", "no hole is filled")]
+)
+def test_a_command_on_a_file_that_no_model_may_see_says_so(client, command, nothing):
+    secret = "file:///work/.env"
+    client.open(secret, TEXT, "python")
+    argument = {"uri": secret, "version": 1, "range": [[0, 0], [3, 0]], "strength": "light"}
+    client.request("workspace/executeCommand", {"command": f"unmask.{command}", "arguments": [argument]})
+    assert said(client)[-1] == f"{nothing}: there is no model, or none is asked about this file"
+    assert client.edits == []

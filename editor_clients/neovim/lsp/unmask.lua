@@ -1,11 +1,12 @@
--- Neovim 0.12 or newer: copy lsp/ and lua/ to ~/.config/nvim/; the README says what goes into init.lua.
+-- Neovim 0.12 or newer; `:help unmask-install` says what goes into init.lua.
 
 -- Neovim itself starts nothing then, and says nothing
 vim.schedule(function()
-  local cmd = (vim.lsp.config.unmask or {}).cmd
-  if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 and vim.lsp.is_enabled('unmask') then
+  -- asked first: until it is enabled each look at the configuration reads this file again
+  local cmd = vim.lsp.is_enabled('unmask') and vim.lsp.config.unmask.cmd
+  if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 then
     local what = "unmask: '%s' is not on the PATH of Neovim: install it, or name it by its whole path in "
-      .. "vim.lsp.config('unmask', { cmd = { '/…/unmask', 'lsp' } })"
+      .. "require('unmask').setup({ cmd = { '/…/unmask', 'lsp' } })"
     vim.notify_once(what:format(cmd[1]), vim.log.levels.WARN)
   end
 end)
@@ -17,6 +18,11 @@ return {
   filetypes = {
     'python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua',
     'c', 'cpp', 'java', 'sh', 'markdown',
+  },
+  handlers = {
+    didChangeStatus = function(_, status, context)
+      require('unmask.server').take_status(context.client_id, status)
+    end,
   },
   -- where the cursor rests the model reads before anybody asks
   on_attach = function(client, bufnr)

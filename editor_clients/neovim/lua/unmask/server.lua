@@ -1,0 +1,146 @@
+-- What `:Unmask` has the server do, and what the server says of its model.
+local M = {}
+
+-- by client: what the server said last of the model
+local states = {}
+
+--- Tells the person, in one line.
+function M.say(message, level)
+  vim.notify('unmask: ' .. message, level or vim.log.levels.INFO)
+end
+
+--- The client of a buffer; of any buffer where `bufnr` is nil. Says so where there is none.
+function M.client_of(bufnr)
+  local client = vim.lsp.get_clients({ name = 'unmask', bufnr = bufnr })[1]
+  if not client then
+    local where = bufnr and ' to this buffer' or ''
+    M.say('no server is attached' .. where .. '; :checkhealth unmask says why', vim.log.levels.WARN)
+  end
+  return client
+end
+
+--- Runs a command of the server, and says what it says then.
+local function run(client, command, argument)
+  client:exec_cmd({ title = command, command = command, arguments = { argument } }, { bufnr = 0 }, function(err)
+    if err then
+      M.say(err.message, vim.log.levels.ERROR)
+    else
+      M.say((states[client.id] or {}).message or 'done')
+    end
+  end)
+end
+
+--- Turns ghost text of this server off everywhere, or on again.
+function M.toggle()
+  local client = M.client_of(nil)
+  if client then
+    local on = not vim.lsp.inline_completion.is_enabled({ client_id = client.id, bufnr = 0 })
+    if on and not vim.lsp.inline_completion.is_enabled({ bufnr = 0 }) then
+      vim.lsp.inline_completion.enable()
+    end
+    for _, each in ipairs(vim.lsp.get_clients({ name = 'unmask' })) do
+      vim.lsp.inline_completion.enable(on, { client_id = each.id })
+    end
+    M.say(on and 'on' or 'off; :Unmask toggle turns it on')
+  end
+end
+
+--- Offers nothing unasked for some minutes (ten when none are named); 0 ends that.
+function M.snooze(minutes)
+  local client = M.client_of(nil)
+  if client then
+    run(client, 'unmask.snooze', minutes)
+  end
+end
+
+--- A range of a document in one state, as the server's commands take it.
+local function argument_of(bufnr, range)
+  return { uri = vim.uri_from_bufnr(bufnr), version = vim.lsp.util.buf_versions[bufnr], range = range }
+end
+
+--- The same of whole lines; nil without any.
+local function place_of(client, bufnr, first, last)
+  if first then
+    local text = vim.api.nvim_buf_get_lines(bufnr, last - 1, last, true)[1]
+    local behind = vim.str_utfindex(text, client.offset_encoding)
+    return argument_of(bufnr, { { first - 1, 0 }, { last - 1, behind } })
+  end
+end
+
+--- Fills the holes between two lines, from 1; without them those around the cursor.
+function M.fill_holes(first, last)
+  local bufnr = vim.api.nvim_get_current_buf()
+  local client = M.client_of(bufnr)
+  if client then
+    local at = vim.lsp.util.make_position_params(0, client.offset_encoding).position
+    local here = { at.line, at.character }
+    run(client, 'unmask.fillHoles', place_of(client, bufnr, first, last) or argument_of(bufnr, { here, here }))
+  end
+end
+
+--- Rewrites the lines from `first` to `last`, from 1; `strength` is light, refresh or rewrite.
+function M.rewrite(first, last, strength, instruction)
+  local bufnr = vim.api.nvim_get_current_buf()
+  local client = M.client_of(bufnr)
+  if client then
+    local more = { strength = strength, instruction = instruction }
+    run(client, 'unmask.rewriteSelection', vim.tbl_extend('error', place_of(client, bufnr, first, last), more))
+  end
+end
+
+--- Starts the server anew, also one that has died.
+function M.restart()
+  local old = vim.lsp.get_clients({ name = 'unmask' })
+  vim.lsp.enable('unmask', false)
+  for _, client in ipairs(old) do
+    -- one that hangs is ended
+    client:stop(2000)
+  end
+  local function start_when_gone()
+    for _, client in ipairs(old) do
+      if not client:is_stopped() then
+        return vim.defer_fn(start_when_gone, 50)
+      end
+    end
+    vim.lsp.enable('unmask')
+    M.say('the server is started anew')
+  end
+  start_when_gone()
+end
+
+--- What the server said last, as `{ kind, busy, message }`; nil without a server.
+function M.last_status()
+  local client = vim.lsp.get_clients({ name = 'unmask' })[1]
+  return client and states[client.id]
+end
+
+--- The words of it, for a statusline; empty without a server.
+function M.status()
+  return (M.last_status() or {}).message or ''
+end
+
+--- Says it, and whether there is ghost text in this buffer.
+function M.show_status()
+  local client = M.client_of(nil)
+  if client then
+    local on = vim.lsp.inline_completion.is_enabled({ client_id = client.id, bufnr = 0 })
+    local here = on and '' or '; ghost text is off in this buffer, :Unmask toggle turns it on'
+    local message = M.status()
+    M.say((message == '' and 'the server has said nothing yet' or message) .. here)
+  end
+end
+
+--- Opens Neovim's log of all language servers, in which what this one reports is, at its end.
+function M.log()
+  vim.cmd('tabnew +$ ' .. vim.fn.fnameescape(vim.lsp.log.get_filename()))
+  vim.bo.readonly = true
+  M.say('the log of all language servers; our lines name the program')
+end
+
+--- Takes what a server says of its model: called by lsp/unmask.lua.
+function M.take_status(client_id, status)
+  states[client_id] = status
+  vim.cmd.redrawstatus()
+end
+
+return M

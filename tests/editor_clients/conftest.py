@@ -1,0 +1,58 @@
+"""The real Neovim, headless, with our client on its runtimepath."""
+
+import contextlib
+
+import pytest
+from neovim import CLIENT, SERVER, find_neovim, wait
+
+ATTACHED = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c ~= nil and c.initialized"
+
+
+@pytest.fixture
+def editor(tmp_path, monkeypatch):
+    path = find_neovim()
+    if not path:
+        pytest.skip("needs Neovim 0.12 or newer in tools/nvim, in $UNMASK_NVIM or on the PATH")
+    pynvim = pytest.importorskip("pynvim")
+    for name in ("CONFIG", "DATA", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    arguments = ["--clean", "--cmd", f"set runtimepath^={CLIENT}", "--embed", "--headless", "-n"]
+    made = pynvim.attach("child", argv=[path, *arguments])
+    made.exec_lua(
+        """
+        _G.said = {}
+        vim.notify = function(text, level) table.insert(_G.said, { text, level or vim.log.levels.INFO }) end
+        """
+    )
+    yield made
+    with contextlib.suppress(EOFError, OSError):
+        made.command("qa!")
+    made.close()
+
+
+@pytest.fixture
+def set_up(editor, tmp_path):
+    """Makes an empty Python file with the server attached, by the options of `setup`."""
+
+    def make(**options):
+        options = {"cmd": SERVER, "keys": {"accept_word": "<F2>", "accept_line": "<F3>"}, **options}
+        editor.exec_lua(
+            "local options, root = ... vim.lsp.config('unmask', { root_dir = root }) require('unmask').setup(options)",
+            options,
+            str(tmp_path),
+        )
+        file = tmp_path / "a.py"
+        file.write_text("")
+        editor.command(f"edit {file}")
+        editor.command("setfiletype python")
+        editor.command("setlocal noexpandtab noautoindent indentexpr=")
+        wait(lambda: editor.exec_lua(ATTACHED), "the server to attach")
+        return editor
+
+    return make
+
+
+@pytest.fixture
+def typing(set_up):
+    """The same with the defaults."""
+    return set_up()
