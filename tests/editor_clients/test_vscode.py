@@ -62,6 +62,7 @@ def test_without_a_program_the_menu_offers_what_helps(tmp_path):
         "Show the log",
         "Open the settings",
     ]
+    assert seen["printed"].replace("\xa0", " ").startswith("spawn /nowhere/unmask ENOENT")
 
 
 def test_the_lock_names_no_registry_and_every_package_has_its_hash():

@@ -20,8 +20,8 @@ export function commandsOf(server: Server): Commands {
     rewriteLight: () => withEditor(server, (editor) => rewrite(server, editor, 'light')),
     rewriteRefresh: () => withEditor(server, (editor) => rewrite(server, editor, 'refresh')),
     rewriteAll: () => withEditor(server, (editor) => rewrite(server, editor, 'rewrite')),
-    statistics: () => server.show('stats'),
-    doctor: () => server.show('doctor'),
+    statistics: () => showPrinted(server, 'stats'),
+    doctor: () => showPrinted(server, 'doctor'),
     restart: () => server.restart(),
     showLog: async () => server.log.show(),
     openSettings: async () => {
@@ -96,6 +96,18 @@ async function rewrite(server: Server, editor: vscode.TextEditor, strength: Stre
   if (instruction !== undefined) {
     say(await server.run('unmask.rewriteSelection', { ...argument, strength, instruction }));
   }
+}
+
+/** Runs a command of the program, and opens what it printed as a document that nobody is asked to save. */
+async function showPrinted(server: Server, name: 'doctor' | 'stats'): Promise<void> {
+  const location = vscode.ProgressLocation.Notification;
+  const printed = await vscode.window.withProgress({ location, title: `unmask ${name}` }, () => server.print(name));
+  // a document of the same name as an open one would not be read again
+  const uri = vscode.Uri.from({ scheme: 'unmask', path: `unmask ${name}`, query: `${Date.now()}` });
+  const provider = { provideTextDocumentContent: () => printed };
+  const registered = vscode.workspace.registerTextDocumentContentProvider('unmask', provider);
+  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri), { preview: true });
+  registered.dispose();
 }
 
 async function showMenu(server: Server): Promise<void> {

@@ -20,7 +20,6 @@ export interface Status {
 
 export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel('unmask', { log: true });
-  private readonly printed = vscode.window.createOutputChannel('unmask: doctor and statistics');
   status: Status = { kind: 'Off', busy: false, message: 'not started' };
   private client: LanguageClient | undefined;
   private readonly changed = new vscode.EventEmitter<Status>();
@@ -49,7 +48,6 @@ export class Server implements vscode.Disposable {
 
   dispose(): void {
     this.log.dispose();
-    this.printed.dispose();
     this.changed.dispose();
   }
 
@@ -70,25 +68,23 @@ export class Server implements vscode.Disposable {
     }
   }
 
-  /** Runs another command of the program, and shows what it prints; whether a server runs or not. */
-  show(name: 'doctor' | 'stats'): Promise<void> {
+  /** Runs another command of the program; returns what it prints. Whether a server runs or not. */
+  print(name: 'doctor' | 'stats'): Promise<string> {
     const [program, ...args] = commandLine();
     const at = args.lastIndexOf('lsp');
-    const output = this.printed;
-    output.show(true);
     if (!program || at < 0) {
-      output.appendLine(`unmask.command must name a program and then "lsp", found ${JSON.stringify(commandLine())}`);
-      return Promise.resolve();
+      const found = JSON.stringify(commandLine());
+      return Promise.resolve(`unmask.command must name a program and then "lsp", found ${found}\n`);
     }
-    output.appendLine(`> unmask ${name}`);
     return new Promise((resolve) => {
-      const env = { ...process.env, PYTHONUNBUFFERED: '1', PYTHONIOENCODING: 'utf-8' };
+      const env = { ...process.env, PYTHONIOENCODING: 'utf-8' };
       const child = spawn(program, [...args.slice(0, at), name], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      let printed = '';
       for (const stream of [child.stdout, child.stderr]) {
-        stream.setEncoding('utf8').on('data', (text: string) => output.append(text));
+        stream.setEncoding('utf8').on('data', (text: string) => (printed += text));
       }
-      child.on('error', (error) => output.appendLine(`${error.message}`));
-      child.on('close', () => resolve());
+      child.on('error', (error) => resolve(`${error.message}\n`));
+      child.on('close', () => resolve(printed));
     });
   }
 

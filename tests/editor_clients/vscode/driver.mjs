@@ -166,8 +166,12 @@ async function lookAtWhatIsMissing() {
   await message('there is no program');
   seen.menu = await menu('warning');
   await page.screenshot({ path: `${run}/menu.png` });
-  await pick('Turn off');
-  await waitForIcon('circle-slash');
+  await pick('Show statistics');
+  const shown = page.locator('.view-lines');
+  seen.printed = await until(async () => {
+    const text = (await shown.allInnerTexts()).join('\n');
+    return text.includes('ENOENT') && text;
+  }, 'what it printed');
 }
 
 const port = await freePort();
