@@ -188,7 +188,7 @@ class FusedTransformer:
 
     def probabilities(self, hidden: Tensor, forbidden: Tensor) -> Tensor:
         """Returns [M, V] float32, the distribution after each row [M, D]; `forbidden` [V] bool have none."""
-        return score_ops.probabilities_(self.scores(hidden), forbidden)
+        return score_ops.probabilities_(self.scores(hidden), forbidden, self.activation_dtype)
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Returns [M, V] float32, the logits of each row [M, D]."""

@@ -12,7 +12,7 @@ from coder_kernels.checks import check_pair, checked
 from coder_kernels.cpu import grouped
 from coder_kernels.policies import Schedule
 from coder_kernels.row_limits import FEW_ROWS, first_rows
-from coder_kernels.tensor_types import Activations, Blocks, Selection, Weight, height_of, rows_of
+from coder_kernels.tensor_types import ActivationDtype, Activations, Blocks, Selection, Weight, height_of, rows_of
 
 
 def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = None) -> Selection:
@@ -43,12 +43,13 @@ def head_select(hidden: Activations, weight: Weight, forbidden: Tensor | None = 
     return Selection(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def probabilities_(scores: Tensor, forbidden: Tensor) -> Tensor:
+def probabilities_(scores: Tensor, forbidden: Tensor, activation_dtype: ActivationDtype | None = None) -> Tensor:
     """Returns the softmax of each row of scores that are there already; they may be changed.
 
     Args:
         scores: [M, V] float32, contiguous.
         forbidden: [V] bool, tokens that have no probability; never all of them.
+        activation_dtype: of the products before; with `grouped` the machine code is there, and does this too.
 
     Returns:
         [M, V] float32. A row whose scores are no numbers is NaN.
@@ -58,7 +59,7 @@ def probabilities_(scores: Tensor, forbidden: Tensor) -> Tensor:
     """
     width = checked(scores, "scores", (None, None), (torch.float32,)).shape[1]
     checked(forbidden, "forbidden", (width,), (torch.bool,), scores.device)
-    if grouped.softens(scores):
+    if activation_dtype == "grouped" and grouped.softens(scores):
         grouped.soften_(scores, forbidden)
         return scores
     return scores.masked_fill_(forbidden, float("-inf")).softmax(dim=1)

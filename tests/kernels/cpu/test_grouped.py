@@ -139,18 +139,18 @@ def test_probabilities_are_the_plain_ones_and_none_for_what_is_forbidden(rows, v
     forbidden[random.randrange(width)] = False
     expected = scores.masked_fill(forbidden, float("-inf")).double().softmax(dim=1).float()
     assert grouped.softens(scores)
-    found = score_ops.probabilities_(scores.clone(), forbidden)
+    found = score_ops.probabilities_(scores.clone(), forbidden, "grouped")
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-30)
     assert (found[:, forbidden] == 0).all()
     for row in range(rows):
-        assert torch.equal(score_ops.probabilities_(scores[row : row + 1].clone(), forbidden)[0], found[row])
+        assert torch.equal(score_ops.probabilities_(scores[row : row + 1].clone(), forbidden, "grouped")[0], found[row])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_scores_that_are_no_numbers_spoil_their_row_alone(bad):
     scores, nothing = some(3, 64), torch.zeros(64, dtype=torch.bool)
     scores[1, 5] = bad
-    found = score_ops.probabilities_(scores, nothing)
+    found = score_ops.probabilities_(scores, nothing, "grouped")
     assert found[1].isnan().any()
     assert found[[0, 2]].isfinite().all()
 
@@ -158,7 +158,7 @@ def test_scores_that_are_no_numbers_spoil_their_row_alone(bad):
 def test_a_row_of_no_whole_vectors_is_softened_too():
     scores, forbidden = some(2, 37), torch.arange(37) > 30
     assert not grouped.softens(scores)
-    found = score_ops.probabilities_(scores.clone(), forbidden)
+    found = score_ops.probabilities_(scores.clone(), forbidden, "grouped")
     torch.testing.assert_close(found, scores.masked_fill(forbidden, float("-inf")).softmax(1))
 
 

@@ -183,3 +183,15 @@ def test_where_no_code_may_be_made_the_worker_multiplies_without_onednn():
 
 def refusal(then="pass"):
     return f"import ctypes; failed = ctypes.CDLL(None).prctl{(*REFUSE_EXECUTION, 0, 0, 0)} != 0; {then}"
+
+
+def test_the_embedded_model_needs_no_compiler_in_memory():
+    code = (
+        "import sys; from coder_model.checkpoints.open import open_single; "
+        "from coder_model.types import FillRequest; "
+        "engine = open_single('embedded', None, 'auto'); "
+        "list(engine.fill(FillRequest('s', 'def add(a, b):\\n    return ', '\\n'))); "
+        "print('llvmlite' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
