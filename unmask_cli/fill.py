@@ -88,8 +88,7 @@ def read_source(file: Path) -> str:
     Raises:
         InvalidInput: when it is missing, a directory, a pipe or a device, no UTF-8 text, or kept from models.
     """
-    if objection := Privacy([]).objection("complete", file):
-        raise InvalidInput(f"{file} must be a file that a model may see: {objection}")
+    Privacy([]).check("complete", file)
     try:
         if file.exists() and not (file.is_file() or file.is_dir()):
             # it may never end

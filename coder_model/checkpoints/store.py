@@ -114,9 +114,7 @@ class Store:
         Raises:
             ModelFileError: when a file is not what was expected; nothing is noted then.
         """
-        manifest = Manifest(name, source, commit, family, str(directory), _checked(directory, expected))
-        self._write(manifest)
-        return manifest
+        return self._noted(Manifest(name, source, commit, family, str(directory), _checked(directory, expected)))
 
     def check(self, name: str, thoroughly: bool = False, on_file: Callable[[str], None] = lambda _: None) -> Manifest:
         """Returns a model whose files are those that were installed.
@@ -167,9 +165,7 @@ class Store:
             raise ModelFileError(f"{source} cannot be copied to {target}: {error.strerror}") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        manifest = Manifest(name, str(source), "", family, str(target), files)
-        self._write(manifest)
-        return manifest
+        return self._noted(Manifest(name, str(source), "", family, str(target), files))
 
     def take_in(self, name: str, source: str, commit: str, family: str, ready: Path, noted: File) -> Manifest:
         """Moves a file that has been checked into the store, as all there is of a model, and notes it.
@@ -196,9 +192,7 @@ class Store:
                     path.unlink()
         except OSError as error:
             raise ModelFileError(f"{target} cannot take in {ready.name}: {error.strerror}") from error
-        manifest = Manifest(name, source, commit, family, str(target), {ready.name: noted})
-        self._write(manifest)
-        return manifest
+        return self._noted(Manifest(name, source, commit, family, str(target), {ready.name: noted}))
 
     def owns(self, manifest: Manifest) -> bool:
         """Returns whether a model's files are ours, not those of a cache that is shared."""
@@ -224,6 +218,10 @@ class Store:
         if not name or name != Path(name).name or name.startswith(".") or name == EMBEDDED:
             raise ModelFileError(f"model must be a name of `unmask models list`, got {name!r}")
         return self.folder / f"{name}.json"
+
+    def _noted(self, manifest: Manifest) -> Manifest:
+        self._write(manifest)
+        return manifest
 
     def _write(self, manifest: Manifest) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -85,8 +85,7 @@ def read_cases(path: Path, limit: int | None = None) -> list[Case]:
 
 
 def _read_file(file: Path) -> Iterator[Case]:
-    if objection := Privacy([]).objection("complete", file):
-        raise InvalidInput(f"{file} must be a file that a model may see: {objection}")
+    Privacy([]).check("complete", file)
     try:
         data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         with io.StringIO(data.decode("utf-8"), newline="\n") as lines:

@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 from pathspec import GitIgnoreSpec
 
 from coder_model.text.file_names import is_secret, names_of, path_of
+from coder_model.types import InvalidInput
 
 P = TypeVar("P", bound=PurePath)
 Use = Literal["complete", "show", "learn"]
@@ -55,6 +56,15 @@ class Privacy:
             if any(self._is_ignored(path, ignore_file) for path in paths):
                 return f"{ignore_file} names it"
         return ""
+
+    def check(self, use: Use, file: Path) -> None:
+        """Checks that a file may be used so.
+
+        Raises:
+            InvalidInput: names the file, and what keeps it back.
+        """
+        if objection := self.objection(use, file):
+            raise InvalidInput(f"{file} must be a file that a model may see: {objection}")
 
     def may(self, use: Use, document: str | Path) -> bool:
         """Returns whether a file may be used so: there is no `objection`."""
