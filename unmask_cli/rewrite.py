@@ -23,6 +23,8 @@ from lsp_server.user_settings import UserSettings
 from unmask_cli.fill import read_source
 from unmask_cli.fill_holes import diff, final_draft, write_back
 
+_TARGET_MS = 3_000.0
+"""Most milliseconds of a suggestion by the model that is taken: nobody types on meanwhile."""
 _LINES = re.compile(r"(\d+):(\d+)")
 _COLOURS = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
 
@@ -52,7 +54,7 @@ async def rewrite_lines(
     passage = Passage.of(lines, first, last, language)
     least = least_probability_of_fill(Settings().preset)
     common = FillRequest(str(file), "", "", path=file.name, language=language, least_probability=least)
-    backend = chosen_backend(user, EngineOptions(), Settings().target_ms)
+    backend = chosen_backend(user, EngineOptions(), _TARGET_MS)
     await backend.start()
     try:
         await backend.wait_ready()

@@ -81,7 +81,9 @@ def offer() -> str:
 
 def no_judge() -> str:
     """Returns why a model that does not judge code is of no use for what needs that, and which one is."""
-    return f"the model that answers cannot judge code; {offer()}"
+    is_there = any(manifest.name == OFFERED for manifest in Store().installed())
+    hint = f'`model = "{OFFERED}"` in the user\'s settings takes one that is installed' if is_there else offer()
+    return f"the model that answers cannot judge code; {hint}"
 
 
 def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) -> list[Rung]:

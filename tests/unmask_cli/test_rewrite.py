@@ -5,6 +5,8 @@ import pytest
 from commands import exit_code
 from gguf_files import real_file
 
+from coder_model.checkpoints.store import Store
+from lsp_server.backends import factory
 from lsp_server.backends.local import WorkerBackend
 
 TEXT = "é = '😀'\r\ndef one():\r\n    x = bad\r\n\r\ny = bad\r\n"
@@ -109,3 +111,14 @@ def test_a_wrong_name_is_mended_by_a_published_model_and_right_code_stays(tmp_pa
         file.write_text(text)
         assert exit_code(["rewrite", str(file), "1:5", "--write", "--model", str(weights)]) == 0
         assert file.read_text() == right
+
+
+def test_an_installed_model_that_could_judge_is_named_instead_of_a_pull(monkeypatch, tmp_path):
+    store = Store(tmp_path)
+    monkeypatch.setattr(factory, "Store", lambda: store)
+    assert f"unmask models pull {factory.OFFERED}" in factory.no_judge()
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.safetensors").write_bytes(b"x")
+    store.register(factory.OFFERED, "a folder", "", "qwen2.5-coder", tmp_path / "files", {})
+    assert f'model = "{factory.OFFERED}"' in factory.no_judge()
+    assert "pull" not in factory.no_judge()
