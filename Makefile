@@ -23,7 +23,7 @@ test: $(READY)
 	@echo 'left out: the tests that are marked slow, which make test-slow runs'
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 --dist loadfile
 
 # The same where there is no network but the machine's own loopback, which editors and torchrun use among themselves.
 offline: $(READY)

@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_state_path
 
+from coder_model.whole_file import written_whole
+
 KEPT_AFTER_S = 30.0
 """An accepted suggestion that still stands in the document after so long was worth accepting."""
 KEEP_DAYS = 90
@@ -59,9 +61,8 @@ class UsageStats:
         record = Record(dict(self.counts), dict(self._milliseconds))
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part = self._file.with_suffix(".part")
-            part.write_bytes(msgspec.json.encode(record))
-            part.replace(self._file)
+            with written_whole(self._file) as part:
+                part.write_bytes(msgspec.json.encode(record))
             self._forget_old()
 
     def _forget_old(self) -> None:

@@ -12,6 +12,7 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
 from hypothesis import settings
+from platformdirs import user_cache_path
 
 from coder_model.model import weights
 from coder_model.model.config import ModelConfig
@@ -50,7 +51,10 @@ def _one_thread():
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_its_own(tmp_path_factory):
     """No test reads or writes what the user has; the servers that tests start inherit this."""
-    for name in ("STATE_HOME", "DATA_HOME", "CONFIG_HOME", "RUNTIME_DIR"):
+    # but what is only read: real weights, and the browser
+    os.environ.setdefault("UNMASK_TEST_WEIGHTS", str(user_cache_path("unmask", appauthor=False) / "weights"))
+    os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", str(user_cache_path("ms-playwright", appauthor=False)))
+    for name in ("STATE_HOME", "DATA_HOME", "CONFIG_HOME", "CACHE_HOME", "RUNTIME_DIR"):
         os.environ[f"XDG_{name}"] = str(tmp_path_factory.mktemp(name.partition("_")[0].lower()))
 
 

@@ -26,7 +26,7 @@ BELOW = {
 }
 TORCH_FREE = {"errors.py", "types.py", "text", "worker", "engine/options.py"}
 TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("catalogue", "hub", "local_caches", "package_index")}
-TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("single_file", "store", "transfer")}
+TORCH_FREE |= {f"checkpoints/{name}.py" for name in ("prepared_files", "single_file", "store", "transfer")}
 TORCH_FREE = {
     file.relative_to(ROOT / "coder_model").as_posix()
     for name in TORCH_FREE
@@ -36,6 +36,7 @@ ROOMS = (
     "types",
     "errors",
     "ranges",
+    "whole_file",
     "text",
     "prompt",
     "model",

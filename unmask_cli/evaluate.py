@@ -16,8 +16,8 @@ from rich.table import Column, Table
 from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
 from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, run, summary, write
 from coder_model.training.progress import Ticker, left
-from coder_model.training.whole_file import written_whole
 from coder_model.types import InvalidInput
+from coder_model.whole_file import written_whole
 from unmask_cli.terminal import print_whole
 
 

@@ -72,10 +72,9 @@ def load_weights(
         ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
     """
     theirs = published.names.theirs
-    model, found = _empty_model(published)
     device = torch.device(device)
-    if published.header and precision in ("int8", "grouped") and device.type == "cpu":
-        model, found = _with_stored_embedding(model, found, theirs)
+    keeps = published.header is not None and precision in ("int8", "grouped") and device.type == "cpu"
+    model, found = empty_model(published, keeps_embedding=keeps)
     # the largest first: converting one takes memory, and so little else is there yet
     names = sorted(_empty_names(model), key=lambda name: -model.get_parameter(name).numel())
     tokenizer = tokenizer_of_model(published)
@@ -120,7 +119,7 @@ def known_by(published: Published) -> tuple[Transformer, Tensor]:
     Raises:
         ModelFileError: as `load_weights`.
     """
-    model, found = _empty_model(published)
+    model, found = empty_model(published)
     return model, read(found[published.names.theirs(_NORM)], torch.float32)
 
 
@@ -130,7 +129,7 @@ def check(published: Published) -> None:
     Raises:
         ModelFileError: when a file is missing or broken, or the tensors are not those of the configuration.
     """
-    _empty_model(published)
+    empty_model(published)
     tokenizer_of_model(published)
 
 
@@ -140,11 +139,19 @@ def tensors_of(published: Published) -> dict[str, Stored]:
     Raises:
         ModelFileError: when a file is missing or broken, or the tensors are not those of the configuration.
     """
-    return _empty_model(published)[1]
+    return empty_model(published)[1]
 
 
-def _empty_model(published: Published) -> tuple[Transformer, dict[str, Stored]]:
-    """A model without values, and where its tensors are, all of them and no others."""
+def empty_model(published: Published, keeps_embedding: bool = False) -> tuple[Transformer, dict[str, Stored]]:
+    """Returns a model without values, and where its tensors are, all of them and no others.
+
+    Args:
+        published: what its files say of it.
+        keeps_embedding: its embedding stays in its GGUF file, and its head is one of its own.
+
+    Raises:
+        ModelFileError: when a file is missing or broken, or its tensors are not those of the configuration.
+    """
     found = in_gguf(published.header) if published.header else in_directory(published.path)
     theirs, config = published.names.theirs, published.config
     if theirs(_HEAD) in found:
@@ -154,7 +161,7 @@ def _empty_model(published: Published) -> tuple[Transformer, dict[str, Stored]]:
         model = Transformer(config)
     expected = {theirs(name): tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     _check(published.path, _GGUF_KINDS if published.header else _FLOATS, expected, found)
-    return model, found
+    return _with_stored_embedding(model, found, theirs) if keeps_embedding else (model, found)
 
 
 def _check(path: Path, kinds: Collection[str], expected: dict[str, tuple[int, ...]], found: dict[str, Stored]) -> None:

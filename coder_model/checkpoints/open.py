@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from coder_kernels.quantise import few_bits
+from coder_model.checkpoints import prepared
 from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, load_weights
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of
 from coder_model.checkpoints.memory_plan import free_bytes, plan
 from coder_model.checkpoints.store import EMBEDDED, Store, as_path
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
@@ -104,7 +105,7 @@ def open_single(
     published = replace(published, config=replace(published.config, context_tokens=chosen.context_tokens))
     with _returning_memory():
         adapter = adapter_of(published) if options.adapter else None
-        loaded = load_weights(published, chosen.precision, device, progress, adapter)
+        loaded = prepared.load(published, chosen.precision, device, progress, adapter)
         engine = Engine(
             loaded.model,
             loaded.tokenizer,

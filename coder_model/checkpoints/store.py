@@ -17,7 +17,9 @@ import msgspec
 from platformdirs import user_data_path
 
 from coder_model.checkpoints.catalogue import catalogue, nearest
+from coder_model.checkpoints.prepared_files import forget as forget_prepared
 from coder_model.errors import ModelFileError
+from coder_model.whole_file import written_whole
 
 WANTED = ("config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
 """Files of a model beside its weights; nothing else is ever fetched."""
@@ -207,9 +209,11 @@ class Store:
         return n_bytes
 
     def forget(self, name: str) -> Manifest:
-        """Removes a model's manifest, and its files when they are ours; those of the hub's cache stay."""
+        """Removes a model's manifest, what was prepared of it, and its files when they are ours, not a hub's."""
         manifest = self.get(name)
         self._manifest(name).unlink()
+        for file_name in manifest.files:
+            forget_prepared(Path(manifest.directory) / file_name)
         if self.owns(manifest):
             shutil.rmtree(manifest.directory, ignore_errors=True)
         return manifest
@@ -226,9 +230,8 @@ class Store:
     def _write(self, manifest: Manifest) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._manifest(manifest.name)
-        part = path.with_suffix(".part")
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        part.replace(path)
+        with written_whole(path) as part:
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
 
 
 def _absent(name: str) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from coder_model.errors import ModelFileError
 from coder_model.model.companions import SCALE, TARGET_NORM, first_that_fits, packed, unpacked
 from coder_model.model.transformer import Transformer
+from coder_model.whole_file import written_whole
 
 CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
 DOWN, UP = ".down", ".up"
@@ -157,9 +158,8 @@ def write_unpacked(directory: Path, stored: StoredAdapter) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     stored.config.save(directory / CONFIG)
     tensors = {**stored.tensors, TARGET_NORM: stored.target_norm.float()}
-    part = directory / f"{WEIGHTS}.part"
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-    part.replace(directory / WEIGHTS)
+    with written_whole(directory / WEIGHTS) as part:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
 
 
 def read_adapter(directory: Path) -> StoredAdapter:

@@ -29,7 +29,7 @@ from coder_kernels.tensor_types import ActivationDtype, Activations, AttentionMe
 from coder_model.model.config import ModelConfig
 from coder_model.model.kv_cache import KVCache
 from coder_model.model.layer_stack import LayerStack
-from coder_model.model.merged_weights import merged_, weight_
+from coder_model.model.merged_weights import MergedLayer, merged_, weight_
 from coder_model.model.quantized_linear import pack_
 from coder_model.model.rotary import rotary_tables
 from coder_model.model.stored_embedding import StoredEmbedding
@@ -56,6 +56,8 @@ def fuse(model: Transformer, capacity: int, precision: str) -> FusedTransformer:
         eights = (torch.int8,) if precision == "int8" and cpu_int8.is_exact() else ()
         if eights and dtype == torch.float32:
             pack_(model, "int8")
+    if isinstance(model.layers[0], MergedLayer):
+        return FusedTransformer(model, torch.float32, capacity, "grouped")
     first = weight_(cast(Layer, model.layers[0]).self_attn.q_proj, packs=False)
     if isinstance(first, Quantised) and is_grouped(first) and not weight.is_cuda:
         if takes_groups(model.config):
@@ -102,7 +104,7 @@ class FusedTransformer:
             # not model.to: weights in few bits are buffers, and fp8 is a floating dtype too
             if not packs or parameter is not table:
                 parameter.data = parameter.data.to(dtype)
-        layers = [merged_(cast(Layer, layer), packs) for layer in model.layers]
+        layers = [merged_(cast(Layer | MergedLayer, layer), packs) for layer in model.layers]
         self._stack = LayerStack(layers, model.config, dtype, activation_dtype, capacity)
         self._norm = model.norm.weight.data
         self._embedding: Weight | StoredEmbedding

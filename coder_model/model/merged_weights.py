@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from coder_kernels import packing
-from coder_kernels.quantise import Quantised, is_grouped
+from coder_kernels.quantise import PackedGroups, Quantised, is_grouped
 from coder_kernels.tensor_types import Weight, height_of
-from coder_model.model.quantized_linear import QuantizedLinear
-from coder_model.model.transformer import Layer, RMSNorm
+from coder_model.model.config import ModelConfig
+from coder_model.model.quantized_linear import PackedLinear, QuantizedLinear
+from coder_model.model.transformer import Layer, RMSNorm, Transformer
+
+_QK = ("queries", "keys")
+"""Of which the two norms of `qk_norms` are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,85 @@ class LayerWeights:
     down: Weight
 
 
-def merged_(layer: Layer, packs: bool) -> LayerWeights:
+class MergedLayer(nn.Module):
+    """A layer of a model whose weights are merged already: it has no plain pass."""
+
+    def __init__(self, weights: LayerWeights) -> None:
+        """Takes the weights."""
+        super().__init__()
+        self.weights = weights
+
+
+def merge_(model: Transformer) -> None:
+    """Merges and packs the layers and the head of a model, in `grouped` and with a head of its own, in their place."""
+    for index, layer in enumerate(model.layers):
+        for parameter in layer.parameters():
+            parameter.data = parameter.data.float()
+        model.layers[index] = MergedLayer(merged_(cast(Layer, layer), packs=True))
+    model.lm_head = cast(nn.Linear, PackedLinear(cast(PackedGroups, weight_(model.lm_head, packs=True))))
+
+
+def named(weights: LayerWeights, prefix: str) -> dict[str, Tensor]:
+    """Returns the tensors of merged and packed weights by their names, each of which begins with a prefix."""
+    tensors: dict[str, Tensor] = {}
+    for field in fields(weights):
+        value = getattr(weights, field.name)
+        if isinstance(value, PackedGroups):
+            tensors |= {f"{prefix}{field.name}.{part}": tensor for part, tensor in value._asdict().items()}
+        elif isinstance(value, Tensor):
+            tensors[prefix + field.name] = value
+        elif value:
+            tensors |= {f"{prefix}{field.name}.{part}": tensor for part, tensor in zip(_QK, value, strict=True)}
+    return tensors
+
+
+def of_named(tensors: Mapping[str, Tensor], prefix: str) -> LayerWeights:
+    """Returns the weights whose tensors these are, see `named`.
+
+    Raises:
+        KeyError: when one is missing.
+    """
+
+    def packed(name: str) -> PackedGroups:
+        return PackedGroups(tensors[f"{prefix}{name}.values"], tensors[f"{prefix}{name}.scale"])
+
+    queries, keys = (tensors.get(f"{prefix}qk_norms.{part}") for part in _QK)
+    return LayerWeights(
+        tensors[f"{prefix}first_norm"],
+        packed("qkv"),
+        tensors.get(f"{prefix}qkv_bias"),
+        None if queries is None or keys is None else (queries, keys),
+        packed("out"),
+        tensors[f"{prefix}second_norm"],
+        packed("gate_up"),
+        packed("down"),
+    )
+
+
+def fits(weights: LayerWeights, config: ModelConfig, lanes: int) -> bool:
+    """Returns whether packed weights have the shapes of a model, in tiles of `lanes` rows: so far does code read."""
+    d_model, heads = config.d_model, config.n_heads * config.head_dim
+    height = heads + 2 * config.n_kv_heads * config.head_dim
+    matrices = {"qkv": (height, d_model), "out": (d_model, heads)}
+    matrices |= {"gate_up": (2 * config.d_ff, d_model), "down": (d_model, config.d_ff)}
+    vectors = [(weights.first_norm, d_model), (weights.second_norm, d_model)]
+    if weights.qkv_bias is not None:
+        vectors.append((weights.qkv_bias, height))
+    vectors += [(norm, config.head_dim) for norm in weights.qk_norms or ()]
+    return all(getattr(weights, name).is_of(shape, lanes) for name, shape in matrices.items()) and all(
+        vector.shape == (length,) and vector.is_floating_point() for vector, length in vectors
+    )
+
+
+def merged_(layer: Layer | MergedLayer, packs: bool) -> LayerWeights:
     """Returns the weights of a layer; the layer's own become parts of them, or nothing.
 
     Args:
-        layer: dense or in few bits.
+        layer: dense or in few bits, or merged already.
         packs: int8 weights are put into the order in which a CPU multiplies them, and have no parts then.
     """
+    if isinstance(layer, MergedLayer):
+        return layer.weights
     attention, mlp = layer.self_attn, layer.mlp
     qkv, bias = _together_([attention.q_proj, attention.k_proj, attention.v_proj], packs)
     gate_up, _ = _together_([mlp.gate_proj, mlp.up_proj], packs)
@@ -56,6 +133,8 @@ def merged_(layer: Layer, packs: bool) -> LayerWeights:
 
 def weight_(linear: nn.Module, packs: bool) -> Weight:
     """Returns the weight of a layer, dense or in few bits; packed, the layer loses it."""
+    if isinstance(linear, PackedLinear):
+        return linear.packed
     if not isinstance(linear, QuantizedLinear):
         return cast(nn.Linear, linear).weight.data
     return _packed_(linear.weight(), [linear]) if packs else linear.weight()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor, nn
 
-from coder_kernels.quantise import Precision, Quantised, dequantise, quantise
+from coder_kernels.quantise import PackedGroups, Precision, Quantised, dequantise, quantise
 
 
 def pack_(model: nn.Module, precision: Precision) -> None:
@@ -42,3 +42,12 @@ class QuantizedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Returns [..., N] for x [..., K]."""
         return F.linear(x, dequantise(self.weight(), x.dtype), self.bias)  # type: ignore[arg-type]
+
+
+class PackedLinear(nn.Module):
+    """The weight of a linear layer in the order in which a CPU multiplies it: it has no plain pass."""
+
+    def __init__(self, packed: PackedGroups) -> None:
+        """Takes W [N, K]."""
+        super().__init__()
+        self.packed = packed

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from coder_model.errors import CorpusError
 from coder_model.model.transformer import Transformer
 from coder_model.training.sharding import placed, whole
-from coder_model.training.whole_file import written_whole
+from coder_model.whole_file import written_whole
 
 
 def save_checkpoint(

@@ -17,7 +17,7 @@ from pathlib import Path
 from coder_model.training import cleaning, pool
 from coder_model.training.decontamination import KeptOut
 from coder_model.training.sources import PERMISSIVE, Source
-from coder_model.training.whole_file import written_whole
+from coder_model.whole_file import written_whole
 
 NEAR_DUPLICATE = 0.6
 """A file is dropped when this share of its line pairs has been seen in files kept before it."""

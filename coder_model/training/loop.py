@@ -27,7 +27,7 @@ from coder_model.training.optim import optimizers_for, schedule, schedulers_for
 from coder_model.training.sampler import Batch, NoiseOptions, Sampler
 from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
-from coder_model.training.whole_file import naming
+from coder_model.whole_file import naming
 
 Tell = Callable[[dict[str, Any], float], None]
 VALIDATION_ROWS = 4

@@ -15,7 +15,7 @@ from pathlib import Path
 from coder_model.errors import CorpusError
 from coder_model.training import pool
 from coder_model.training.shards import Shard, write_manifest, write_split
-from coder_model.training.whole_file import written_whole
+from coder_model.whole_file import written_whole
 
 RUN = 16
 """Neighbouring files that stay together."""

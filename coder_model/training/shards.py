@@ -26,7 +26,7 @@ from coder_model.training import pool
 from coder_model.training.corpus import Report, SourceFile, read_corpus
 from coder_model.training.decontamination import KeptOut
 from coder_model.training.sources import NAMED, Source
-from coder_model.training.whole_file import written_whole
+from coder_model.whole_file import written_whole
 
 TOKENIZER_SAMPLE_BYTES = 60_000_000
 MANIFEST = "manifest.json"

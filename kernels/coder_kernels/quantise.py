@@ -84,6 +84,15 @@ class PackedGroups(NamedTuple):
         """N and K."""
         return self.scale.shape[0] * self.scale.shape[2], self.scale.shape[1] * SMALL_GROUP
 
+    def is_of(self, shape: tuple[int, int], lanes: int) -> bool:
+        """Returns whether it is a matrix of a shape, N and K, in tiles of `lanes` rows, with nothing missing."""
+        values, scale = self
+        tiles = shape[0] // lanes, shape[1] // SMALL_GROUP
+        whole = (tiles[0] * lanes, tiles[1] * SMALL_GROUP) == shape and tuple(scale.shape) == (*tiles, lanes)
+        sizes = [(*tiles, lanes * SMALL_GROUP * bits // 8) for bits in (5, 8)]
+        kinds = values.dtype == torch.uint8 and scale.dtype == torch.float16
+        return whole and kinds and tuple(values.shape) in sizes and values.is_contiguous() and scale.is_contiguous()
+
 
 def quantise(weight: Tensor, precision: Precision) -> Quantised:
     """Returns a matrix in few bits, by the absolute maximum of each row (int8, fp8) or the range of each group (int4).

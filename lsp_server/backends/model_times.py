@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_state_path
 
+from coder_model.whole_file import written_whole
 from lsp_server import release
 
 TRIED_AGAIN_S = 86_400.0
@@ -65,6 +66,5 @@ class ModelTimes:
     def _write(self, state: _State) -> None:
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part = self._file.with_suffix(".part")
-            part.write_bytes(msgspec.json.encode(state))
-            part.replace(self._file)
+            with written_whole(self._file) as part:
+                part.write_bytes(msgspec.json.encode(state))

@@ -15,6 +15,8 @@ from processes import wait_until
 from single_file_model import DATA, FILE, NAME, NOWHERE, PART_BYTES, write_catalogue
 from tiny_user import TinyUser
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DEMO = """
 import sys

@@ -11,6 +11,8 @@ import torch
 
 from coder_kernels import configs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -98,7 +98,12 @@ def check(text, cursor, items):
 
 
 @pytest.mark.parametrize(
-    "after", ["", ")\n", "\ud83d\n"], ids=["at the end", "before a bracket", "before half an emoji"]
+    "after",
+    [
+        pytest.param("", id="at the end"),
+        pytest.param(")\n", id="before a bracket", marks=pytest.mark.slow),
+        pytest.param("\ud83d\n", id="before half an emoji", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("name", BEFORE)
 def test_any_text_is_answered(client, name, after):

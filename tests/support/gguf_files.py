@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BY_NAME
-from platformdirs import user_cache_path
 
 REAL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 FAMILY = {"qwen2": BY_NAME["qwen2.5-coder"], "qwen3": BY_NAME["qwen3"], "llama": BY_NAME["llama"]}
@@ -21,7 +20,7 @@ NORMAL, CONTROL, UNUSED = 1, 3, 5
 
 def real_file():
     """The real 0.5B, or a skip."""
-    folder = Path(os.environ.get("UNMASK_TEST_WEIGHTS") or user_cache_path("unmask", appauthor=False) / "weights")
+    folder = Path(os.environ["UNMASK_TEST_WEIGHTS"])
     if not (folder / REAL).exists():
         pytest.skip(f"{REAL} is not in {folder}; UNMASK_TEST_WEIGHTS names another folder")
     return folder / REAL

@@ -149,7 +149,10 @@ def test_nothing_that_a_command_says_is_cut(command, columns):
     assert "…" not in said.stdout
 
 
-@pytest.mark.parametrize("columns", ["20", "60", "80", "200", ""], ids=["20", "60", "80", "200", "piped"])
+SLOW = [pytest.param(columns, marks=pytest.mark.slow) for columns in ("60", "80", "200")]
+
+
+@pytest.mark.parametrize("columns", ["20", "", *SLOW])
 def test_no_cell_of_a_table_is_cut(model_directory, columns):
     checked = unmask("doctor", "--model", model_directory, COLUMNS=columns).stdout
     assert "…" not in checked

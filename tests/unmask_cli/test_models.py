@@ -97,6 +97,7 @@ def test_nothing_is_fetched_without_a_yes(user, hub):
     assert user.installed == []
 
 
+@pytest.mark.slow
 def test_a_pull_that_is_killed_goes_on_where_it_was(large_hub, tmp_path):
     hub, user = large_hub, TinyUser(tmp_path, large_hub.url)
     hub.slowly_s = 0.02
@@ -124,6 +125,7 @@ def test_a_pull_that_is_killed_goes_on_where_it_was(large_hub, tmp_path):
     record("killed pulls", kills=kills, resumed_in_the_middle_of_a_file=resumed)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_off_goes_on_where_it_ended(large_hub, tmp_path):
     hub, user = large_hub, TinyUser(tmp_path, large_hub.url)
     hub.cut_after = 35_000_000

@@ -11,6 +11,8 @@ from results import record
 from single_file_model import DATA, FILE, NAME, PART_BYTES, SCALE, SHA256, check_failure, check_installed, models
 from tiny_user import TinyUser
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_connection_to_the_hub_that_breaks_is_gone_on_with(tmp_path, hub, catalogue):
     user = TinyUser(tmp_path / "home", hub.url, catalogue=catalogue)

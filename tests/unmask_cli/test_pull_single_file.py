@@ -16,6 +16,8 @@ from single_file_model import (
 )
 from tiny_user import TinyUser
 
+pytestmark = pytest.mark.slow
+
 
 def test_size_and_licence_are_said_and_asked_before_anything_is_fetched(user, index):
     refused = user.run("models", "pull", NAME, answer="n\n")

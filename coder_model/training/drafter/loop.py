@@ -21,6 +21,7 @@ from coder_model.training.published.compiled import compile_if_faster
 from coder_model.training.published.target import load_cut, read_tokens
 from coder_model.training.published.timed_run import TimedRun
 from coder_model.training.shards import Shard
+from coder_model.whole_file import written_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,5 @@ class DrafterRun(TimedRun[DrafterBatch, DrafterScores]):
         """Writes configuration and weights (float16), replacing what is there in one move."""
         self.drafter.config.save(output / CONFIG)
         tensors = {name: p.detach().half().cpu().contiguous() for name, p in self.drafter.state_dict().items()}
-        part = output / f"{WEIGHTS}.part"
-        save_file(tensors, part)
-        part.replace(output / WEIGHTS)
+        with written_whole(output / WEIGHTS) as part:
+            save_file(tensors, part)

@@ -18,6 +18,7 @@ from torch import Tensor
 from coder_model.errors import CorpusError
 from coder_model.training.optim import schedulers_for
 from coder_model.training.published.options import RunOptions
+from coder_model.whole_file import written_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -156,9 +157,8 @@ class TimedRun(ABC, Generic[_Batch, _Scores]):
 
     def _checkpoint(self, output: Path) -> None:
         self.save(output)
-        part = output / f"{PROGRESS}.part"
-        part.write_text(json.dumps({"step": self.step, "share": self.share}), "utf-8")
-        part.replace(output / PROGRESS)
+        with written_whole(output / PROGRESS) as part:
+            part.write_text(json.dumps({"step": self.step, "share": self.share}), "utf-8")
 
 
 def _begun(output: Path) -> tuple[int, float]:

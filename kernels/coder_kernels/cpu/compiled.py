@@ -1,4 +1,4 @@
-"""The kernels as functions of this process: compiled once, in half a second, for the processor that is there."""
+"""The kernels as functions of this process, for the processor that is there: compiled once, and kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import llvmlite
 import torch
 from llvmlite import binding, ir
 
 from coder_kernels.cpu import heads, jobs, matrices, pool, processor, products, rows
 from coder_kernels.cpu.chain import Chain
+from coder_kernels.cpu.code_cache import code_of
 from coder_kernels.cpu.emit import JOB
 from coder_kernels.cpu.layout import GROUP, STEPS
 from coder_kernels.quantise import PackedGroups
@@ -112,10 +114,12 @@ def is_exact(lanes: int) -> bool:
 def _compiled(module: ir.Module) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    target = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
-    )
-    engine = binding.create_mcjit_compiler(optimised(module, target), target)
+    host, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    target = binding.Target.from_default_triple().create_target_machine(cpu=host, features=features, opt=3)
+    key = "\n".join([llvmlite.__version__, target.triple, host, features, str(module)])
+    code = code_of(key, lambda: bytes(target.emit_object(optimised(module, target))))
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target)
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return engine
 

@@ -105,18 +105,19 @@ def unpack(weight: PackedGroups, rows: Tensor) -> Quantised:
 def _rows_of(weight: PackedGroups, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Values and scales of some rows."""
     lanes = weight.scale.shape[2]
-    tiles, places = rows // lanes, (torch.arange(len(rows)), rows % lanes)
-    values, n_groups = weight.values[tiles], weight.scale.shape[1]
+    tiles, places, n_groups = rows // lanes, rows % lanes, weight.scale.shape[1]
+    scale = weight.scale[tiles, :, places][:, :, None]
     if weight.bits == 8:
-        levels = values ^ 128
-    else:
-        half = 2 * lanes * (GROUP // 4)
-        pairs = values[..., :half].view(len(rows), n_groups, -1, 1, 4 * lanes)
-        low = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2)
-        fifth = (values[..., half:, None] >> torch.arange(8, dtype=torch.uint8) & 1).flatten(2)
-        levels = (low | fifth << 4) - FIVE_BITS
-    columns = levels.view(torch.int8).view(len(rows), n_groups, GROUP // 4, lanes, 4)[places[0], :, :, places[1]]
-    return columns.reshape(len(rows), -1), weight.scale[tiles][places[0], :, places[1]][:, :, None]
+        # four columns are one number: no more of a tile is read than is wanted
+        fours = weight.values.view(torch.int32).view(-1, n_groups, GROUP // 4, lanes)[tiles, :, :, places]
+        return (fours.view(torch.uint8) ^ 128).view(torch.int8).view(len(rows), -1), scale
+    values, half = weight.values[tiles], 2 * lanes * (GROUP // 4)
+    pairs = values[..., :half].view(len(rows), n_groups, -1, 1, 4 * lanes)
+    low = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2)
+    fifth = (values[..., half:, None] >> torch.arange(8, dtype=torch.uint8) & 1).flatten(2)
+    levels = ((low | fifth << 4) - FIVE_BITS).view(torch.int8)
+    columns = levels.view(len(rows), n_groups, GROUP // 4, lanes, 4)[torch.arange(len(rows)), :, :, places]
+    return columns.reshape(len(rows), -1), scale
 
 
 def linear(x: GroupedRows, weight: PackedGroups) -> Tensor:

@@ -7,7 +7,7 @@ import checkpoints
 import pytest
 import torch
 from checkpoints import BY_NAME
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coder_model.checkpoints import memory_plan as planning
@@ -145,6 +145,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
         plan("dreamon-7b", SEVEN_B, 10 * GB, CPU, wanted="bfloat16")
 
 
+@settings(max_examples=25)
 @given(st.floats(0.1, 60), st.sampled_from(["auto", *WEIGHT_PRECISIONS]))
 def test_a_plan_never_takes_more_than_there_is(free_gb, wanted):
     free = int(free_gb * GB)

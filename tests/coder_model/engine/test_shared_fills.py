@@ -77,6 +77,7 @@ def interpreted(gpu, monkeypatch):
     return gpu
 
 
+@pytest.mark.slow
 def test_a_model_on_the_triton_kernels_fills_what_it_fills_without(interpreted, model, tokenizer):
     options = {"precision": "float32", "max_steps": 2, "alternatives": 0, "copy": False}
     shared = Engine(wide(model), tokenizer, options=EngineOptions(**options, max_concurrent=2))

@@ -29,6 +29,7 @@ def small(model):
     return {**sizes, "model": asdict(replace(model.config, vocab_size=310)), "noise": asdict(NOISE)}
 
 
+@pytest.mark.slow
 def test_four_processes_equal_one(corpus, tmp_path, small):
     one = under_torchrun(corpus, tmp_path / "1", 1, {**small, "rows": 4})
     four = under_torchrun(corpus, tmp_path / "4", 4, {**small, "rows": 1})

@@ -4,7 +4,7 @@ import pytest
 from safetensors import SafetensorError
 
 from coder_model.training.shards import write_split
-from coder_model.training.whole_file import naming, written_whole
+from coder_model.whole_file import naming, written_whole
 
 
 def full():
