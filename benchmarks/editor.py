@@ -29,6 +29,10 @@ class Ghost:
     steps: int
     """0 when the server remembered it."""
     tokens: int
+    probability: float = 0.0
+    """Of all its tokens together, by the model; 0 when the server remembered it."""
+    others: tuple[str, ...] = ()
+    """The next suggestions."""
 
 
 class Editor:
@@ -112,7 +116,9 @@ class Editor:
         if not items:
             return Ghost("", milliseconds, 0, 0)
         facts = items[0]["command"]["arguments"][0]
-        return Ghost(items[0]["insertText"], milliseconds, facts.get("steps", 0), facts.get("tokens", 0))
+        others = tuple(item["insertText"] for item in items[1:])
+        steps, tokens, probability = (facts.get(name, 0) for name in ("steps", "tokens", "probability"))
+        return Ghost(items[0]["insertText"], milliseconds, steps, tokens, probability, others)
 
     def is_answered(self, number: int) -> bool:
         """Returns whether the answer to a request has come, or never will."""

@@ -117,6 +117,11 @@ class Draft:
     others: tuple[Draft, ...] = ()
     """On the final draft: the next best middles, none of the same text, at most `count` - 1."""
 
+    @property
+    def probability(self) -> float:
+        """Of all its tokens together, by the model, in [0, 1]."""
+        return float(self.confidence**self.tokens)
+
 
 def is_encodable(text: str) -> bool:
     """Returns True when `text` holds no lone surrogate."""

@@ -112,7 +112,7 @@ async def _draft(
     if draft is None or draft.unlikely or not draft.finished or says_nothing(draft.text):
         return
     said = draft.text.replace("\n", line_end_of(text))
-    probability = (draft.confidence**draft.tokens) ** (1 / len(draft.text.strip().splitlines()))
+    probability = draft.probability ** (1 / len(draft.text.strip().splitlines()))
     if probability >= common.least_probability and _fits(text, hole, said, filled, common.language):
         candidate.text, candidate.probability = said, probability
 

@@ -40,6 +40,7 @@ def to_item(document: Document | None, suggestion: Suggestion) -> types.InlineCo
     facts: dict[str, object] = {"id": suggestion.made}
     if draft := suggestion.draft:
         facts |= {"steps": draft.steps, "tokens": draft.tokens, "elapsedMs": round(draft.elapsed_ms, 1)}
+        facts["probability"] = float(f"{draft.probability:.3g}")
     return types.InlineCompletionItem(
         insert_text=suggestion.text,
         range=types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character)),

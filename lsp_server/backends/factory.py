@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -18,6 +19,8 @@ from lsp_server.user_settings import AUTO, UserSettings
 
 OFFERED = "qwen2.5-coder-0.5b"
 """What a person is told of who has no model but the embedded one."""
+PATIENCE = 3
+"""The embedded model is right at one ordinary place of ten, the smallest other one at most: that is worth a second."""
 BYTES_PER_PARAMETER = 2
 """Estimates the size of a model that the catalogue does not know by its files."""
 
@@ -59,11 +62,8 @@ def backend_in_any_case(user: UserSettings, options: EngineOptions, target_ms: f
     elif user.model == EMBEDDED and not user.verifier:
         backend = _worker(user, options, EMBEDDED)
     else:
-        times = ModelTimes()
         rungs = model_rungs(user, options, target_ms)
-        backend = ModelLadder(partial(embedded, options), rungs, times)
-        if not rungs and times.may_offer():
-            complaint = complaint or offer()
+        backend = ModelLadder(partial(embedded, options), rungs, ModelTimes(), "" if rungs else offer())
     backend.remark = complaint
     return backend
 
@@ -89,7 +89,8 @@ def no_judge() -> str:
 def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) -> list[Rung]:
     """Returns the models that may take the place of the embedded one, from the smallest to the largest.
 
-    The one that the user has named, or has a verifier for; else those that are installed and infill.
+    The one that the user has named, or has a verifier for; else those that are installed and infill. The first of these
+    may take `PATIENCE` times as long as is wanted: below it there is the embedded one alone.
     """
     if user.model not in ("", AUTO) or user.verifier:
         model = EMBEDDED if user.model in ("", AUTO) else user.model
@@ -102,7 +103,10 @@ def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) ->
         parameters = entry.parameters if entry else manifest.n_bytes / BYTES_PER_PARAMETER / 1e9
         make = partial(_worker, user, options, manifest.name)
         rungs.append(Rung(manifest.name, _key(manifest, user.quantize), parameters, make, target_ms))
-    return sorted(rungs, key=lambda rung: rung.parameters)
+    rungs.sort(key=lambda rung: rung.parameters)
+    if rungs:
+        rungs[0] = replace(rungs[0], limit_ms=PATIENCE * target_ms)
+    return rungs
 
 
 def _key(manifest: Manifest, quantize: str) -> str:

@@ -54,9 +54,17 @@ class ModelLadder:
 
     receiver = ""
 
-    def __init__(self, embedded: MakeBackend, rungs: Sequence[Rung], times: ModelTimes) -> None:
-        """Takes how the embedded model is started, the others from the smallest to the largest, and known times."""
+    def __init__(self, embedded: MakeBackend, rungs: Sequence[Rung], times: ModelTimes, hint: str = "") -> None:
+        """Takes the models.
+
+        Args:
+            embedded: how that one is started.
+            rungs: the others, from the smallest to the largest.
+            times: what they are known to take.
+            hint: said beside the name of the embedded model.
+        """
         self.remark = ""
+        self._hint = hint
         self.on_change: Callable[[], None] = lambda: None
         self._make_embedded, self._rungs, self._times = embedded, rungs, times
         self._stand_in: WorkerBackend | None = None
@@ -86,6 +94,8 @@ class ModelLadder:
         """Which model answers, how fast, and which one is on its way."""
         serving = self._serving()
         text = serving.description if serving else "not loaded"
+        if self._hint and serving is self._stand_in:
+            text += f"; {self._hint}"
         if self._tried:
             text += f"; {self._tried_name} is loading ({self._tried.share_loaded:.0%})"
         return text

@@ -26,8 +26,6 @@ class _State(msgspec.Struct):
     release: str = ""
     """Times of another release are of other code, and do not count."""
     times: dict[str, _Time] = {}
-    offered: bool = False
-    """Whether the person has been told that there are better models."""
 
 
 class ModelTimes:
@@ -48,20 +46,11 @@ class ModelTimes:
         state.times[model] = _Time(ms, time.time())
         self._write(state)
 
-    def may_offer(self) -> bool:
-        """Returns True once in the life of the file: better models can be offered."""
-        state = self._read()
-        if state.offered:
-            return False
-        state.offered = True
-        self._write(state)
-        return True
-
     def _read(self) -> _State:
         state = _State()
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             state = msgspec.json.decode(self._file.read_bytes(), type=_State)
-        return state if state.release == release() else _State(release(), {}, state.offered)
+        return state if state.release == release() else _State(release())
 
     def _write(self, state: _State) -> None:
         with contextlib.suppress(OSError):

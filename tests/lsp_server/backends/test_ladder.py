@@ -24,6 +24,9 @@ def worker(name, ms=1.0, *more):
     return lambda: WorkerBackend([sys.executable, FAKE, "--name", name, "--suggestion-ms", str(ms), *more])
 
 
+ANY = UserSettings(), EngineOptions(), 300.0
+
+
 def rung(name, parameters, ms, *more, limit=300.0):
     return Rung(name, name, parameters, worker(name, ms, *more), limit)
 
@@ -209,18 +212,15 @@ def test_all_installed_models_that_fill_holes_are_rungs_by_size(store):
     assert names == ["qwen2.5-coder-0.5b", "mine", "qwen2.5-coder-1.5b"]
 
 
-def test_a_better_model_is_offered_once_to_whoever_has_only_the_embedded_one(store):
-    def remarks():
-        return [factory.backend_in_any_case(UserSettings(), EngineOptions(), 300.0).remark for _ in range(2)]
-
-    offered, again = remarks()
-    assert "unmask models pull qwen2.5-coder-0.5b" in offered
-    assert again == ""
+def test_the_status_tells_whoever_has_only_the_embedded_model_of_a_better_one(store):
+    assert "unmask models pull qwen2.5-coder-0.5b" in factory.backend_in_any_case(*ANY).description
 
 
-def test_nothing_is_offered_to_whoever_has_a_better_one(store):
+def test_nothing_is_offered_to_whoever_has_a_better_one_or_wants_none(store):
+    chosen = factory.backend_in_any_case(UserSettings(model="embedded"), *ANY[1:])
+    assert "pull" not in chosen.description
     store("qwen2.5-coder-0.5b", 0.5)
-    assert factory.backend_in_any_case(UserSettings(), EngineOptions(), 300.0).remark == ""
+    assert "pull" not in factory.backend_in_any_case(*ANY).description
 
 
 def test_one_answer_comes_from_the_best_that_is_known_to_be_fast_enough(store):
@@ -238,6 +238,18 @@ def test_one_answer_comes_from_the_best_that_is_known_to_be_fast_enough(store):
     for rung in rungs:
         ModelTimes().note(rung.key, 2000.0)
     assert chosen() == "embedded"
+
+
+def test_the_smallest_real_model_may_be_slower_than_what_is_wanted_and_no_other(store):
+    store("qwen2.5-coder-0.5b", 0.5)
+    store("qwen2.5-coder-1.5b", 1)
+    small, large = factory.model_rungs(UserSettings(), EngineOptions(), 300.0)
+    assert (small.limit_ms, large.limit_ms) == (900.0, 300.0)
+    for ms, expected in ((899.0, "qwen2.5-coder-0.5b"), (901.0, "embedded")):
+        for rung in (small, large):
+            ModelTimes().note(rung.key, ms)
+        backend = factory.chosen_backend(UserSettings(), EngineOptions(), 300.0)
+        assert next((part for part in backend._command if part.startswith("qwen")), "embedded") == expected
 
 
 @pytest.mark.parametrize("model", ["auto", "", "embedded"])
