@@ -3,9 +3,9 @@
     python benchmarks/ordinary.py --model embedded FILE.gguf... [--presets eager balanced quiet] [--out FILE]
 
 At each place the server is asked when the hand rests there (`pause`), after the first three letters of the answer
-(`letters`), and by hand, where one right suggestion of three is enough (`asked`). Every second place of a language is one
-that presets may be calibrated by; the others are reported. `curve` says, of the places that were asked with the
-preset `eager`, which share is right among the suggestions that are at least so likely, and how many these are.
+(`letters`), and by hand, where one right suggestion of three is enough (`asked`). Every second place is one by which
+presets may be calibrated; the others are reported. `curve` says, of the places that were asked with the preset `eager`,
+which share is right among the suggestions that are at least so likely, and how many these are.
 """
 
 from __future__ import annotations
@@ -111,10 +111,8 @@ def _asked(editor: Editor, place: Place, number: int) -> Asked:
         right = pool.map(lambda texts: any(text and is_right(place, text) for text in texts), said.values())
         found = dict(zip(said, right, strict=True))
     tuned = number % 2 == 0
-    return Asked(
-        place.name, place.kind, tuned, pause.text, *said["letters"], said["asked"], found, pause.probability,
-        pause.milliseconds,
-    )  # fmt: skip
+    times = pause.probability, pause.milliseconds
+    return Asked(place.name, place.kind, tuned, pause.text, said["letters"][0], said["asked"], found, *times)
 
 
 def _texts(ghost: Ghost) -> tuple[str, ...]:

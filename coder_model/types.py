@@ -36,7 +36,7 @@ class FillRequest:
 
     Raises:
         InvalidInput: when a text holds a lone surrogate, `deadline_ms` or `count` is not positive, or
-            `least_probability` is not in [0, 1).
+            `least_probability` or `least_right` is not in [0, 1).
     """
 
     session: str
@@ -55,6 +55,9 @@ class FillRequest:
     least_probability: float = 0.0
     """A middle that is less likely than this as a whole is not wanted, nor the work to finish it: of a block its first
     lines are the answer, as far as they are likely enough together, otherwise nothing."""
+    least_right: float = 0.0
+    """Of suggestions that the model finds as likely as the answer at least this share must have been right, where that
+    was measured (`decoding/calibration.py`); what is less likely is given up as by `least_probability`."""
     speculative: bool = False
     """Nobody waits for the answer yet: every other request goes first."""
     judged: str | None = None
@@ -70,8 +73,9 @@ class FillRequest:
                 raise InvalidInput(f"{name} must be valid Unicode text, found a lone surrogate")
         if self.count < 1:
             raise InvalidInput(f"count must be positive, got {self.count}")
-        if not 0 <= self.least_probability < 1:
-            raise InvalidInput(f"least_probability must be in [0, 1), got {self.least_probability}")
+        for name in ("least_probability", "least_right"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidInput(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.deadline_ms is not None and not self.deadline_ms > 0:
             raise InvalidInput(f"deadline_ms must be positive, got {self.deadline_ms}")
 
@@ -107,7 +111,7 @@ class Draft:
     finished: bool = True
     """On the final draft: False when the deadline cut it short."""
     unlikely: bool = False
-    """On the final draft: True when the middle was given up because of `least_probability`."""
+    """On the final draft: True when the middle was given up as too unlikely."""
     kind: Literal["denoise", "verify", "remask", "final"] = "final"
     slots: tuple[Slot, ...] = ()
     """The canvas; empty unless the caller asked to watch. Of a text that was judged its tokens, whose texts joined are

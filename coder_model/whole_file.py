@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 _NUMBER = re.compile(r"os error (\d+)")
 
 
@@ -41,7 +39,8 @@ def naming(place: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(place)
         raise
-    except SafetensorError as error:
+    except Exception as error:
+        # safetensors' own kind, which is not imported: a front without a model writes files too
         if found := _NUMBER.search(str(error)):
             number = int(found.group(1))
             raise OSError(number, os.strerror(number), str(place)) from error

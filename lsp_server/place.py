@@ -10,7 +10,7 @@ from coder_model.types import FillRequest, Reach
 from lsp_server.context import Context
 from lsp_server.documents import Document, Position, without_surrogates
 from lsp_server.settings import Settings
-from lsp_server.trigger_policy import least_probability
+from lsp_server.trigger_policy import least_right
 
 PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of the document that go to the model on either side of the cursor."""
@@ -72,7 +72,7 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
     wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
     hole = hole_at(place.prefix, place.suffix, document.language, wanted)
     deletions = 0 if place.speculative else document.deletions
-    least = 0.0 if place.invoked else least_probability(settings.preset, place.rest_of_line, deletions)
+    least = 0.0 if place.invoked else least_right(settings.preset, place.rest_of_line, deletions)
     if hole is None or least is None:
         return None
     return FillRequest(
@@ -84,7 +84,7 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
         hole=hole,
         snippets=context.snippets(document, place.row),
         count=ALTERNATIVES if place.invoked else 1,
-        least_probability=least,
+        least_right=least,
         speculative=place.speculative,
         deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,
     )

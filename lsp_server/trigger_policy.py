@@ -1,4 +1,4 @@
-"""When to say nothing: what a preset allows to be asked of the model, and how likely its answer must be."""
+"""When to say nothing: what a preset allows to be asked of the model, and how sure its answer must be."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ class Preset:
 
     automatic: bool = True
     """False: only what the user invokes."""
-    least_probability: float = 0.0
-    """Least probability of the whole suggestion, by the model; what is less likely to be right is not shown."""
+    least_right: float = 0.0
+    """Share of suggestions as sure as one that must be right for it to be shown, see `FillRequest.least_right`."""
     before_text: float | None = None
     """The same where the cursor's line goes on with more than closing brackets and punctuation; None: nothing there."""
+    least_probability: float = 0.0
+    """Of a text that takes the place of another one, in a command over many places, by the model."""
     after_deletion: bool = False
     """Also after one or two deletions, which mostly mend a slip."""
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "eager": Preset(before_text=0.0, after_deletion=True),
-    "balanced": Preset(least_probability=0.002, before_text=0.1),
-    "quiet": Preset(least_probability=0.05),
+    "eager": Preset(least_right=0.4, before_text=0.4, after_deletion=True),
+    "balanced": Preset(least_right=0.6, before_text=0.7, least_probability=0.002),
+    "quiet": Preset(least_right=0.8, least_probability=0.05),
     "manual": Preset(automatic=False),
 }
 MANY_DELETIONS = 3
@@ -34,8 +36,8 @@ MANY_DELETIONS = 3
 _ONLY_CLOSERS = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*$")
 
 
-def least_probability(name: PresetName, rest_of_line: str, deletions: int) -> float | None:
-    """Returns how likely the answer to an automatic request must be, or None where nothing should be offered.
+def least_right(name: PresetName, rest_of_line: str, deletions: int) -> float | None:
+    """Returns how sure the answer to an automatic request must be, or None where nothing should be offered.
 
     Args:
         name: of the preset.
@@ -45,7 +47,7 @@ def least_probability(name: PresetName, rest_of_line: str, deletions: int) -> fl
     preset = PRESETS[name]
     if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
         return None
-    return preset.least_probability if _ONLY_CLOSERS.match(rest_of_line) else preset.before_text
+    return preset.least_right if _ONLY_CLOSERS.match(rest_of_line) else preset.before_text
 
 
 def least_probability_of_fill(name: PresetName) -> float:

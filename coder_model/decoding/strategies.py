@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from torch import Tensor
 
 from coder_model.decoding.acceptance import DraftAcceptance
+from coder_model.decoding.calibration import SMALL, Calibration
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.diffusion import MOST_EXPANDED, fill_between, fill_blocks
 from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, draft_from_text, fill_middle
@@ -40,6 +41,8 @@ class GenerationConfig:
     model has to write the line end, as those do that were trained on the text of whole files."""
     ends: tuple[int, ...] = ()
     """Tokens besides the end of the middle that end one."""
+    calibration: Calibration = SMALL
+    """How often it is right."""
 
 
 @dataclass(frozen=True, slots=True)

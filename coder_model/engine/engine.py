@@ -155,6 +155,7 @@ class Engine:
                 self._context,
                 self.options,
                 self._generation.copies_count,
+                self._least_log_probability(request),
                 self._budget.middle,
                 cancelled,
                 began + request.deadline_ms / 1000 if request.deadline_ms else math.inf,
@@ -185,6 +186,11 @@ class Engine:
         """Returns what the model is given of a request, whose hole ends where its region says."""
         shown = region.request if self._generation.shows_empty_line else request
         return fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
+
+    def _least_log_probability(self, request: FillRequest) -> float:
+        measured = self._generation.calibration.least_probability(request.least_right)
+        least = max(request.least_probability, measured)
+        return math.log(least) if least else -math.inf
 
     def expected(self, request: FillRequest) -> str:
         """Returns what the document's last suggestion would go on with, if its text agrees with that."""

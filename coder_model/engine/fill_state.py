@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,6 +38,8 @@ class FillState:
     options: EngineOptions
     copies_count: bool
     """Whether what the text proposes takes part in choosing a token."""
+    least_log_probability: float
+    """Of a middle as a whole, in nats; what is less likely is given up."""
     limit: int
     """Most tokens of a middle."""
     cancelled: Callable[[], bool]
@@ -59,8 +60,7 @@ class FillState:
 
     def drafts(self) -> Iterator[Draft]:
         """Fills the hole; yields a draft after every pass, and a last one with `final` set."""
-        least = math.log(self.request.least_probability) if self.request.least_probability else -math.inf
-        middles = [middle := Completion(self.limit, least)]
+        middles = [middle := Completion(self.limit, self.least_log_probability)]
         finished = True
         try:
             for step in self._decode(middle, self._recalled([])[0], 0):

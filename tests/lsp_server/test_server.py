@@ -23,7 +23,7 @@ def test_ghost_text_comes_with_an_empty_range_at_the_cursor(shared):
     assert item["range"] == {"start": at, "end": at}
     (facts,) = item["command"]["arguments"]
     assert isinstance(facts.pop("id"), int)
-    assert facts == {"steps": 2, "tokens": 3, "elapsedMs": 1.0, "probability": PROBABILITY}
+    assert facts == {"steps": 2, "tokens": 3, "elapsedMs": 1.0, "probability": 0.125}
 
 
 def test_an_empty_body_takes_several_lines_with_the_documents_line_ends(shared):

@@ -99,7 +99,7 @@ class FakeEngine:
             text += "\nmore"
         with FILLS.open("a") as file:
             file.write(f"{request.speculative} {line}\n")
-        if "unsure" in line and request.least_probability > 0.001:
+        if "unsure" in line and request.least_right > 0.5:
             yield Draft("", final=True, confidence=0.1, steps=2, tokens=3, elapsed_ms=1.0, unlikely=True)
             return
         sure = 0.01 if together and "unsure" in line else 0.5
