@@ -21,7 +21,7 @@ GROUP = 64
 """Weights of a row that share a scale in int4."""
 SMALL_GROUP = 32
 """Weights of a row that share a scale in `grouped`."""
-AT_A_TIME = 1 << 15
+AT_A_TIME = 1 << 18
 """Weights that are worked on at a time: a whole matrix in float32 would be the peak of the memory. What is made on the
 way stays in the processor's caches, and torch takes one thread for so little: with more, which would meet after each of
 ten short operations, a busy machine takes 30 times as long (8 instead of 260 million weights a second)."""

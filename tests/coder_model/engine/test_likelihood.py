@@ -1,8 +1,11 @@
 """Middles and their probability: several of them, none below what is wanted, and filters."""
 
+from dataclasses import replace
+
 import pytest
 from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
+from coder_model.decoding.calibration import Calibration
 from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
 from coder_model.text.syntax import errors_in
@@ -15,24 +18,30 @@ def test_several_middles_differ_and_the_likeliest_that_parses_is_first(model, to
     assert len(set(texts)) == len(texts) <= 3
     errors = [errors_in(prefix + text + "\n", "python") for text in texts]
     assert errors == sorted(errors)
-    same = [d.confidence**d.tokens for d, e in zip([draft, *draft.others], errors, strict=True) if e == errors[0]]
+    same = [d.probability for d, e in zip([draft, *draft.others], errors, strict=True) if e == errors[0]]
     assert same == sorted(same, reverse=True)
-
-
-def joint(draft):
-    return draft.confidence**draft.tokens
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_what_is_less_likely_than_wanted_is_given_up_early(model, tokenizer, prefix):
     whole = last(engine(model, tokenizer, alternatives=0), prefix)
-    at_limit = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=joint(whole) * 1e-12)
+    at_limit = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=whole.probability * 1e-12)
     # far below: this random model says things over and over, and what is cut again has cost probability too
     assert (at_limit.text, at_limit.unlikely) == (whole.text, False)
-    above = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=min(0.999, joint(whole) * 1.01))
+    above = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=min(0.999, whole.probability * 1.01))
     assert (above.text, above.unlikely) == ("", True)
     assert above.steps <= whole.steps
     assert last(engine(model, tokenizer, alternatives=0), prefix, least_probability=0.999).steps <= above.steps
+
+
+@pytest.mark.parametrize(("wanted", "is_shown"), [(0.0, True), (0.5, True), (0.7, False), (0.9, False)])
+def test_what_was_right_too_seldom_is_given_up(model, tokenizer, wanted, is_shown):
+    made = engine(model, tokenizer, alternatives=0)
+    whole = last(made, PREFIXES[0])
+    measured = Calibration([(0.5, whole.probability * 1e-12), (0.7, min(0.999, whole.probability * 1.01))])
+    made._generation = replace(made._generation, calibration=measured)
+    found = last(made, PREFIXES[0], least_right=wanted)
+    assert (found.text, found.unlikely) == ((whole.text, False) if is_shown else ("", True))
 
 
 def test_of_an_unlikely_block_the_likely_lines_are_the_answer():
