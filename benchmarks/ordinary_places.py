@@ -1,7 +1,7 @@
 """Ordinary places of code, as somebody new to the tool has them, and whether what is said there is right.
 
 The places lie in `ordinary_places.toml`. A pattern there is of Python's `re`, is matched against a whole text as
-`plain` leaves it, and its blanks are optional, so that neither spacing nor the break of a line decides.
+`plain` leaves it, and its blanks are optional, so that neither spacing nor the break of a line nor a comment decides.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ CURSOR = "‸"
 NODE_TIMEOUT_S = 10
 _EITHER_QUOTE = {"python", "javascript", "typescript", "lua"}
 _NO_SEMICOLON = {"javascript", "typescript", "lua"}
+_STRING = r'"(?:[^"\\\n]|\\.)*"|`[^`]*`'
+_COMMENT = {"python": r"#[^\n]*", "ruby": r"(?<!\S)# [^\n]*", "lua": r"--[^\n]*"}
+_SLASHES = r"//[^\n]*|/\*.*?\*/"
+_KEPT_BLANK = "\0"
 # a context of its own knows neither files nor processes nor the network
 _NODE = """
 const program = require("fs").readFileSync("program.js", "utf8");
@@ -80,25 +84,30 @@ def is_right(place: Place, said: str) -> bool:
 
 
 def plain(text: str, lang: str) -> str:
-    """Returns a text without blanks, but for one between two words.
+    """Returns a text without comments and blanks, but for one between two words and those within a string.
 
     Quotes are double where both kinds mean the same, semicolons at a line's end are gone where they are optional.
     """
     if lang in _EITHER_QUOTE:
         text = text.replace("'", '"')
+    text = re.sub(f"({_STRING})|{_COMMENT.get(lang, _SLASHES)}", _without_comment, text, flags=re.DOTALL)
     if lang in _NO_SEMICOLON:
         text = re.sub(r";(?=\s*(?:\n|\}|$))", "\n", text)
-    return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", text))
+    return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", text)).replace(_KEPT_BLANK, " ")
+
+
+def _without_comment(found: re.Match[str]) -> str:
+    return found[1].replace(" ", _KEPT_BLANK) if found[1] else ""
 
 
 @cache
 def pattern(written: str) -> re.Pattern[str]:
-    """Returns a pattern of the file, compiled: each of its blanks may be missing.
+    """Returns a pattern of the file, compiled: each blank may be missing, but for one behind a backslash.
 
     Raises:
         re.error: The pattern is none.
     """
-    return re.compile(written.replace(" ", " ?"), re.DOTALL)
+    return re.compile(re.sub(r"(?<!\\) ", " ?", written), re.DOTALL)
 
 
 def runs(lang: str) -> bool:
