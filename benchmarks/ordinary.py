@@ -88,7 +88,7 @@ def ask_all(model: str, preset: str, chosen: Sequence[Place]) -> list[Asked]:
 
 
 def _asked(editor: Editor, place: Place, number: int) -> Asked:
-    before, after = place.text.split(place.CURSOR)
+    before, after = place.before, place.after
     row, column = before.count("\n"), len(before.rpartition("\n")[2])
     typed = place.answer[:LETTERS].partition("\n")[0]
 

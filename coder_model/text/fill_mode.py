@@ -9,7 +9,9 @@ import re
 
 from tree_sitter import Node
 
-from coder_model.text.syntax import parse
+from coder_model.text.normalize import columns
+from coder_model.text.stop_rules import stands_before_block
+from coder_model.text.syntax import comment_starts, parse
 from coder_model.types import HoleMode, Reach
 
 WINDOW_BEFORE, WINDOW_AFTER = 16_000, 4_000
@@ -29,13 +31,17 @@ _BLOCKS = {
     "lua": {"block"},
 }
 _WORD = re.compile(r"\w")
+_END = re.compile(r"\s*end\b")
+_LAST = re.compile(r"\s*(return|raise|throw|break|continue|pass|import|from|case|default)\b|\s*(#|//|/\*|\*|--)")
+"""Begins of what mostly ends a body with its own line, or is no statement of one."""
 
 
 def hole_at(prefix: str, suffix: str, language: str, reach: Reach = "auto") -> HoleMode | None:
     """Returns how much to fill at the cursor, or None where nothing should be offered.
 
-    None inside a word. `block` where the cursor stands in a block that holds nothing yet but comments and a docstring,
-    or on a blank line between a bracket and the one that closes it; `line` everywhere else.
+    None inside a word. `block` where the cursor stands in a block that holds nothing yet but comments, a docstring and
+    the begin of its first statement, or on a blank line between a bracket and the one that closes it; `line`
+    everywhere else. In a language without a syntax tree here the lines around the cursor's tell a block.
 
     Args:
         prefix: text before the cursor; the last `WINDOW_BEFORE` code points count.
@@ -54,16 +60,20 @@ def hole_at(prefix: str, suffix: str, language: str, reach: Reach = "auto") -> H
         return "line"
     if reach == "multi":
         return "block"
-    if language not in _BLOCKS:
-        return "line"
     line = before.rsplit("\n", 1)[-1]
+    if language not in _BLOCKS:
+        return "block" if not _LAST.match(line) and _is_alone(before, suffix[:WINDOW_AFTER], language) else "line"
     statement = _STATEMENT.get(language, _NAME)
     if not line.strip():
         return "block" if _fills_empty_block(before, statement, suffix, language) else "line"
-    if line.rstrip().endswith((":", "{", ")", "do", "then")):
+    if stands_before_block(line):
         indent = line[: len(line) - len(line.lstrip())]
         body = f"\n{indent}{_indent_unit(before)}{statement}\n{indent}"
         return "block" if _fills_empty_block(before, body, suffix, language) else "line"
+    if not _LAST.match(line) and _WORD.search(line):
+        # whoever has begun the first statement of a body wants the rest of the body as well
+        blank = before[: len(before) - len(line.lstrip())]
+        return "block" if _fills_empty_block(blank, statement, suffix, language) else "line"
     return "line"
 
 
@@ -73,6 +83,17 @@ def _between_brackets(before: str, after: str) -> bool:
     opening, closing = before.rstrip()[-1:], after.lstrip()[:1]
     blank = not line.strip() and not after.split("\n", 1)[0].strip()
     return blank and bool(opening) and (opening + closing) in ("()", "[]", "{}")
+
+
+def _is_alone(before: str, after: str, language: str) -> bool:
+    """True where the cursor's line is all that stands between the lines that open and close a block, by their looks."""
+    *head, line = before.split("\n")
+    comments = comment_starts(language)
+    opener = next((text for text in reversed(head) if text.strip() and not text.lstrip().startswith(comments)), "")
+    closer = next((text for text in after.split("\n")[1:] if text.strip()), "")
+    inside = columns(closer) <= columns(opener) < columns(line)
+    closes = closer.lstrip().startswith("}") and opener.rstrip().endswith("{")
+    return inside and (closes or bool(_END.match(closer)))
 
 
 def _fills_empty_block(before: str, body: str, suffix: str, language: str) -> bool:

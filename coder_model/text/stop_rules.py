@@ -124,12 +124,16 @@ def _block_indent(head: str, line: str, hole: HoleMode) -> int:
     """Columns of a block's lines at least: more than those of the line that opens it."""
     own = columns(line)
     if line.strip():
-        # the cursor still stands on the line that opens the block
-        return own + 1
+        return own + 1 if stands_before_block(line) else own
     opener = next((text for text in reversed(head[-2_000:].split("\n")) if text.strip()), "")
     if hole == "block" and _OPENS_BLOCK.search(opener):
         return max(own, columns(opener) + 1)
     return own
+
+
+def stands_before_block(line: str) -> bool:
+    """Returns whether a line up to the cursor is one that opens a block, or may: what follows stands further right."""
+    return line.rstrip().endswith((":", "{", ")", "do", "then"))
 
 
 def _rest(rest: str, closings: list[int]) -> str:

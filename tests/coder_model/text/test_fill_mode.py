@@ -22,6 +22,9 @@ def check(text, expect, language="python"):
         "for x in y:\n    |\n",
         "x = f(\n    |\n)\n",
         "d = {\n\n    |\n}\n",
+        "def f():\n    tot|\n",
+        'def f():\n    """Says."""\n    for i in |\n\n\ndef g():\n    pass\n',
+        "class A:\n    def f(self):\n        self.x = |\n",
     ],
 )
 def test_an_empty_body_takes_a_block(text):
@@ -43,6 +46,12 @@ def test_an_empty_body_takes_a_block(text):
         "x = f(\n    |]\n",
         "x = f(\n    a,\n    |\n)\n",
         "# a comment:|\n",
+        "def f():\n    return |\n",
+        "def f():\n    # what is |\n",
+        "def f():\n    x = 1\n    y = |\n",
+        "def f():\n    y = |\n    return y\n",
+        "def f():\n    y = f(|)\n",
+        "total = |\n",
     ],
 )
 def test_everything_else_takes_a_line(text):
@@ -74,6 +83,10 @@ def test_inside_a_word_nothing_is_offered():
     ("language", "text"),
     [
         ("javascript", "function f() {\n  |\n}\n"),
+        ("javascript", "function f() {\n  const x = |\n}\n"),
+        ("go", "package a\n\nfunc f() int {\n\tsum := |\n}\n"),
+        ("rust", "fn f() -> u32 {\n    let total = |\n}\n"),
+        ("lua", "local function f()\n  local x = |\nend\n"),
         ("javascript", "if (x) {|}\n"),
         ("typescript", "function f(x: number): number {\n  |\n}\n"),
         ("go", "package a\n\nfunc f() int {\n\t|\n}\n"),
@@ -97,4 +110,33 @@ def test_other_languages_have_empty_blocks_too(language, text):
     ],
 )
 def test_and_lines(language, text):
+    check(text, "line", language)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("java", "class A {\n    int f() {\n        |\n    }\n}\n"),
+        ("java", "class A {\n    int f() {\n        int sum = |\n    }\n}\n"),
+        ("c", "int f(void)\n{\n    // adds\n    int sum = |\n}\n"),
+        ("ruby", "def total(items)\n  |\nend\n"),
+        ("ruby", "class A\n  # Adds.\n  def total\n    sum = |\n  end\nend\n"),
+    ],
+)
+def test_without_a_tree_the_lines_around_tell_an_empty_body(language, text):
+    check(text, "block", language)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("java", "class A {\n    int f() {\n        int x = 1;\n        |\n    }\n}\n"),
+        ("java", "class A {\n    int f() {\n        return |\n    }\n}\n"),
+        ("c", "int f(void)\n{\n    if (x)\n        |\n}\n"),
+        ("ruby", "def total(items)\n  sum = 0\n  |\nend\n"),
+        ("ruby", "x = |\n"),
+        ("sql", "select |\nfrom a\n"),
+    ],
+)
+def test_without_a_tree_all_else_takes_a_line(language, text):
     check(text, "line", language)
