@@ -23,6 +23,7 @@ from lsp_server.settings import engine_options
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train
 from unmask_cli.command_group import Commands
+from unmask_cli.log import log
 from unmask_cli.setup import setup
 from unmask_cli.terminal import fail, fail_of_the_system, json_object, show_what_can_be_shown
 
@@ -36,7 +37,8 @@ _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the 
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
-app.command()(setup)
+for command in (setup, log):
+    app.command()(command)
 
 
 def main() -> None:
