@@ -28,7 +28,9 @@ def test_what_is_less_likely_than_wanted_is_given_up_early(model, tokenizer, pre
     at_limit = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=whole.probability * 1e-12)
     # far below: this random model says things over and over, and what is cut again has cost probability too
     assert (at_limit.text, at_limit.unlikely) == (whole.text, False)
-    above = last(engine(model, tokenizer, alternatives=0), prefix, least_probability=min(0.999, whole.probability * 1.01))
+    above = last(
+        engine(model, tokenizer, alternatives=0), prefix, least_probability=min(0.999, whole.probability * 1.01)
+    )
     assert (above.text, above.unlikely) == ("", True)
     assert above.steps <= whole.steps
     assert last(engine(model, tokenizer, alternatives=0), prefix, least_probability=0.999).steps <= above.steps
