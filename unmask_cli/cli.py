@@ -25,6 +25,7 @@ from unmask_cli import models, train
 from unmask_cli.command_group import Commands
 from unmask_cli.log import log
 from unmask_cli.setup import setup
+from unmask_cli.stats import stats
 from unmask_cli.terminal import fail, fail_of_the_system, json_object, show_what_can_be_shown
 
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -37,7 +38,7 @@ _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the 
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
-for command in (setup, log):
+for command in (setup, log, stats):
     app.command()(command)
 
 
@@ -176,14 +177,6 @@ def key(
         keep_key(kind, lambda: typer.prompt(f"key of {kind}", hide_input=True, default="", show_default=False))
     except InvalidInput as error:
         fail("key", error)
-
-
-@app.command()
-def stats() -> None:
-    """Print what was shown, accepted and kept in the last 90 days; the figures never leave this machine."""
-    from lsp_server.usage_stats import default_folder, read_records, report, total
-
-    print("\n".join(report(total(read_records(default_folder())))))
 
 
 @app.command(name="eval")
