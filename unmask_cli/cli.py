@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | rewrite | models | key | doctor | stats | train | eval`.
+"""The command line: `unmask lsp | fill | rewrite | models | key | doctor | setup | stats | log | train | eval`.
 
 Nothing imports torch before it must.
 """
@@ -26,9 +26,9 @@ from unmask_cli.command_group import Commands
 from unmask_cli.log import log
 from unmask_cli.setup import setup
 from unmask_cli.stats import stats
-from unmask_cli.terminal import fail, fail_of_the_system, json_object, show_what_can_be_shown
+from unmask_cli.terminal import exit_codes, fail, fail_of_the_system, json_object, show_what_can_be_shown
 
-app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, epilog=exit_codes())
 
 _Model = Annotated[
     str,
@@ -38,8 +38,6 @@ _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the 
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
-for command in (setup, log, stats):
-    app.command()(command)
 
 
 def main() -> None:
@@ -207,6 +205,10 @@ def evaluate_cases(
         evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model, concurrent=concurrent)
     except (InvalidInput, ModelFileError) as error:
         fail("eval", error)
+
+
+for command in (setup, stats, log):
+    app.command()(command)
 
 
 def _user(model: str, verifier: str, quantize: str) -> UserSettings:

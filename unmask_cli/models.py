@@ -17,8 +17,10 @@ from coder_model.errors import ModelFileError
 from unmask_cli.terminal import NOT_NOW, fail, print_columns, to_json
 from unmask_cli.transfer_bar import TransferBar
 
-app = typer.Typer(no_args_is_help=True, help="Published models: list, info, pull, verify, remove.")
-_Name = Annotated[str, typer.Argument(help="name of a model, see `unmask models list`")]
+app = typer.Typer(no_args_is_help=True, help="Published models: list, recommend, info, pull, verify, remove.")
+_Name = Annotated[
+    str, typer.Argument(help="name of a model, see `unmask models list`", autocompletion=lambda: list(catalogue()))
+]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 SUMS = "SHA256SUMS"
 """A file of `sha256sum`'s format beside the weights of `--from`, if there is one."""

@@ -17,11 +17,23 @@ from coder_model.errors import Unreachable
 
 NOT_NOW, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes: what may go well another time, what will not, and Ctrl-C, as shells have it."""
+EXIT_CODES = {
+    0: "all went well",
+    NOT_NOW: "not now, or something is wrong with what is here: no network, a full disk, a check that failed, a no",
+    BAD_INPUT: "wrong arguments, or files that cannot be used",
+    INTERRUPTED: "Ctrl-C",
+}
+"""What each means, for the help."""
 
 NARROWEST_HELP = 80
 """Characters in a line."""
 WIDEST = 400
 """Characters in a line of a table."""
+
+
+def exit_codes() -> str:
+    """Returns what the help says of exit codes."""
+    return "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 def fail(command: str, error: Exception) -> NoReturn:
