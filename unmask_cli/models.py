@@ -8,14 +8,16 @@ from typing import Annotated, Optional
 
 import msgspec
 import typer
+from rich.console import Console
 
 from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.single_file import copy, discard, fetch
-from coder_model.checkpoints.store import Store
+from coder_model.checkpoints.store import Manifest, Store
 from coder_model.errors import ModelFileError
 from unmask_cli.terminal import NOT_NOW, fail, print_columns, to_json
 from unmask_cli.transfer_bar import TransferBar
+from unmask_cli.waiting import waiting
 
 app = typer.Typer(no_args_is_help=True, help="Published models: list, recommend, info, pull, verify, remove.")
 _Name = Annotated[
@@ -149,10 +151,27 @@ def pull(
 def verify(name: _Name) -> None:
     """Hash every file of an installed model and compare."""
     try:
-        manifest = Store().check(name, thoroughly=True, on_file=lambda file: print(f"hashing {file}"))
+        manifest = _hashed_again(name)
     except ModelFileError as error:
         fail("models verify", error)
     print(f"{name}: {len(manifest.files)} files, {manifest.n_bytes / 1e9:.2f} GB, all as they were installed")
+
+
+def _hashed_again(name: str) -> Manifest:
+    """Checks all files, and shows which one it is at."""
+    files = Store().get(name).files
+    total, done = sum(file.size for file in files.values()) or 1, 0
+    console = Console(highlight=False)
+    with waiting(f"hashing {name}") as advance:
+
+        def show(file: str) -> None:
+            nonlocal done
+            advance(done / total, f"hashing {file}, {files[file].size / 1e9:.2f} GB")
+            done += files[file].size
+            if not console.is_terminal:
+                print(f"hashing {file}")
+
+        return Store().check(name, thoroughly=True, on_file=show)
 
 
 @app.command()
@@ -193,14 +212,16 @@ def _fetch_file(entry: Entry, file: WeightFile, revision: str, yes: bool) -> Non
 
 
 def _copy_file(entry: Entry, path: Path) -> None:
-    manifest = copy(entry, Store(), path)
+    with waiting(f"copying {path} and comparing its sha256"):
+        manifest = copy(entry, Store(), path)
     print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; the sha256 is the catalogue's")
 
 
 def _fetch(entry: Entry, revision: str, yes: bool) -> None:
     from coder_model.checkpoints import hub
 
-    offer = hub.offer(entry, revision)
+    with waiting("asking the hub"):
+        offer = hub.offer(entry, revision)
     print(f"{entry.name}: {len(offer.files)} files, {offer.n_bytes / 1e9:.2f} GB, licence {entry.licence}")
     print(f"from {entry.source} at commit {offer.commit}")
     if not yes and not typer.confirm("fetch it?"):
@@ -212,8 +233,9 @@ def _fetch(entry: Entry, revision: str, yes: bool) -> None:
 
 def _copy(entry: Entry, directory: Path) -> None:
     expected = _sums(directory)
-    manifest = Store().copy_in(entry.name, directory, entry.family, expected)
-    _check_or_forget(entry)
+    with waiting(f"copying {directory} and hashing its files"):
+        manifest = Store().copy_in(entry.name, directory, entry.family, expected)
+        _check_or_forget(entry)
     checked = f"{len(expected)} hashes of {SUMS} agree" if expected else f"no {SUMS} there to compare with"
     print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; {checked}")
 
