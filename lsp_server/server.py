@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from lsp_server.context import Context
 from lsp_server.documents import Documents, Encoding, Position
 from lsp_server.edit_command import KIND
 from lsp_server.hole_actions import FILL_HOLES, HoleActions
+from lsp_server.log_file import begin_log, place_of
 from lsp_server.packing import ACCEPTED, cursor_behind, to_item, to_position, to_selected
 from lsp_server.parent import orphanhood
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
@@ -66,7 +66,7 @@ class UnmaskServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Logs, instead of the popup that pygls shows: an error of ours must not stop the user typing."""
-        logger.error("%s: %s", getattr(source, "__name__", source), _place(error))
+        logger.error("%s: %s", getattr(source, "__name__", source), place_of(error))
 
     def roots(self) -> list[Path]:
         """Returns the folders of the workspace."""
@@ -222,7 +222,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
                 selected=to_selected(params.context.selected_completion_info),
             )
         except Exception as error:
-            logger.error("inline completion failed: %s", _place(error))
+            logger.error("inline completion failed: %s", place_of(error))
             answer = Answer([])
 
         server.statistics.took((time.perf_counter() - began) * 1000)
@@ -265,9 +265,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
 
 def run(make_backend: MakeBackend) -> int:
     """Serves on stdin and stdout until the client goes away; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # pygls logs whole messages, and those hold source text
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    begin_log()
     server = make_server(make_backend)
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         asyncio.run(_serve(server))
@@ -292,9 +290,3 @@ async def _save_now_and_then(server: UnmaskServer) -> None:
     while True:
         await asyncio.sleep(SAVE_S)
         server.statistics.save()
-
-
-def _place(error: BaseException) -> str:
-    """Type and place of an error, without its message: that may quote the user's text."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return f"{type(error).__name__} at {' < '.join(f'{Path(f.filename).name}:{f.lineno}' for f in reversed(frames))}"

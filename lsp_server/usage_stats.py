@@ -79,9 +79,21 @@ def default_folder() -> Path:
 
 def read_records(folder: Path) -> Iterable[Record]:
     """Yields the records of a folder; a file that is none is passed over."""
+    return (record for _, record in _dated(folder))
+
+
+def read_days(folder: Path) -> dict[str, Record]:
+    """Returns the sum of each day's records, by the day on which a server was started (UTC), oldest first."""
+    days: dict[str, list[Record]] = {}
+    for day, record in _dated(folder):
+        days.setdefault(day, []).append(record)
+    return {day: total(records) for day, records in days.items()}
+
+
+def _dated(folder: Path) -> Iterable[tuple[str, Record]]:
     for file in sorted(folder.glob("*.json")):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            yield msgspec.json.decode(file.read_bytes(), type=Record)
+            yield file.name[: len("2026-01-01")], msgspec.json.decode(file.read_bytes(), type=Record)
 
 
 def total(records: Iterable[Record]) -> Record:

@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | rewrite | models | key | doctor | stats | train | eval`.
+"""The command line: `unmask lsp | fill | rewrite | models | key | doctor | setup | stats | log | train | eval`.
 
 Nothing imports torch before it must.
 """
@@ -23,9 +23,12 @@ from lsp_server.settings import engine_options
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train
 from unmask_cli.command_group import Commands
-from unmask_cli.terminal import fail, fail_of_the_system, json_object, show_what_can_be_shown
+from unmask_cli.log import log
+from unmask_cli.setup import setup
+from unmask_cli.stats import stats
+from unmask_cli.terminal import exit_codes, fail, fail_of_the_system, json_object, show_what_can_be_shown
 
-app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, epilog=exit_codes())
 
 _Model = Annotated[
     str,
@@ -174,14 +177,6 @@ def key(
         fail("key", error)
 
 
-@app.command()
-def stats() -> None:
-    """Print what was shown, accepted and kept in the last 90 days; the figures never leave this machine."""
-    from lsp_server.usage_stats import default_folder, read_records, report, total
-
-    print("\n".join(report(total(read_records(default_folder())))))
-
-
 @app.command(name="eval")
 def evaluate_cases(
     data: Annotated[
@@ -210,6 +205,10 @@ def evaluate_cases(
         evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model, concurrent=concurrent)
     except (InvalidInput, ModelFileError) as error:
         fail("eval", error)
+
+
+for command in (setup, stats, log):
+    app.command()(command)
 
 
 def _user(model: str, verifier: str, quantize: str) -> UserSettings:

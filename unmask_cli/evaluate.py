@@ -19,6 +19,7 @@ from coder_model.training.progress import Ticker, left
 from coder_model.types import InvalidInput
 from coder_model.whole_file import written_whole
 from unmask_cli.terminal import print_whole
+from unmask_cli.waiting import waiting
 
 
 def evaluate(
@@ -44,7 +45,8 @@ def evaluate(
     """
     data = data or OWN_CASES
     cases = read_cases(data, limit)
-    chosen = contest(model, quantize, options, only_model)
+    with waiting("the model is loading"):
+        chosen = contest(model, quantize, options, only_model)
     if not 1 <= concurrent <= chosen.max_concurrent:
         raise InvalidInput(f"concurrent must be 1 to {chosen.max_concurrent} on this device, got {concurrent}")
     with _kept(out) as part:

@@ -23,6 +23,7 @@ from lsp_server.backends.factory import chosen_backend
 from lsp_server.documents import split_lines
 from lsp_server.settings import Settings
 from lsp_server.user_settings import UserSettings
+from unmask_cli.waiting import until_ready
 
 CONTEXT_LINES = 6
 MASK_SIGN = "░"
@@ -69,7 +70,7 @@ async def fill_file(
     backend = chosen_backend(user, options, Settings().target_ms)
     await backend.start()
     try:
-        await backend.wait_ready()
+        await until_ready(backend)
         drafts = [draft async for draft in _shown(backend, request, watch and not as_json)]
     finally:
         await backend.close()

@@ -21,6 +21,7 @@ from lsp_server.settings import Settings
 from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
 from unmask_cli.fill import read_source
+from unmask_cli.waiting import until_ready
 
 
 async def fill_holes(
@@ -57,7 +58,7 @@ async def fill_holes(
     backend = chosen_backend(user, options, Settings().target_ms)
     await backend.start()
     try:
-        await backend.wait_ready()
+        await until_ready(backend)
         began = time.perf_counter()
         with console.status("") as status:
             filled = await fill_jointly(

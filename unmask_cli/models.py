@@ -6,43 +6,89 @@ import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
+import msgspec
 import typer
-from rich.table import Table
+from rich.console import Console
 
 from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.single_file import copy, discard, fetch
-from coder_model.checkpoints.store import Store
+from coder_model.checkpoints.store import Manifest, Store
 from coder_model.errors import ModelFileError
-from unmask_cli.terminal import NOT_NOW, fail, print_whole
+from unmask_cli.terminal import NOT_NOW, fail, print_columns, to_json
 from unmask_cli.transfer_bar import TransferBar
+from unmask_cli.waiting import waiting
 
-app = typer.Typer(no_args_is_help=True, help="Published models: list, info, pull, verify, remove.")
-_Name = Annotated[str, typer.Argument(help="name of a model, see `unmask models list`")]
+app = typer.Typer(no_args_is_help=True, help="Published models: list, recommend, info, pull, verify, remove.")
+_Name = Annotated[
+    str, typer.Argument(help="name of a model, see `unmask models list`", autocompletion=lambda: list(catalogue()))
+]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 SUMS = "SHA256SUMS"
 """A file of `sha256sum`'s format beside the weights of `--from`, if there is one."""
 
 
 @app.command(name="list")
-def list_models() -> None:
-    """Print the catalogue, and what is installed."""
-    here = {manifest.name for manifest in Store().installed()}
-    table = Table(box=None, pad_edge=False, caption="memory as the file is, or in bfloat16/int8/int4")
-    for head, is_kept in (("name", True), ("size", True), ("GB of memory", True), ("fills", True), ("licence", False)):
-        table.add_column(head, no_wrap=is_kept)
-    table.add_column("a pull is", no_wrap=True)
-    for entry in catalogue().values():
-        licence = f"{entry.licence} [yellow](!)" if entry.warning else entry.licence
-        row = [
-            entry.name,
-            f"{entry.parameters:g} B",
-            entry.memory.replace(" ", ""),
-            "yes" if entry.infills else "no",
-            licence,
-        ]
-        table.add_row(*row, "[green]installed" if entry.name in here else entry.to_fetch)
-    print_whole(table, least=80)
+def list_models(json: Annotated[bool, typer.Option("--json", help="print one JSON object a line")] = False) -> None:
+    """Print the catalogue, and what is installed; into a pipe as columns that tabs separate."""
+    here = {manifest.name: manifest.directory for manifest in Store().installed()}
+    for entry in catalogue().values() if json else ():
+        facts = {name: value for name, value in msgspec.to_builtins(entry).items() if name != "file"}
+        bytes_ = entry.file.bytes if entry.file else None
+        print(to_json(facts | {"bytes_to_fetch": bytes_, "installed": here.get(entry.name)}))
+    if not json:
+        rows = [_row(entry, entry.name in here) for entry in catalogue().values()]
+        print_columns(("name", "size", "GB of memory", "fills", "licence", "a pull is"), rows, _REMARK)
+
+
+_REMARK = "memory as the file is, or in bfloat16/int8/int4; (!): see unmask models info NAME"
+
+
+def _row(entry: Entry, is_installed: bool) -> tuple[str, ...]:
+    licence = f"{entry.licence} (!)" if entry.warning else entry.licence
+    memory, fills = entry.memory.replace(" ", ""), "yes" if entry.infills else "no"
+    to_fetch = "installed" if is_installed else entry.to_fetch
+    return entry.name, f"{entry.parameters:g} B", memory, fills, licence, to_fetch
+
+
+@app.command()
+def recommend() -> None:
+    """Say which model suits this machine, and the command that gets it; reads only."""
+    from lsp_server.backends.factory import time_key
+    from lsp_server.backends.ladder import expected_ms
+    from lsp_server.backends.model_times import ModelTimes
+    from lsp_server.settings import Settings
+    from lsp_server.user_settings import read_what_is_right
+    from unmask_cli.hardware import hardware
+    from unmask_cli.recommend import best, choices
+
+    has, times, (user, _) = hardware(), ModelTimes(), read_what_is_right()
+    installed = {manifest.name for manifest in Store().installed()}
+
+    def measured(entry: Entry) -> float | None:
+        return times.last(time_key(entry.name, entry.file.sha256 if entry.file else "", user.quantize))
+
+    found = choices(catalogue().values(), has, installed, measured, expected_ms, Settings().target_ms)
+    best_one = best(found)
+    print(has)
+    rows = [
+        (
+            each.name,
+            "installed" if each.name in installed else each.to_fetch,
+            f"{each.memory_gb:.1f} GB",
+            each.time,
+            "recommended" if each is best_one else each.problem or "suits",
+        )
+        for each in found
+    ]
+    print_columns(("name", "a pull is", "memory", "a suggestion takes", "here"), rows)
+    if not best_one:
+        print("the embedded model, which comes with the package, is the one for this machine;")
+        print('who waits longer names another one in settings.toml, as in `model = "qwen2.5-coder-0.5b"`')
+    elif best_one.name in installed:
+        print(f"{best_one.name} is installed; `unmask doctor` times it")
+    else:
+        print(f"unmask models pull {best_one.name}")
 
 
 @app.command()
@@ -105,10 +151,27 @@ def pull(
 def verify(name: _Name) -> None:
     """Hash every file of an installed model and compare."""
     try:
-        manifest = Store().check(name, thoroughly=True, on_file=lambda file: print(f"hashing {file}"))
+        manifest = _hashed_again(name)
     except ModelFileError as error:
         fail("models verify", error)
     print(f"{name}: {len(manifest.files)} files, {manifest.n_bytes / 1e9:.2f} GB, all as they were installed")
+
+
+def _hashed_again(name: str) -> Manifest:
+    """Checks all files, and shows which one it is at."""
+    files = Store().get(name).files
+    total, done = sum(file.size for file in files.values()) or 1, 0
+    console = Console(highlight=False)
+    with waiting(f"hashing {name}") as advance:
+
+        def show(file: str) -> None:
+            nonlocal done
+            advance(done / total, f"hashing {file}, {files[file].size / 1e9:.2f} GB")
+            done += files[file].size
+            if not console.is_terminal:
+                print(f"hashing {file}")
+
+        return Store().check(name, thoroughly=True, on_file=show)
 
 
 @app.command()
@@ -149,14 +212,16 @@ def _fetch_file(entry: Entry, file: WeightFile, revision: str, yes: bool) -> Non
 
 
 def _copy_file(entry: Entry, path: Path) -> None:
-    manifest = copy(entry, Store(), path)
+    with waiting(f"copying {path} and comparing its sha256"):
+        manifest = copy(entry, Store(), path)
     print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; the sha256 is the catalogue's")
 
 
 def _fetch(entry: Entry, revision: str, yes: bool) -> None:
     from coder_model.checkpoints import hub
 
-    offer = hub.offer(entry, revision)
+    with waiting("asking the hub"):
+        offer = hub.offer(entry, revision)
     print(f"{entry.name}: {len(offer.files)} files, {offer.n_bytes / 1e9:.2f} GB, licence {entry.licence}")
     print(f"from {entry.source} at commit {offer.commit}")
     if not yes and not typer.confirm("fetch it?"):
@@ -168,8 +233,9 @@ def _fetch(entry: Entry, revision: str, yes: bool) -> None:
 
 def _copy(entry: Entry, directory: Path) -> None:
     expected = _sums(directory)
-    manifest = Store().copy_in(entry.name, directory, entry.family, expected)
-    _check_or_forget(entry)
+    with waiting(f"copying {directory} and hashing its files"):
+        manifest = Store().copy_in(entry.name, directory, entry.family, expected)
+        _check_or_forget(entry)
     checked = f"{len(expected)} hashes of {SUMS} agree" if expected else f"no {SUMS} there to compare with"
     print(f"installed in {manifest.directory}, {manifest.n_bytes / 1e9:.2f} GB; {checked}")
 

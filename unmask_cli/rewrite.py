@@ -22,6 +22,7 @@ from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
 from unmask_cli.fill import read_source
 from unmask_cli.fill_holes import diff, final_draft, write_back
+from unmask_cli.waiting import until_ready
 
 _TARGET_MS = 3_000.0
 """Most milliseconds of a suggestion by the model that is taken: nobody types on meanwhile."""
@@ -57,7 +58,7 @@ async def rewrite_lines(
     backend = chosen_backend(user, EngineOptions(), _TARGET_MS)
     await backend.start()
     try:
-        await backend.wait_ready()
+        await until_ready(backend)
         if not backend.judges:
             raise InvalidInput(no_judge())
         began = time.perf_counter()

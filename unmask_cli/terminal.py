@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -16,11 +17,23 @@ from coder_model.errors import Unreachable
 
 NOT_NOW, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes: what may go well another time, what will not, and Ctrl-C, as shells have it."""
+EXIT_CODES = {
+    0: "all went well",
+    NOT_NOW: "not now, or something is wrong with what is here: no network, a full disk, a check that failed, a no",
+    BAD_INPUT: "wrong arguments, or files that cannot be used",
+    INTERRUPTED: "Ctrl-C",
+}
+"""What each means, for the help."""
 
 NARROWEST_HELP = 80
 """Characters in a line."""
 WIDEST = 400
 """Characters in a line of a table."""
+
+
+def exit_codes() -> str:
+    """Returns what the help says of exit codes."""
+    return "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 def fail(command: str, error: Exception) -> NoReturn:
@@ -60,6 +73,31 @@ def print_whole(table: Table, least: int = WIDEST) -> None:
     console = Console()
     wanted = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
     Console(width=max(console.width, min(wanted, least))).print(table)
+
+
+def print_columns(heads: Sequence[str], rows: Iterable[Sequence[str]], remark: str = "") -> None:
+    """Prints rows: on a terminal as a table in which only the last two columns may break, elsewhere between tabs.
+
+    Args:
+        heads: of the columns; on a terminal only.
+        rows: cells, which hold no tabs.
+        remark: below them, on a terminal only.
+    """
+    if not Console().is_terminal:
+        for row in rows:
+            print("\t".join(row))
+        return
+    table = Table(box=None, pad_edge=False, caption=remark or None, caption_justify="left")
+    for at, head in enumerate(heads):
+        table.add_column(head, no_wrap=at < len(heads) - 2)
+    for row in rows:
+        table.add_row(*row)
+    print_whole(table, least=NARROWEST_HELP)
+
+
+def to_json(facts: dict[str, Any]) -> str:
+    """Returns one line of JSON, with every letter as it is."""
+    return json.dumps(facts, ensure_ascii=False)
 
 
 def json_object(text: str) -> dict[str, Any]:

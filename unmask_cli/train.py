@@ -18,6 +18,7 @@ from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
 from coder_model.training.sources import check_held_out, existing
 from unmask_cli.terminal import INTERRUPTED, NOT_NOW, fail, json_object
+from unmask_cli.waiting import waiting
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _Output = Annotated[Path, typer.Option(help="directory to write")]
@@ -241,7 +242,7 @@ def pack(corpus: _Corpus, output: _Output) -> None:
     """Compress a prepared corpus into parts."""
     from coder_model.training import pack as packing
 
-    with _one_line():
+    with _one_line(), waiting("the corpus is compressed"):
         for part in packing.pack(corpus, output, processes=os.cpu_count() or 1):
             print(f"{part} {part.stat().st_size / (1 << 20):.1f} MiB")
 
@@ -251,7 +252,7 @@ def unpack(parts: Annotated[Path, typer.Argument(help="directory that `pack` wro
     """Make a prepared corpus of such parts."""
     from coder_model.training import pack as packing
 
-    with _one_line():
+    with _one_line(), waiting("the corpus is unpacked"):
         packing.unpack(parts, output)
 
 
@@ -260,7 +261,7 @@ def quantise(model: Annotated[Path, typer.Argument(help="model directory")], out
     """Store a model's matrices as int8."""
     from coder_model.model import weights
 
-    with _one_line():
+    with _one_line(), waiting("the matrices are rounded"):
         weights.save(*weights.load(model), output, int8=True)
 
 
@@ -269,7 +270,7 @@ def average(models: Annotated[list[Path], typer.Argument(help="model directories
     """Write the mean of models that went on from the same weights."""
     from coder_model.model import weights
 
-    with _one_line():
+    with _one_line(), waiting("the models are averaged"):
         loaded = [weights.load(path) for path in models]
         model, tokenizer = loaded[0]
         for path, (other, _) in zip(models, loaded, strict=True):

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from coder_model.checkpoints.catalogue import catalogue
-from coder_model.checkpoints.store import EMBEDDED, Manifest, Store
+from coder_model.checkpoints.store import EMBEDDED, Store
 from coder_model.engine.options import EngineOptions
 from coder_model.types import InvalidInput
 from lsp_server.backends.base import Backend
@@ -102,16 +102,17 @@ def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) ->
             continue
         parameters = entry.parameters if entry else manifest.n_bytes / BYTES_PER_PARAMETER / 1e9
         make = partial(_worker, user, options, manifest.name)
-        rungs.append(Rung(manifest.name, _key(manifest, user.quantize), parameters, make, target_ms))
+        sha256 = next((file.sha256 for file in manifest.files.values()), "")
+        rungs.append(Rung(manifest.name, time_key(manifest.name, sha256, user.quantize), parameters, make, target_ms))
     rungs.sort(key=lambda rung: rung.parameters)
     if rungs:
         rungs[0] = replace(rungs[0], limit_ms=PATIENCE * target_ms)
     return rungs
 
 
-def _key(manifest: Manifest, quantize: str) -> str:
-    digest = next((file.sha256[:12] for file in manifest.files.values()), "")
-    return f"{manifest.name} {digest} {quantize}"
+def time_key(name: str, sha256: str, quantize: str) -> str:
+    """Returns what a model's time is kept by: its name, the sha256 of its first file, and the precision asked for."""
+    return f"{name} {sha256[:12]} {quantize}"
 
 
 def _remote(user: UserSettings, options: EngineOptions) -> Backend:

@@ -43,6 +43,11 @@ class Rung:
     """Most milliseconds of a usual suggestion; infinite for a model that the user has named."""
 
 
+def expected_ms(ms: float, growth: float) -> float:
+    """Returns the time of a suggestion that is expected of a model `growth` times as large as one that takes `ms`."""
+    return ms * (1 + LEAST_GROWTH * (growth - 1))
+
+
 def first_rung(rungs: Sequence[Rung], times: ModelTimes) -> int:
     """Returns the index of the largest model that is known to be fast enough; 0 when none is."""
     known = [(index, times.of(rung.key)) for index, rung in enumerate(rungs)]
@@ -190,8 +195,7 @@ class ModelLadder:
         """What a suggestion of a larger model would take, by what the present one takes."""
         assert self._best
         assert self._best.ready
-        growth = rung.parameters / self._best_parameters
-        return self._best.ready.suggestion_ms * (1 + LEAST_GROWTH * (growth - 1))
+        return expected_ms(self._best.ready.suggestion_ms, rung.parameters / self._best_parameters)
 
     async def _try(self, rung: Rung) -> None:
         """Loads a model and takes it if it is fast enough."""

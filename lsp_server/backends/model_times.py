@@ -40,6 +40,11 @@ class ModelTimes:
         known = self._read().times.get(model)
         return known.ms if known and time.time() - known.measured < TRIED_AGAIN_S else None
 
+    def last(self, model: str) -> float | None:
+        """Returns the same however old it is, for people."""
+        known = self._read().times.get(model)
+        return known.ms if known else None
+
     def note(self, model: str, ms: float) -> None:
         """Keeps what was measured now."""
         state = self._read()

@@ -15,6 +15,8 @@ from fake_hub import COMMIT, FakeHub
 from results import record
 from tiny_user import TinyUser
 
+from coder_model.checkpoints.catalogue import catalogue
+
 SCALE = int(os.environ.get("UNMASK_SCALE", "1"))
 NAME, REPOSITORY = "dreamon-7b", "Dream-org/DreamOn-v0-7B"
 
@@ -62,6 +64,16 @@ def test_the_list_names_sizes_and_licences(tmp_path):
     assert "qwen2.5-coder-0.5b-base" in narrow
     about = TinyUser(tmp_path).run("models", "info", "coda-1.7b").stdout
     assert "not for commercial work" in about
+
+
+def test_into_a_pipe_the_list_is_columns_and_as_json_an_object_a_line(tmp_path):
+    rows = [line.split("\t") for line in TinyUser(tmp_path).run("models", "list", COLUMNS="20").stdout.splitlines()]
+    objects = [json.loads(line) for line in TinyUser(tmp_path).run("models", "list", "--json").stdout.splitlines()]
+    assert [row[0] for row in rows] == [one["name"] for one in objects] == list(catalogue())
+    assert {len(row) for row in rows} == {6}
+    (small,) = (one for one in objects if one["name"] == "qwen2.5-coder-0.5b")
+    assert small["bytes_to_fetch"] == catalogue()["qwen2.5-coder-0.5b"].file.bytes
+    assert (small["parameters"], small["infills"], small["installed"]) == (0.5, True, None)
 
 
 def test_a_model_is_pulled_verified_used_and_removed(user, hub, tmp_path):
