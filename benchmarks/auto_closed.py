@@ -26,7 +26,7 @@ from coder_model.engine.options import EngineOptions
 from coder_model.text.fill_mode import hole_at
 from coder_model.text.syntax import errors_in, has_grammar, language_of
 from coder_model.types import FillRequest
-from lsp_server.trigger_policy import PresetName, least_probability
+from lsp_server.trigger_policy import PresetName, least_right
 
 LANGUAGES = {"java": "java", "c": "c", "h": "c", "cpp": "cpp"}
 """Of extensions that are evaluated here and not elsewhere."""
@@ -112,7 +112,7 @@ def measured(asked: argparse.Namespace) -> dict[str, dict[str, int]]:
 def shown_at(engine: Any, spot: Spot, preset: PresetName) -> str:
     """Returns the suggestion at a place; empty when none would be shown."""
     hole = hole_at(spot.prefix, spot.suffix, spot.language)
-    least = least_probability(preset, spot.suffix.partition("\n")[0], deletions=0)
+    least = least_right(preset, spot.suffix.partition("\n")[0], deletions=0)
     if hole is None or least is None:
         return ""
     request = FillRequest(
@@ -122,7 +122,7 @@ def shown_at(engine: Any, spot: Spot, preset: PresetName) -> str:
         path=spot.file.name,
         language=spot.language,
         hole=hole,
-        least_probability=least,
+        least_right=least,
         deadline_ms=60_000,
     )
     *_, draft = engine.fill(request)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from coder_model.checkpoints.catalogue import Entry
+from lsp_server.backends.factory import PATIENCE
 from unmask_cli.hardware import Hardware
 
 MEMORY_SHARE = 0.5
@@ -52,7 +53,7 @@ def choices(
         installed: names of the models that are here already.
         measured: milliseconds of a suggestion by a model on this machine, None where nobody knows.
         expected: the same by a larger model: of the smaller one's, and how many times larger it is.
-        target_ms: most milliseconds that a suggestion should take.
+        target_ms: most milliseconds that a suggestion should take; of the smallest model `PATIENCE` times as many.
     """
     usable = [entry for entry in entries if entry.infills and not entry.warning]
     found: list[Advice] = []
@@ -66,8 +67,9 @@ def choices(
             ms = expected(known[0], entry.parameters / known[1])
             time = f"about {ms:.0f} ms, by the smaller one's"
         problem = _lack(entry, has, entry.name in installed)
-        if not problem and ms is not None and ms > target_ms:
-            problem = f"too slow: {target_ms:.0f} ms are wanted (targetMs)"
+        limit_ms = target_ms if found else PATIENCE * target_ms
+        if not problem and ms is not None and ms > limit_ms:
+            problem = f"too slow: {limit_ms:.0f} ms are the limit (by targetMs)"
         elif not problem and ms is None and found:
             problem = f"known to be fast enough once {found[-1].name} is measured"
         found.append(Advice(entry.name, entry.to_fetch, _memory_gb(entry), time, problem))
