@@ -27,7 +27,7 @@ class Preset:
 
 PRESETS: dict[PresetName, Preset] = {
     "eager": Preset(least_right=0.4, before_text=0.4, after_deletion=True),
-    "balanced": Preset(least_right=0.6, before_text=0.7, least_probability=0.002),
+    "balanced": Preset(least_right=0.6, before_text=0.8, least_probability=0.002),
     "quiet": Preset(least_right=0.8, least_probability=0.05),
     "manual": Preset(automatic=False),
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from coder_model.checkpoints.families import Family
 from coder_model.checkpoints.hf_config import Published
+from coder_model.decoding import calibration
 from coder_model.decoding.strategies import GenerationConfig
 from coder_model.prompt.fim_prompt import PromptFormat, PromptParts
 
@@ -66,5 +67,11 @@ def generation_config_of(published: Published) -> GenerationConfig:
     operations = (ids[family.expand], eom) if family.expand else None
     ends = tuple(ids[token] for token in family.end if token in ids and ids[token] != eom)
     form = prompt_format_of(family, ids, published.config.d_model)
-    writes_line_ends = family.attention == "causal"
-    return GenerationConfig(form, operations, copies_count=False, shows_empty_line=not writes_line_ends, ends=ends)
+    return GenerationConfig(
+        form,
+        operations,
+        copies_count=False,
+        shows_empty_line=family.attention != "causal",
+        ends=ends,
+        calibration=calibration.REAL,
+    )

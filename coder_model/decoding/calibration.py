@@ -41,11 +41,14 @@ class Calibration:
         return NEVER if share > 0 else 0.0
 
 
-SMALL = Calibration([(0.0, 0.0), (1.0, 0.5)])
-REAL = Calibration([(0.0, 0.0), (1.0, 0.5)])
-
-
 def _between(low: tuple[float, float], high: tuple[float, float], share: float) -> float:
     part = (share - low[0]) / (high[0] - low[0])
     start, end = (math.log(max(probability, 1e-9)) for probability in (low[1], high[1]))
     return math.exp(start + part * (end - start))
+
+
+SMALL = Calibration([(0.4, 0.12), (0.6, 0.36), (0.8, 0.72)])
+"""The embedded model: 278 single lines of `dev`, word for word, and 60 ordinary places, of which it knows four."""
+REAL = Calibration([(0.4, 1e-6), (0.6, 0.002), (0.8, 0.1)])
+"""Qwen2.5-Coder 0.5B with its adapter: 90 lines of `dev` (0.51 right of all) and 60 ordinary places (0.87); others of
+its size and above are taken to know as well what they know."""
