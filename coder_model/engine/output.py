@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import time
 from collections.abc import Collection
@@ -30,15 +31,19 @@ class Output:
         """The state after a step."""
         tokens = list(middle.tokens)
         slots: tuple[Slot, ...] = ()
+        given = 0
         if progress.canvas is not None:
             tokens += progress.canvas.leftmost_run()
+            given = progress.canvas.given
             slots = self._slots(progress.canvas) if self.watch else ()
         elif self.watch:
             slots = tuple(
                 Slot(self.tokenizer.decode([token]), float(place < progress.kept), False)
                 for place, token in enumerate(progress.drafted)
             )
-        return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
+        return self._of(
+            middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots, given=given
+        )
 
     def final(self, middles: list[Completion], *, finished: bool, unlikely: bool) -> Draft:
         """The answer: the first of the middles, with the others beside it."""
@@ -66,8 +71,21 @@ class Output:
             steps=middle.steps,
             tokens=n,
             elapsed_ms=(time.perf_counter() - self.began) * 1000,
+            decided=self._decided(middle) if self.watch else (),
             **rest,  # type: ignore[arg-type]
         )
+
+    def _decided(self, middle: Completion) -> tuple[Slot, ...]:
+        """The tokens of a middle, without what the heal brought back and what is beyond the hole."""
+        decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+        old, left = len(self.heal), len(self.text(middle.tokens))
+        slots = []
+        for token, choice in zip(middle.tokens, middle.choices, strict=False):
+            data = self.tokenizer.token_bytes[token]
+            text = decoder.decode(data[old:])[:left]
+            old, left = max(0, old - len(data)), left - len(text)
+            slots.append(Slot(text, choice.probability, False))
+        return tuple(slots)
 
     def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
         rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)
