@@ -1,0 +1,115 @@
+"""The page of `unmask play` in a real Chromium, with a fake model; and the picture of the README, with a real one."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from play_page import served
+
+from lsp_server.backends.model_times import ModelTimes
+from lsp_server.user_settings import UserSettings
+from unmask_cli.play.models import Shelf
+from unmask_cli.play.server import PageServer
+from unmask_cli.play.visit import Opened
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "editor_clients" / "web"
+SERVED = ROOT / "unmask_cli" / "play" / "page"
+PICTURE = ROOT / "docs" / "figures" / "playground.png"
+DRIVER = Path(__file__).parent / "web" / "driver.mjs"
+
+
+def modules():
+    """A folder from which playwright-core can be loaded."""
+    for folder in (SOURCES, ROOT / "editor_clients" / "vscode"):
+        if (folder / "node_modules" / "playwright-core").is_dir() and shutil.which("chromium"):
+            return folder
+    return pytest.skip("needs chromium on the PATH, and npm ci in editor_clients/web")
+
+
+async def drive(scenario, address, picture=""):
+    """What the driver saw; a browser on a busy machine may lose a key or a click, so a failure is tried once more."""
+    folder = modules()
+    for _ in range(2):
+        process = await asyncio.create_subprocess_exec(
+            "node", str(DRIVER), scenario, address, str(folder), shutil.which("chromium"), str(picture),
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await asyncio.wait_for(process.communicate(), 300)
+        seen = json.loads(out.splitlines()[-1])
+        if "error" not in seen:
+            break
+    assert "error" not in seen, seen
+    # its own policy forbids nothing that the page does, and it asks nobody else for anything
+    assert (seen["errors"], seen["others"]) == ([], [])
+    return seen
+
+
+async def test_who_types_sees_masks_then_text_takes_it_compares_and_finds_the_figures(tmp_path):
+    async with served() as server:
+        seen = await drive("typing", server.address, tmp_path / "page.png")
+    assert server.token not in seen["address"]
+    assert seen["masked"] == 1
+    assert "x = <x = |line|>" in seen["stage"]
+    assert seen["ghost"] == "<x = |line|>"
+    assert seen["taken"].startswith("x = <x = |line|>")
+    assert "against it" in seen["compared"].lower()
+    assert seen["broken"].strip() == "weights.bin must be weights"
+    assert "Models on this machine" in seen["figures"]
+
+
+async def test_who_comes_without_the_token_is_told_what_to_open(tmp_path):
+    async with served() as server:
+        seen = await drive("outsider", server.address)
+    assert seen["status"].strip() == "not let in: open the whole address that unmask play has printed"
+
+
+def test_what_is_served_is_what_the_sources_make(tmp_path):
+    if not (SOURCES / "node_modules" / "esbuild").is_dir():
+        pytest.skip("needs npm ci in editor_clients/web")
+    subprocess.run(["node", "build.mjs", str(tmp_path)], cwd=SOURCES, check=True)
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {file.name for file in SERVED.iterdir()}
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (SERVED / name).read_bytes(), f"{name}: npm run build makes it anew"
+
+
+def test_what_a_pass_shows_is_what_the_server_said():
+    if not shutil.which("node"):
+        pytest.skip("needs node on the PATH")
+    subprocess.run(["node", "--test", "src/frames.test.mjs"], cwd=SOURCES, check=True, capture_output=True)
+
+
+def test_the_page_names_no_other_place_and_holds_the_licences_of_what_is_in_it():
+    for name in ("index.html", "style.css"):
+        assert "//" not in (SERVED / name).read_text("utf-8").replace("<!doctype", "")
+    licences = (SERVED / "LICENSES.txt").read_text("utf-8")
+    wanted = json.loads((SOURCES / "package.json").read_text("utf-8"))["dependencies"]
+    for name, version in wanted.items():
+        assert f"{name} {version} (MIT)" in licences
+    assert sum(file.stat().st_size for file in SERVED.iterdir()) < 800_000
+
+
+@pytest.mark.skipif("UNMASK_PICTURE" not in os.environ, reason="UNMASK_PICTURE names the model of the picture")
+async def test_the_picture_of_the_readme_is_made_anew(tmp_path, monkeypatch):
+    """Run by `make playground-picture`, and looked at by a person."""
+    monkeypatch.setattr("unmask_cli.play.models.ModelTimes", lambda: ModelTimes(tmp_path / "times.json"))
+    server = PageServer(Shelf(UserSettings(model=os.environ["UNMASK_PICTURE"])), Opened())
+    ready = asyncio.Event()
+    running = asyncio.create_task(server.run(0, ready.set))
+    try:
+        await ready.wait()
+        seen = await drive("picture", server.address, tmp_path / "page.png")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert seen["kept"] > 3
+    # few colours: half the bytes
+    few = Image.open(tmp_path / "page.png").convert("RGB").quantize(192, dither=Image.Dither.NONE)
+    few.save(PICTURE, optimize=True)
+    assert PICTURE.stat().st_size <= 300_000
