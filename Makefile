@@ -19,7 +19,7 @@ picture: $(READY)
 
 # the picture of `unmask play`, from a browser; needs chromium, and npm ci in editor_clients/web
 playground-picture: $(READY)
-	UNMASK_PICTURE='$(MODEL)' $(BIN)/pytest tests/editor_clients/test_web.py -k picture
+	$(BIN)/python benchmarks/playground_picture.py --model '$(MODEL)' --out docs/figures/playground.png
 
 # what takes a quarter of a minute or more on its own is left out, as the last line says; two processes, for many tests wait
 test: $(READY)

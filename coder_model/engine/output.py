@@ -76,15 +76,20 @@ class Output:
         )
 
     def _decided(self, middle: Completion) -> tuple[Slot, ...]:
-        """The tokens of a middle, without what the heal brought back and what is beyond the hole."""
+        """The tokens of a middle, without what the heal brought back and what is beyond the hole but blank."""
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
-        old, left = len(self.heal), len(self.text(middle.tokens))
-        slots = []
-        for token, choice in zip(middle.tokens, middle.choices, strict=False):
+        old = len(self.heal)
+        texts = []
+        for token in middle.tokens:
             data = self.tokenizer.token_bytes[token]
-            text = decoder.decode(data[old:])[:left]
-            old, left = max(0, old - len(data)), left - len(text)
-            slots.append(Slot(text, choice.probability, False))
+            texts.append(decoder.decode(data[old:]))
+            old = max(0, old - len(data))
+        whole, shown = "".join(texts), len(self.text(middle.tokens))
+        left = shown + len(whole[shown:]) - len(whole[shown:].lstrip())
+        slots = []
+        for text, choice in zip(texts, middle.choices, strict=False):
+            slots.append(Slot(text[:left], choice.probability, False))
+            left -= min(left, len(text))
         return tuple(slots)
 
     def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:

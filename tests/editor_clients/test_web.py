@@ -1,26 +1,17 @@
-"""The page of `unmask play` in a real Chromium, with a fake model; and the picture of the README, with a real one."""
+"""The page of `unmask play` in a real Chromium, with a fake model."""
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from play_page import served
-
-from lsp_server.backends.model_times import ModelTimes
-from lsp_server.user_settings import UserSettings
-from unmask_cli.play.models import Shelf
-from unmask_cli.play.server import PageServer
-from unmask_cli.play.visit import Opened
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "editor_clients" / "web"
 SERVED = ROOT / "unmask_cli" / "play" / "page"
-PICTURE = ROOT / "docs" / "figures" / "playground.png"
 DRIVER = Path(__file__).parent / "web" / "driver.mjs"
 
 
@@ -93,23 +84,3 @@ def test_the_page_names_no_other_place_and_holds_the_licences_of_what_is_in_it()
     for name, version in wanted.items():
         assert f"{name} {version} (MIT)" in licences
     assert sum(file.stat().st_size for file in SERVED.iterdir()) < 800_000
-
-
-@pytest.mark.skipif("UNMASK_PICTURE" not in os.environ, reason="UNMASK_PICTURE names the model of the picture")
-async def test_the_picture_of_the_readme_is_made_anew(tmp_path, monkeypatch):
-    """Run by `make playground-picture`, and looked at by a person."""
-    monkeypatch.setattr("unmask_cli.play.models.ModelTimes", lambda: ModelTimes(tmp_path / "times.json"))
-    server = PageServer(Shelf(UserSettings(model=os.environ["UNMASK_PICTURE"])), Opened())
-    ready = asyncio.Event()
-    running = asyncio.create_task(server.run(0, ready.set))
-    try:
-        await ready.wait()
-        seen = await drive("picture", server.address, tmp_path / "page.png")
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    assert seen["kept"] > 3
-    # few colours: half the bytes
-    few = Image.open(tmp_path / "page.png").convert("RGB").quantize(192, dither=Image.Dither.NONE)
-    few.save(PICTURE, optimize=True)
-    assert PICTURE.stat().st_size <= 300_000

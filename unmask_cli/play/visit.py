@@ -141,12 +141,13 @@ class Visit:
         if asked.compare:
             lanes.append(("compared", ONE_BY_ONE))
         language = language_of(asked.path)
+        # where two are compared both read the text around the hole: what was read for the first would flatter it
+        fresh = f" {asked.id}" if asked.compare else ""
         for lane, controls in lanes:
             yield (
                 lane,
                 FillRequest(
-                    # a cache for each, so that both read the text around the hole, or neither
-                    session=f"{self._name} {lane}",
+                    session=f"{self._name} {lane}{fresh}",
                     prefix=asked.prefix,
                     suffix=asked.suffix,
                     path=asked.path,

@@ -2,8 +2,8 @@
 
 import { colour } from './frames.js';
 
-const BEFORE = 6;
-const AFTER = 5;
+const BEFORE = 8;
+const AFTER = 7;
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function element(name, properties = {}, ...children) {
@@ -29,13 +29,13 @@ export function drawStage(stage, cells, prefix, suffix) {
     element('span', { className: 'around', textContent: after }),
   );
   const first = stage.querySelector('.cell');
-  if (first) stage.scrollTop = Math.max(0, first.offsetTop - stage.clientHeight * 0.4);
+  if (first) stage.scrollTop = Math.max(0, first.offsetTop - stage.clientHeight * 0.45);
 }
 
 function drawCell(cell) {
   if (cell.kind === 'mask') {
     const made = element('span', { className: 'cell mask', textContent: '\u00a0\u00a0' });
-    made.style.opacity = 0.45 + 0.55 * cell.confidence;
+    made.style.opacity = 0.75 + 0.25 * cell.confidence;
     made.title = `masked; the likeliest token has ${percent(cell.confidence)}`;
     return [made, element('wbr')];
   }
@@ -131,16 +131,14 @@ export function extent(lane) {
 
 /** Passes, tokens, tokens a pass, milliseconds, sureness. */
 export function drawFacts(list, lane, index, slower) {
-  const frame = lane.frames[index];
-  const facts = frame
-    ? [
-        ['passes', frame.steps],
-        ['tokens', frame.tokens],
-        ['tokens a pass', frame.steps ? (frame.tokens / frame.steps).toFixed(2) : '–'],
-        ['time', `${frame.ms < 10 ? frame.ms.toFixed(1) : Math.round(frame.ms)} ms`],
-        ['sureness', percent(frame.confidence)],
-      ]
-    : [];
+  const { steps, tokens, ms, confidence } = lane.frames[index] ?? { steps: 0, tokens: 0, ms: 0, confidence: 0 };
+  const facts = [
+    ['passes', steps],
+    ['tokens', tokens],
+    ['per pass', steps ? (tokens / steps).toFixed(2) : '–'],
+    ['time', `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`],
+    ['sureness', steps ? percent(confidence) : '–'],
+  ];
   if (slower) facts.push(['against it', slower]);
   list.replaceChildren(
     ...facts.map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value }))),

@@ -139,7 +139,7 @@ export function makeEditor(parent, moved, run) {
     open(text, at, path) {
       const effects = language.reconfigure(LANGUAGES[path.split('.').at(-1)]?.() ?? []);
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, selection: { anchor: at }, effects });
-      view.dispatch({ effects: EditorView.scrollIntoView(at, { y: 'center' }) });
+      view.dispatch({ effects: EditorView.scrollIntoView(at, { y: 'nearest', yMargin: 80 }) });
     },
     suggest(text) {
       const { from } = view.state.selection.main;

@@ -73,9 +73,11 @@ function keptOf(frame) {
 function within(cells, text) {
   const shown = [];
   for (const cell of cells) {
-    if (!text.startsWith(cell.text)) break;
-    shown.push(cell);
-    text = text.slice(cell.text.length);
+    // blanks at the end are no part of the answer
+    const part = text.startsWith(cell.text) ? cell.text : cell.text.trimEnd();
+    if (!text.startsWith(part)) break;
+    shown.push({ ...cell, text: part });
+    text = text.slice(part.length);
   }
   return text ? [...shown, { kind: 'token', text, confidence: 1 }] : shown;
 }

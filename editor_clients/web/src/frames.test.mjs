@@ -47,6 +47,12 @@ test('the last frame shows the answer, which filters may have cut or changed', (
   assert.deepEqual(lane.cells(4).map(({ text }) => text), ['a', '!']);
 });
 
+test('blanks behind the answer are left out', () => {
+  const lane = new Lane();
+  lane.add(draft('final', 1, [a, ['b\n\n', 0.5], ['', 0.9]], [], { final: true, text: 'ab' }));
+  assert.deepEqual(lane.cells(0).map(({ text, confidence }) => [text, confidence]), [['a', 0.9], ['b', 0.5], ['', 0.9]]);
+});
+
 test('a lane is shown as it stood at a time', () => {
   const lane = drafted();
   assert.deepEqual([0, 10, 29.9, 30, 99].map((ms) => lane.at(ms)), [-1, 0, 1, 2, 3]);

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 from play_page import page_of, served
@@ -9,7 +10,8 @@ from websockets.asyncio.client import connect
 
 from coder_model.types import InvalidInput
 from lsp_server.usage_stats import UsageStats
-from unmask_cli.play.visit import Opened
+from unmask_cli.play.messages import AskFill
+from unmask_cli.play.visit import Opened, Visit
 
 
 async def test_a_fill_comes_step_by_step_with_its_masks():
@@ -45,6 +47,16 @@ async def test_the_same_hole_is_filled_one_token_at_a_time_behind_the_first():
         compared = await page.answer(lane="compared")
         assert {step["lane"] for step in compared} == {"compared"}
         assert compared[-1]["draft"]["text"] == "<x = |line|>"
+
+
+def test_what_is_compared_begins_alike_and_differs_in_its_decoding_alone():
+    visit = Visit("play 7", None, Opened(), None)
+    (_, alone), (_, again) = (next(visit._requests(AskFill(number, "x = ", ""))) for number in (1, 2))
+    assert alone == again
+    (_, own), (_, compared) = visit._requests(AskFill(3, "x = ", "", compare=True))
+    assert len({alone.session, own.session, compared.session}) == 3
+    assert (own.decoding.policy, compared.decoding.policy) == ("threshold", "one_token")
+    assert replace(own, session="", decoding=None) == replace(compared, session="", decoding=None)
 
 
 async def test_a_changed_text_ends_the_running_fill():
