@@ -138,8 +138,8 @@ class Draft:
     given: int = 0
     """Slots at the start of a denoised canvas that stand before the middle, or among its decided tokens."""
     decided: tuple[Slot, ...] = ()
-    """The tokens of the middle so far, each with its probability, as far as they are new text, and blanks behind it; empty
-    unless the caller asked to watch. A token that ends in the middle of a character leaves that to the next one."""
+    """The tokens of the middle so far, each with its probability: as far as they are new text, and blanks behind it.
+    Empty unless the caller asked to watch. A token that ends in the middle of a character leaves that to the next."""
     filtered: tuple[str, ...] = ()
     """On the final draft: the names of the filters that changed the text, see `filters.FILTERS`."""
     others: tuple[Draft, ...] = ()

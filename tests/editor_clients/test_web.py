@@ -84,3 +84,13 @@ def test_the_page_names_no_other_place_and_holds_the_licences_of_what_is_in_it()
     for name, version in wanted.items():
         assert f"{name} {version} (MIT)" in licences
     assert sum(file.stat().st_size for file in SERVED.iterdir()) < 800_000
+
+
+def test_the_lock_names_no_registry_and_every_package_has_its_hash():
+    lock = (SOURCES / "package-lock.json").read_text("utf-8")
+    assert "resolved" not in lock
+    packages = json.loads(lock)["packages"]
+    wanted = json.loads((SOURCES / "package.json").read_text("utf-8"))
+    assert packages[""]["dependencies"] == wanted["dependencies"]
+    assert packages[""]["devDependencies"] == wanted["devDependencies"]
+    assert all(one["integrity"].startswith("sha512-") for name, one in packages.items() if name)

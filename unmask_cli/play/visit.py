@@ -78,8 +78,9 @@ class Visit:
                 except InvalidInput as error:
                     await self._send(Refused(str(error)))
         finally:
-            telling.cancel()
-            await self._end_fill()
+            await _ended(telling)
+            if self._running:
+                await _ended(self._running)
             if self._backend:
                 await self._backend.close()
 
@@ -161,14 +162,8 @@ class Visit:
         """Ends the fill that runs, and says so."""
         running = self._running
         if running and not running.done():
-            await self._end_fill()
+            await _ended(running)
             await self._send(Stopped(int(running.get_name()), ""))
-
-    async def _end_fill(self) -> None:
-        if self._running:
-            self._running.cancel()
-            # also what a broken connection has made of it
-            await asyncio.gather(self._running, return_exceptions=True)
 
     async def _tell_changes(self) -> None:
         """Sends the state of the model after each change; several at once are one message."""
@@ -189,3 +184,9 @@ class Visit:
 
     async def _send(self, message: ToPage) -> None:
         await self._raw_send(messages.written(message))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Ends a task, whatever a broken connection has made of it."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
