@@ -31,6 +31,23 @@ class Snippet:
 
 
 @dataclass(frozen=True, slots=True)
+class Decoding:
+    """How one fill is decoded, whatever the engine's options are: for who watches and compares.
+
+    The fields are those of `EngineOptions` with the same names, and are checked there. Nothing that was said at this
+    place before is a draft, so that the same request shows the same work.
+    """
+
+    policy: str = "threshold"
+    threshold: float = 0.9
+    max_steps: int = 0
+    block_length: int = 0
+    copy: bool = True
+    frugal: bool = False
+    """Denoise and verify only as far as it pays on this machine, as for an editor; else every draft, and all of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class FillRequest:
     """Fill the hole between `prefix` and `suffix` of one document.
 
@@ -65,6 +82,8 @@ class FillRequest:
     For backends that say so of themselves (`judges`)."""
     deadline_ms: float | None = None
     """Milliseconds from the moment the engine takes the request; then the leftmost run that parses is the answer."""
+    decoding: Decoding | None = None
+    """None: as the engine's options say. A server elsewhere decodes as it likes."""
 
     def __post_init__(self) -> None:
         for name in ("prefix", "suffix", "path", "judged"):
@@ -116,6 +135,11 @@ class Draft:
     slots: tuple[Slot, ...] = ()
     """The canvas; empty unless the caller asked to watch. Of a text that was judged its tokens, whose texts joined are
     the text, and the end of the middle."""
+    given: int = 0
+    """Slots at the start of a denoised canvas that stand before the middle, or among its decided tokens."""
+    decided: tuple[Slot, ...] = ()
+    """The tokens of the middle so far, each with its probability: as far as they are new text, and blanks behind it.
+    Empty unless the caller asked to watch. A token that ends in the middle of a character leaves that to the next."""
     filtered: tuple[str, ...] = ()
     """On the final draft: the names of the filters that changed the text, see `filters.FILTERS`."""
     others: tuple[Draft, ...] = ()

@@ -49,8 +49,13 @@ ROOMS = (
     "training",
 )
 """Of `coder_model`: each may use those before it."""
-NETWORK = {"huggingface_hub": "coder_model/checkpoints/hub.py", "httpx2": "lsp_server/backends/remote.py"}
-"""What opens connections, and the one module that may use it: when the user asked for it by name."""
+NETWORK = {
+    "huggingface_hub": "coder_model/checkpoints/hub.py",
+    "httpx2": "lsp_server/backends/remote.py",
+    "websockets": "unmask_cli/play/server.py",
+}
+"""What opens connections, or waits for them on loopback, and the one module that may use it: when the user asked for it
+by name."""
 PROGRAMS = {
     "coder_model/checkpoints/package_index.py",
     "coder_model/evaluation/run.py",

@@ -7,6 +7,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_service import FakeService
@@ -31,6 +32,7 @@ from lsp_server.settings import Settings
 from lsp_server.usage_stats import UsageStats
 from lsp_server.user_settings import UserSettings
 from unmask_cli import fill, fill_holes, rewrite
+from unmask_cli.play.visit import Opened, Visit
 
 ROOT = Path(__file__).parents[1]
 MARK = "total_price_of_the_order"
@@ -46,6 +48,7 @@ class Listening:
     """A backend that notes what it is asked."""
 
     state, remark, description, on_change, serving, judges = "ready", "", "", None, None, True
+    reason, share_loaded, ready = "", 1.0, None
 
     def __init__(self):
         self.heard = ""
@@ -59,7 +62,7 @@ class Listening:
     def warm(self, asked):
         self.heard += asked.prefix + (asked.judged or "") + asked.suffix
 
-    async def fill(self, asked, _watch=False):
+    async def fill(self, asked, watch=False):
         self.warm(asked)
         yield Draft("", True, 1.0, 0, 0, 0.0)
 
@@ -129,6 +132,27 @@ def command_rewrite(file, monkeypatch):
     return backend.heard
 
 
+def command_play(file, _monkeypatch):
+    backend = Listening()
+    backend.make = lambda: backend
+    shelf = SimpleNamespace(rungs={"": backend}, first="", choices=list)
+
+    async def said():
+        opened = Opened.of(file)
+        yield json.dumps({"type": "fill", "id": 1, "prefix": opened.text, "suffix": "", "path": opened.name})
+        async with asyncio.timeout(10):
+            while not backend.heard:
+                await asyncio.sleep(0)
+
+    async def send(_): ...
+
+    async def visit():
+        await Visit("play", shelf, Opened.of(file), send).answer(said())
+
+    asyncio.run(visit())
+    return backend.heard
+
+
 def command_eval(file, _monkeypatch):
     case = {"id": "1", "lang": "python", "prefix": MARK, "suffix": "", "reference": "1"}
     file.write_text(json.dumps(case))
@@ -188,6 +212,7 @@ DOORS = [
     Door(command_fill, "unmask_cli/fill.py"),
     Door(command_all_holes, "unmask_cli/fill_holes.py"),
     Door(command_rewrite, "unmask_cli/rewrite.py"),
+    Door(command_play, "unmask_cli/play/visit.py"),
     Door(command_eval, "coder_model/evaluation/cases.py", name="cases.jsonl"),
     Door(corpus_of_projects, "coder_model/training/corpus.py", (SECRET, OWN, GIT)),
     Door(own_code, "coder_model/training/own_code.py", (SECRET, OWN, GIT)),

@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | rewrite | models | key | doctor | setup | stats | log | train | eval`.
+"""The command line: `unmask lsp | fill | rewrite | play | models | key | doctor | setup | stats | log | train | eval`.
 
 Nothing imports torch before it must.
 """
@@ -150,6 +150,27 @@ def rewrite(
         asyncio.run(rewrite_lines(file, lines, strength, instruction, user, write=write))
     except (InvalidInput, BackendUnavailable) as error:
         fail("rewrite", error)
+
+
+@app.command()
+def play(
+    file: Annotated[
+        Optional[Path],  # noqa: UP045  typer reads it
+        typer.Argument(help="whose text the page begins with; an example when absent. It is not written"),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 0,
+    browser: Annotated[bool, typer.Option(help="open it; else the address is printed only")] = True,
+    model: _Model = "",
+    verifier: _Verifier = "",
+    quantize: _Quantize = "",
+) -> None:
+    """Open a page on this machine that shows how a hole is filled, pass by pass."""
+    from unmask_cli.play.command import play as run
+
+    try:
+        asyncio.run(run(file, _user(model, verifier, quantize), port, opens=browser))
+    except InvalidInput as error:
+        fail("play", error)
 
 
 @app.command()

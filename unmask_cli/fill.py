@@ -64,7 +64,7 @@ async def fill_file(
         suffix=suffix,
         path=file.name,
         language=language_of(file.name),
-        hole=_hole(hole, prefix, suffix, file),
+        hole=hole_mode(hole, prefix, suffix, language_of(file.name)),
         deadline_ms=deadline_ms,
     )
     backend = chosen_backend(user, options, Settings().target_ms)
@@ -174,9 +174,14 @@ async def _shown(backend: Backend, request: FillRequest, watch: bool) -> AsyncGe
                 yield draft
 
 
-def _hole(hole: str, prefix: str, suffix: str, file: Path) -> HoleMode:
+def hole_mode(hole: str, prefix: str, suffix: str, language: str) -> HoleMode:
+    """Returns how much to fill where a user says `line`, `block`, or `auto`: what the place suggests.
+
+    Raises:
+        InvalidInput: when it is none of them.
+    """
     if hole == "auto":
-        return hole_at(prefix, suffix, language_of(file.name)) or "line"
+        return hole_at(prefix, suffix, language) or "line"
     if hole == "line":
         return "line"
     if hole == "block":

@@ -78,7 +78,9 @@ class DecodingStrategy(Protocol):
     def read(self, prompt: Prompt, check: Check) -> None:
         """Reads the prompt in small portions, as far as a fill would not have to."""
 
-    def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
+    def fill(
+        self, prompt: Prompt, selector: TokenSelector, middle: Completion, context: EngineContext, check: Check
+    ) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
 
 
@@ -116,11 +118,13 @@ class CausalStrategy(_OverSequence):
     proposes = True
 
     def __init__(self, context: EngineContext) -> None:
-        self._context, self.sequence = context, Sequence(context.runner)
+        self.sequence = Sequence(context.runner)
 
-    def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
+    def fill(
+        self, prompt: Prompt, selector: TokenSelector, middle: Completion, context: EngineContext, check: Check
+    ) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
-        options, acceptance = self._context.options, self._context.acceptance
+        options, acceptance = context.options, context.acceptance
         draft = draft_from_text(selector, options, acceptance)
         ahead = ReadAhead(self.sequence, self.sequence.read_with(prompt.context, draft, check), draft)
         return fill_middle(ahead, selector, options, acceptance, middle, check)
@@ -136,11 +140,13 @@ class BlockStrategy(_OverSequence):
     proposes = False
 
     def __init__(self, context: EngineContext) -> None:
-        self._options, self.sequence = context.options, Sequence(context.runner)
+        self.sequence = Sequence(context.runner)
 
-    def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
+    def fill(
+        self, prompt: Prompt, selector: TokenSelector, middle: Completion, context: EngineContext, check: Check
+    ) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
-        return fill_blocks(self.sequence, prompt, selector, self._options, middle, check)
+        return fill_blocks(self.sequence, prompt, selector, context.options, middle, check)
 
 
 class BidirectionalStrategy:
@@ -148,9 +154,6 @@ class BidirectionalStrategy:
 
     proposes = False
     n_bytes = 0
-
-    def __init__(self, context: EngineContext) -> None:
-        self._context = context
 
     @property
     def held(self) -> list[int]:
@@ -163,12 +166,14 @@ class BidirectionalStrategy:
     def read(self, prompt: Prompt, check: Check) -> None:
         """Reads nothing: all of it changes with the first token of the canvas."""
 
-    def fill(self, prompt: Prompt, selector: TokenSelector, middle: Completion, check: Check) -> Iterator[DecodingStep]:
+    def fill(
+        self, prompt: Prompt, selector: TokenSelector, middle: Completion, context: EngineContext, check: Check
+    ) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
-        runner, options = self._context.runner, self._context.options
+        options = context.options
         expand = options.operations[0] if options.operations else None
         sequence = BidirectionalSequence(
-            runner, prompt.context, prompt.behind, self._context.refresh_every, expand, MOST_EXPANDED
+            context.runner, prompt.context, prompt.behind, context.refresh_every, expand, MOST_EXPANDED
         )
         return fill_between(sequence, prompt.hole, selector, options, middle, check)
 
@@ -179,6 +184,6 @@ def strategy_of(context: EngineContext) -> DecodingStrategy:
         case "block_causal":
             return BlockStrategy(context)
         case "bidirectional":
-            return BidirectionalStrategy(context)
+            return BidirectionalStrategy()
         case _:
             return CausalStrategy(context)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import torch
 
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.draft_and_verify import schedules_of
 from coder_model.decoding.strategies import EngineContext, GenerationConfig, strategy_of
 from coder_model.engine import judging
-from coder_model.engine.fill_options import fill_options
+from coder_model.engine.fill_options import controls, fill_options
 from coder_model.engine.fill_state import FillState
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
@@ -30,7 +32,7 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.pass_costs import pass_costs
 from coder_model.text.fill_region import FillRegion
-from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
+from coder_model.types import Cancelled, Decoding, Draft, FillRequest, InvalidInput
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
@@ -77,6 +79,8 @@ class Engine:
             self.options.refresh_every,
         )
         most = self.options.sessions if self.options.reuse else 0
+        self.controls = controls(model.config, self._runner.drafted_slots)
+        """Fields of `Decoding` that change what this model does."""
         self._sessions = Sessions(partial(strategy_of, self._context), most, self.options.cache_mb << 20)
 
     @classmethod
@@ -134,11 +138,12 @@ class Engine:
 
         Raises:
             Cancelled: within one pass after `cancelled` says so.
-            InvalidInput: when the text to judge is too long, or the model does not judge.
+            InvalidInput: when the text to judge is too long, the model does not judge, or `decoding` is out of range.
         """
         if request.judged is not None and not self.judges:
             raise InvalidInput(judging.REFUSAL)
         began = time.perf_counter()
+        options, context = self._decoding(request.decoding)
         region = FillRegion.of(request)
         prompt = self.prompt(request, region)
         with self._sessions.lent(request.session, prompt.context) as session:
@@ -146,14 +151,16 @@ class Engine:
                 budget, vocabulary = self._budget.middle, self._context.vocabulary
                 yield judging.judged(request.judged, prompt, session.strategy, vocabulary, budget, cancelled)
                 return
+            if request.decoding:
+                session.said = ()
             state = FillState(
                 request,
                 region,
                 prompt,
                 Output(self._tokenizer, prompt.heal, region, self.options.filters_off, began, watch),
                 session,
-                self._context,
-                self.options,
+                context,
+                options,
                 self._generation.copies_count,
                 self._least_log_probability(request),
                 self._budget.middle,
@@ -161,6 +168,21 @@ class Engine:
                 began + request.deadline_ms / 1000 if request.deadline_ms else math.inf,
             )
             yield from state.drafts()
+
+    def _decoding(self, wanted: Decoding | None) -> tuple[EngineOptions, EngineContext]:
+        """The options of one fill, and what its loop goes by."""
+        if wanted is None:
+            return self.options, self._context
+        chosen = asdict(wanted)
+        frugal = chosen.pop("frugal")
+        options = EngineOptions.of(msgspec.structs.asdict(self.options) | chosen)
+        operations, drafted_slots = self._generation.operations, self._runner.drafted_slots
+        context = replace(
+            self._context,
+            options=fill_options(options, self._runner.config, operations, drafted_slots),
+            acceptance=self._context.acceptance if frugal else DraftAcceptance(0.0),
+        )
+        return options, context
 
     @torch.inference_mode()
     def warm(self, request: FillRequest, cancelled: Callable[[], bool] = never) -> None:

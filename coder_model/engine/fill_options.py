@@ -22,6 +22,20 @@ CPU_PRECISIONS: dict[CpuPrecision, Callable[[ModelConfig], Arithmetic]] = {
 }
 
 
+def controls(config: ModelConfig, drafted_slots: int = 0) -> tuple[str, ...]:
+    """Returns the fields of `Decoding` that change what a model of this shape does.
+
+    Args:
+        config: of the model.
+        drafted_slots: see `fill_options`.
+    """
+    verified = ("block_length", "copy") if config.can_verify else ()
+    if config.attention == "causal" and not drafted_slots:
+        # it denoises nothing: what it verifies is copied from the text
+        return verified
+    return ("policy", "threshold", "max_steps", *verified, *(("frugal",) if verified else ()))
+
+
 def fill_options(
     options: EngineOptions, config: ModelConfig, operations: tuple[int, int] | None, drafted_slots: int = 0
 ) -> FillOptions:

@@ -107,7 +107,7 @@ class FillState:
             copies = PromptLookup(prompt.document, prompt.after, [*said, *prompt.others], self.copies_count)
         rules = self.region.stop_rules
         selector = TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, start, forced)
-        return strategy.fill(prompt, selector, middle, self.check)
+        return strategy.fill(prompt, selector, middle, self.context, self.check)
 
     def _another(self, other: Completion, start: list[int], proposed: list[int]) -> None:
         """Fills another middle that begins with `start`, and of which more may be proposed."""

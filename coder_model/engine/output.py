@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import time
 from collections.abc import Collection
@@ -30,15 +31,19 @@ class Output:
         """The state after a step."""
         tokens = list(middle.tokens)
         slots: tuple[Slot, ...] = ()
+        given = 0
         if progress.canvas is not None:
             tokens += progress.canvas.leftmost_run()
+            given = progress.canvas.given
             slots = self._slots(progress.canvas) if self.watch else ()
         elif self.watch:
             slots = tuple(
                 Slot(self.tokenizer.decode([token]), float(place < progress.kept), False)
                 for place, token in enumerate(progress.drafted)
             )
-        return self._of(middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots)
+        return self._of(
+            middle, self.text(tokens), final=False, finished=True, kind=progress.kind, slots=slots, given=given
+        )
 
     def final(self, middles: list[Completion], *, finished: bool, unlikely: bool) -> Draft:
         """The answer: the first of the middles, with the others beside it."""
@@ -66,8 +71,26 @@ class Output:
             steps=middle.steps,
             tokens=n,
             elapsed_ms=(time.perf_counter() - self.began) * 1000,
+            decided=self._decided(middle) if self.watch else (),
             **rest,  # type: ignore[arg-type]
         )
+
+    def _decided(self, middle: Completion) -> tuple[Slot, ...]:
+        """The tokens of a middle, without what the heal brought back and what is beyond the hole but blank."""
+        decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+        old = len(self.heal)
+        texts = []
+        for token in middle.tokens:
+            data = self.tokenizer.token_bytes[token]
+            texts.append(decoder.decode(data[old:]))
+            old = max(0, old - len(data))
+        whole, shown = "".join(texts), len(self.text(middle.tokens))
+        left = shown + len(whole[shown:]) - len(whole[shown:].lstrip())
+        slots = []
+        for text, choice in zip(texts, middle.choices, strict=False):
+            slots.append(Slot(text[:left], choice.probability, False))
+            left -= min(left, len(text))
+        return tuple(slots)
 
     def _slots(self, canvas: Canvas) -> tuple[Slot, ...]:
         rows = zip(canvas.tokens.tolist(), canvas.confidence.tolist(), canvas.masked.tolist(), strict=True)

@@ -29,6 +29,7 @@ class SpeculativeEngine:
         self.suggestion_ms = math.nan
         """Milliseconds of a usual suggestion on this machine; known after `warm_up`."""
         self.judges = verifier.judges
+        self.controls = drafter.controls
         self._drafter, self._verifier = drafter, verifier
 
     def warm_up(self) -> None:

@@ -40,6 +40,8 @@ class FillEngine(Protocol):
     """What a usual suggestion takes here, in milliseconds; known after `warm_up`."""
     judges: bool
     """Whether it answers `FillRequest.judged`."""
+    controls: tuple[str, ...]
+    """Fields of `Decoding` that change what it does."""
 
     @property
     def max_concurrent(self) -> int:
@@ -85,7 +87,8 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
         engine = make_engine(_in_steps(lambda share: connections.mention(Loading(share))))
         engine.warm_up()
         load_ms = (time.perf_counter() - began) * 1000
-        connections.tell(Ready(engine.name, engine.parameters, load_ms, engine.suggestion_ms, engine.judges))
+        about = (engine.name, engine.parameters, load_ms, engine.suggestion_ms, engine.judges, engine.controls)
+        connections.tell(Ready(*about))
         checked = time.monotonic()
         queue.max_concurrent = engine.max_concurrent
         runner = _Runner(engine, queue)

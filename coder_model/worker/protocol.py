@@ -70,6 +70,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     """What a usual suggestion takes on this machine, once the context is in the cache."""
     judges: bool = False
     """Whether it answers `FillRequest.judged`."""
+    controls: tuple[str, ...] = ()
+    """Fields of `Decoding` that change what it does."""
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):

@@ -33,6 +33,7 @@ class FakeEngine:
     parameters = 1
     max_concurrent = 1
     judges = True
+    controls = ("policy", "threshold")
     relieved = 0
 
     def warm_up(self):
@@ -81,7 +82,10 @@ class FakeEngine:
             if cancelled():
                 raise Cancelled
             time.sleep(pause)
-            yield Draft("", final=False, confidence=1.0, steps=step, tokens=0, elapsed_ms=0.0, kind="denoise")
+            slots = (Slot("<", 0.9, False), Slot("", 0.5, True)) if watch else ()
+            yield Draft(
+                "", final=False, confidence=1.0, steps=step, tokens=0, elapsed_ms=0.0, kind="denoise", slots=slots
+            )
         if request.judged is not None:
             self.judged.add(request.session)
             yield judgement(request.judged)
