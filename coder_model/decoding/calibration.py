@@ -31,14 +31,17 @@ class Calibration:
         """Returns how likely a suggestion must be, for that share of those to be right that are shown.
 
         Args:
-            share: in [0, 1); between two points the logarithm of the probability is interpolated.
+            share: in [0, 1), 0 for whatever the model says; between two points the logarithm of the probability is
+                interpolated.
         """
+        if not share:
+            return 0.0
         before: tuple[float, float] | None = None
         for point in self.points:
             if share <= point[0]:
                 return _between(before, point, share) if before else point[1]
             before = point
-        return NEVER if share > 0 else 0.0
+        return NEVER
 
 
 def _between(low: tuple[float, float], high: tuple[float, float], share: float) -> float:
