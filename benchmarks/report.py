@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ import kernel_tables
 import matplotlib as mpl
 import tables
 from matplotlib import pyplot as plt
-from records import DOCS, RESULTS, between, load, table
+from records import DOCS, RESULTS, Column, Figures, between, load, markdown, table
 
 from coder_model.checkpoints.catalogue import as_table
 from coder_model.checkpoints.families import FAMILIES, UNSUPPORTED
@@ -29,6 +30,50 @@ FIGURES = DOCS / "figures"
 TIMES = {"": "{name}", "p50, ms": "{p50_ms:.2f}", "p99, ms": "{p99_ms:.2f}", "largest, ms": "{max_ms:.2f}"}
 RATES = {"preset": "{name}", "show rate, %": "{show_rate:.0f}", "quiet rate, %": "{quiet_rate:.0f}"}
 REASONS = {"`model_type`": "`{name}`", "why not": "{reason}"}
+
+NEXT_EDITS: dict[str, Column] = {
+    "model": "{name}",
+    "something to offer": "{cases}",
+    "right": "{right}",
+    "wrong": "{wrong}",
+    "silent": "{silent}",
+    "nothing to offer": "{quiet_cases}",
+    "stayed quiet": "{stayed_quiet}",
+    "ms p50 / p95": "{ms_p50:,.0f} / {ms_p95:,.0f}",
+}
+BY_KIND = {
+    "renames": ("kinds", "rename"),
+    "signatures": ("kinds", "signature"),
+    "repeated": ("kinds", "repeated"),
+    "no rule": ("kinds", "model"),
+}
+
+
+def next_edits() -> str:
+    """What is offered next on cases, of the half that no threshold was chosen by; then by kind, recorded and past."""
+    models: Figures = load("next-edit")["models"]
+    rows = [
+        [
+            name,
+            *(_shares(found[group][kind], "right", "wrong", "silent") for group, kind in BY_KIND.values()),
+            _shares(Counter(one["outcome"] for one in found["recordings"].values()), "right", "wrong", "silent"),
+            _shares(_history(found["history"]), "right", "otherwise", "kept"),
+            f"{found['history']['edits']:,}",
+        ]
+        for name, found in models.items()
+    ]
+    heads = ["model", *BY_KIND, "recordings", "past: right / otherwise / kept", "past edits"]
+    held_out = table({name: found["held_out"] for name, found in models.items()}, NEXT_EDITS)
+    return f"{held_out}\n{markdown(heads, rows)}"
+
+
+def _shares(counts: Figures, *names: str) -> str:
+    return " / ".join(str(counts.get(name, 0)) for name in names)
+
+
+def _history(found: Figures) -> Counter[str]:
+    return sum((Counter(counts) for counts in found.values() if isinstance(counts, dict)), Counter())
+
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "model.md": {
@@ -44,6 +89,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "quiet": lambda: table(load("quiet")["presets"], RATES),
         "keystrokes": lambda: table(load("keystrokes")["figures"], TIMES),
         "rewrite": tables.rewritten,
+        "next_edit": next_edits,
         "typing": tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
     },

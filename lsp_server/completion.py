@@ -101,6 +101,7 @@ class Completer:
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[CursorPlace, list[Suggestion]]] = {}
         self._again: defaultdict[str, Again] = defaultdict(Again)
+        self._is_told = False
 
     async def complete(
         self, uri: str, position: Position, *, invoked: bool, selected: Selected | None = None
@@ -176,6 +177,11 @@ class Completer:
                 self._begin(replace(place, prefix=place.prefix + text, invoked=False, speculative=True))
             return
 
+    def partly_accepted(self) -> None:
+        """Takes note of a part that was accepted; a client that says so once is taken at its word from then on."""
+        self._is_told = True
+        self._counts["partly_accepted"] += 1
+
     def _look_again(self, uri: str, text: str) -> None:
         document = self._documents.get(uri)
         self._counts["kept"] += document is not None and text in document.text
@@ -221,7 +227,7 @@ class Completer:
             return []
         self._counts["remembered"] += 1
         _, before = self._shown.get(uri, (place, []))
-        if any(old.made == left.made and len(old.text) - len(left.text) > 1 for old in before):
+        if not self._is_told and any(old.made == left.made and len(old.text) - len(left.text) > 1 for old in before):
             # more than a key at once: a word or a line was accepted
             self._counts["partly_accepted"] += 1
         return [Suggestion(left.text, place.row, place.column, left.made)]

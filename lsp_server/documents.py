@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
+from lsp_server.edit_history import EditHistory
+
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -47,6 +49,8 @@ class Document:
     deleted: str = ""
     """What those took away, up to the next character that is typed; blanks do not end it."""
     _deleted_at: tuple[int, int] = (-1, -1)
+    edits: EditHistory = field(default_factory=EditHistory)
+    """Takes note of what changes here; `Documents` has one for all."""
 
     @property
     def text(self) -> str:
@@ -64,8 +68,10 @@ class Document:
             old = self.text
             before, removed, added = _difference(old, text)
             self._note((old.count("\n", 0, before), before), removed, added)
+        old_lines, self.lines = self.lines, split_lines(text)
+        if self.revision:
+            self.edits.note(self.uri, 0, old_lines, self.lines)
         self.revision += 1
-        self.lines = split_lines(text)
 
     def replace(self, start: Position, end: Position, text: str) -> None:
         """Replaces a range; positions beyond a line or the document count as its end, a reversed range is turned."""
@@ -77,12 +83,12 @@ class Document:
         if left == 0 and first > 0 and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
             first -= 1
             changed = self.lines[first] + changed
-        after = last + 1
+        after, lines = last + 1, split_lines(join_surrogates(changed))
         if after < len(self.lines):
             # what follows a line end starts a line: the next line stays as it is
-            self.lines[first:after] = split_lines(join_surrogates(changed))[:-1]
-        else:
-            self.lines[first:after] = split_lines(join_surrogates(changed))
+            del lines[-1]
+        self.edits.note(self.uri, first, self.lines[first:after], lines)
+        self.lines[first:after] = lines
 
     def _between(self, first: int, left: int, last: int, right: int) -> str:
         if first == last:
@@ -218,11 +224,13 @@ class Documents:
 
     def __init__(self) -> None:
         self.encoding: Encoding = "utf-16"
+        self.edits = EditHistory()
         self._open: dict[str, Document] = {}
 
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """Takes a document, replacing one of the same URI."""
-        document = Document(uri, language, version, self.encoding)
+        self.edits.forget(uri)
+        document = Document(uri, language, version, self.encoding, edits=self.edits)
         document.replace_all(text)
         old = self._open.get(uri)
         # an answer for the copy before must not pass for one of this

@@ -27,6 +27,9 @@ from pygls.protocol.language_server import lsp_method
 logger = logging.getLogger(__name__)
 
 CURSOR_MOVED = "unmask/didMoveCursor"
+INLINE_EDIT = "textDocument/copilotInlineEdit"
+SHOWN_COMPLETION, SHOWN_EDIT = "textDocument/didShowCompletion", "textDocument/didShowInlineEdit"
+PARTLY_ACCEPTED, FOCUSED = "textDocument/didPartiallyAcceptCompletion", "textDocument/didFocus"
 MAX_HEADER_BYTES = 8 << 10
 MAX_BODY_BYTES = 64 << 20
 _LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
@@ -49,6 +52,30 @@ class CursorMoved:
     jsonrpc: str = "2.0"
 
 
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """A request that LSP does not have; its parameters are what the JSON holds."""
+
+    id: Any
+    method: str
+    params: Any = None
+    jsonrpc: str = "2.0"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainNotification:
+    """A notification that LSP does not have."""
+
+    method: str
+    params: Any = None
+    jsonrpc: str = "2.0"
+
+
+_TYPES = {CURSOR_MOVED: CursorMoved, INLINE_EDIT: PlainRequest} | dict.fromkeys(
+    (SHOWN_COMPLETION, SHOWN_EDIT, PARTLY_ACCEPTED, FOCUSED), PlainNotification
+)
+
+
 class Protocol(LanguageServerProtocol):
     """pygls' protocol without its document store."""
 
@@ -64,7 +91,7 @@ class Protocol(LanguageServerProtocol):
 
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
         """Returns the type that a request or a notification is read into."""
-        return CursorMoved if method == CURSOR_MOVED else super().get_message_type(method)
+        return _TYPES.get(method) or super().get_message_type(method)
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_: Any) -> Any:

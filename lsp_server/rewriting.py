@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,8 +32,26 @@ MOST_SPOTS = 8
 """Outliers that are drafted again: each takes two or three passes over the text around it."""
 Told = Callable[[float, str], None]
 """Gets the share of the work that is done, in [0, 1], and what is being done."""
+Lines = tuple[str, ...]
 _FIRST_WORD = re.compile(r"\s*[^\w\s]*\w*")
 _WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def _takes_away(old: Lines, new: Lines) -> bool:
+    """True when a text says nothing that another one does not, or much less."""
+    was, now = (_WORD.findall("\n".join(lines)) for lines in (old, new))
+    left = iter(was)
+    return all(word in left for word in now) or len(was) - len(now) > MOST_LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a draft must be to be kept; it never parses worse."""
+
+    fits: Callable[[Lines, Lines], bool] = lambda old, new: not _takes_away(old, new)
+    """(the lines as they are, the lines with the draft) -> whether it may be."""
+    least_gain: float = LEAST_GAIN
+    """Nats."""
 
 
 class NotJudged(Exception):
@@ -75,7 +93,7 @@ async def rewrite(
     Raises:
         NotJudged: when the model fails to judge the passage.
     """
-    work = _Rewriting(passage, passage.instructed(instruction), common, ask, told)
+    work = _Rewriting(passage, passage.instructed(instruction), common, ask, told, Rule())
     told(0.0, "reading the selection")
     work.judgement = first = await work.judge(passage.lines)
     await work.mend_outliers()
@@ -86,27 +104,71 @@ async def rewrite(
     return Rewritten(work.judgement.lines, work.judgement.log_probability - first.log_probability, work.tried)
 
 
+async def mend(
+    passage: Passage, judgement: Judgement, spots: Sequence[Spot], common: FillRequest, ask: Ask, rule: Rule
+) -> Judgement:
+    """Returns some lines with the first of the places mended where that is of use.
+
+    Args:
+        passage: the lines, and what is around them.
+        judgement: of the lines.
+        spots: tokens that are drafted again, with what is behind them in their line.
+        common: what is asked, but for the text.
+        ask: gets an answer.
+        rule: what a draft must be.
+
+    Raises:
+        NotJudged: when the model fails to judge a draft.
+    """
+    work = _Rewriting(passage, passage.before, common, ask, lambda *_: None, rule)
+    work.judgement = judgement
+    for spot in spots:
+        await work.mend(spot)
+        if work.judgement is not judgement:
+            break
+    return work.judgement
+
+
+async def judge(
+    lines: tuple[str, ...], before: str, after: str, common: FillRequest, ask: Ask, known: Judgement | None = None
+) -> Judgement:
+    """Returns how likely a model finds some lines between others.
+
+    Args:
+        lines: without their ends.
+        before: text before them.
+        after: text behind them.
+        common: what is asked, but for the text.
+        ask: gets an answer.
+        known: of other lines in the same place; what begins alike is read from there on.
+
+    Raises:
+        NotJudged: when the model fails to judge them.
+    """
+    row, kept = (0, ()) if known is None else known.common_start(lines)
+    prefix = before + "".join(f"{line}\n" for line in lines[:row])
+    text = "\n".join(lines[row:])
+    draft = await ask(replace(common, prefix=prefix, suffix=after, hole="block", judged=text))
+    if draft is None or "".join(slot.text for slot in draft.slots) != text:
+        raise NotJudged
+    return Judgement(lines, (*kept, *draft.slots))
+
+
 class _Rewriting:
     """One passage on its way."""
 
     judgement: Judgement
     """Of the lines as they are by now."""
 
-    def __init__(self, passage: Passage, before: str, common: FillRequest, ask: Ask, told: Told) -> None:
+    def __init__(self, passage: Passage, before: str, common: FillRequest, ask: Ask, told: Told, rule: Rule) -> None:
         self._passage, self._before, self._after = passage, before, passage.after
         self._common, self._ask, self._told = common, ask, told
+        self._rule = rule
         self.tried = 0
 
     async def judge(self, lines: tuple[str, ...], known: Judgement | None = None) -> Judgement:
         """Asks how likely the passage is with some lines; what begins as one that was judged is read from there on."""
-        row, kept = (0, ()) if known is None else known.common_start(lines)
-        prefix = self._before + "".join(f"{line}\n" for line in lines[:row])
-        text = "\n".join(lines[row:])
-        request = replace(self._common, prefix=prefix, suffix=self._after, hole="block", judged=text)
-        draft = await self._ask(request)
-        if draft is None or "".join(slot.text for slot in draft.slots) != text:
-            raise NotJudged
-        return Judgement(lines, (*kept, *draft.slots))
+        return await judge(lines, self._before, self._after, self._common, self._ask, known)
 
     async def mend_outliers(self) -> None:
         """Drafts again from each outlier to the end of its line, and before lines that come too early."""
@@ -119,7 +181,7 @@ class _Rewriting:
             tried.add(self._name(spot))
             self.tried += 1
             self._told(len(tried) / MOST_SPOTS / 2, f"place {len(tried)}")
-            await self._mend(spot)
+            await self.mend(spot)
 
     def body(self) -> tuple[int, int]:
         """Returns the rows of the lines as they are by now that may be drafted again, see `Passage.body`."""
@@ -150,16 +212,16 @@ class _Rewriting:
         now = self.judgement
         most = self._passage.faults_with(now.lines)
         fitting = [
-            lines for lines in drafts if not _takes_away(now.lines, lines) and self._passage.faults_with(lines) <= most
+            lines for lines in drafts if self._rule.fits(now.lines, lines) and self._passage.faults_with(lines) <= most
         ]
         found = [await self.judge(lines, now) for lines in dict.fromkeys(fitting)]
         best = max(found, key=lambda one: one.log_probability, default=now)
-        if best.log_probability - now.log_probability < LEAST_GAIN:
+        if best.log_probability - now.log_probability < self._rule.least_gain:
             return False
         self.judgement = best
         return True
 
-    async def _mend(self, spot: Spot) -> None:
+    async def mend(self, spot: Spot) -> None:
         """Tries another line before the one that an outlier begins, as that loses nothing; else another end of it."""
         lines, row = self.judgement.lines, spot.row
         line = lines[row] if row < len(lines) else ""
@@ -200,10 +262,3 @@ class _Rewriting:
 
     def _text(self, lines: tuple[str, ...]) -> str:
         return self._before + "\n".join(lines) + self._after
-
-
-def _takes_away(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
-    """True when a text says nothing that another one does not, or much less."""
-    was, now = (_WORD.findall("\n".join(lines)) for lines in (old, new))
-    left = iter(was)
-    return all(word in left for word in now) or len(was) - len(now) > MOST_LOST

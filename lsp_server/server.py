@@ -24,6 +24,7 @@ from lsp_server import release
 from lsp_server.backends.base import AbsentBackend, Backend
 from lsp_server.completion import Answer, Completer
 from lsp_server.context import Context
+from lsp_server.copilot_dialect import serve_copilot_dialect
 from lsp_server.documents import Documents, Encoding, Position
 from lsp_server.edit_command import KIND
 from lsp_server.hole_actions import FILL_HOLES, HoleActions
@@ -43,8 +44,7 @@ SNOOZE = "unmask.snooze"
 """Command: quiet for so many minutes."""
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
-SAVE_S = 60.0
-EDIT_TOLD_S = 10.0
+SAVE_S, EDIT_TOLD_S = 60.0, 10.0
 END = 2**31 - 1
 """Beyond the end of any line: its end."""
 MakeBackend = Callable[[Settings], Backend]
@@ -76,10 +76,9 @@ class UnmaskServer(LanguageServer):
     def read_settings(self, value: object, base: Settings) -> Settings:
         """Returns `base` with what a client has set; what is wrong is named in the log, once."""
         read, wrong = read_settings(value, base)
-        for complaint in wrong:
-            if complaint not in self._named:
-                self._named.add(complaint)
-                logger.warning(complaint)
+        for complaint in [one for one in wrong if one not in self._named]:
+            self._named.add(complaint)
+            logger.warning(complaint)
         return read
 
     async def close(self) -> None:
@@ -97,6 +96,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     announcer = Announcer(server)
     holes = HoleActions(server, server.documents, announcer)
     rewrites = RewriteActions(server, server.documents, announcer)
+    edits = serve_copilot_dialect(server, server.documents, server.statistics, lambda: completers[0])
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
@@ -113,7 +113,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
-        for command in (holes, rewrites):
+        for command in (holes, rewrites, edits):
             command.serve_with(completers[0], context, server.backend)
 
     @server.feature(types.INITIALIZED)

@@ -27,7 +27,8 @@ class Record(msgspec.Struct):
 
     counts: dict[str, int] = {}
     """`requests`, `shown`, `fills` (by the model), `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`,
-    `desynchronised`, and `filter:NAME`."""
+    `desynchronised`, `filter:NAME`, and of clients that say so `seen`; of next edits `edits_offered`, `edits_seen` and
+    `edits_accepted`."""
     milliseconds: dict[int, int] = {}
     """Requests by bucket: bucket b holds those below 2 ** (b / STEPS_PER_DOUBLING) ms."""
 
@@ -119,6 +120,9 @@ def report(record: Record) -> list[str]:
     lines = [f"{'requests':<18}{counts['requests']:>8}"]
     lines += [line(name, counts[name], "requests") for name in ("shown", "fills", "remembered", "unlikely")]
     lines += [line(name.replace("_", " "), counts[name], "shown") for name in ("accepted", "partly_accepted")]
+    if counts["edits_offered"]:
+        lines.append(f"{'next edits':<18}{counts['edits_offered']:>8}")
+        lines.append(line("edits accepted", counts["edits_accepted"], "edits_offered"))
     lines.append(line(f"kept after {KEPT_AFTER_S:.0f} s", counts["kept"], "accepted"))
     lines.append("request to reply  " + ", ".join(f"p{q} {record.percentile(q):.0f} ms" for q in (50, 95, 99)))
     if counts["desynchronised"]:

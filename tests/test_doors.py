@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 import subprocess
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from lsp_server.backends.remote import RemoteBackend
 from lsp_server.completion import Completer
 from lsp_server.context import Context
 from lsp_server.documents import Documents, Position
+from lsp_server.edit_offers import EditOffers
 from lsp_server.hole_actions import HoleActions
 from lsp_server.imports import Imports
 from lsp_server.settings import Settings
@@ -48,7 +50,7 @@ class Listening:
     """A backend that notes what it is asked."""
 
     state, remark, description, on_change, serving, judges = "ready", "", "", None, None, True
-    reason, share_loaded, ready = "", 1.0, None
+    reason, share_loaded, ready, editor = "", 1.0, None, None
 
     def __init__(self):
         self.heard = ""
@@ -93,6 +95,15 @@ def code_action(file, _monkeypatch):
     place = types.Range(types.Position(0, 0), types.Position(0, 0))
     parameters = types.CodeActionParams(types.TextDocumentIdentifier(file.as_uri()), place, types.CodeActionContext([]))
     return file.read_text() if holes.offered(parameters) else ""
+
+
+def next_edit(file, _monkeypatch):
+    completer, backend, documents, context = completer_for(file)
+    documents.get(file.as_uri()).replace(Position(2, 8), Position(2, 12), "return 1")
+    offers = EditOffers(documents, Counter())
+    offers.serve_with(completer, context, backend)
+    asyncio.run(offers.offer(file.as_uri(), None, Position(2, 8)))
+    return backend.heard
 
 
 def piece_beside(file, _monkeypatch):
@@ -207,6 +218,7 @@ DOORS = [
     Door(completion, "lsp_server/place.py"),
     Door(warming, "lsp_server/place.py"),
     Door(code_action, "lsp_server/edit_command.py"),
+    Door(next_edit, "lsp_server/edit_offers.py"),
     Door(piece_beside, "lsp_server/context.py", (SECRET, OWN, GIT)),
     Door(signature_of_an_import, "lsp_server/imports.py", (SECRET, OWN, GIT), "orders.ts", TYPESCRIPT),
     Door(command_fill, "unmask_cli/fill.py"),
@@ -224,6 +236,7 @@ TAKERS = {"FillRequest", "Snippet", "files", "AsyncClient"}
 NO_FILES = {
     "coder_model/engine/suggestion_time.py": "asks for a place of its own text",
     "coder_model/evaluation/run.py": "has its text from cases.py",
+    "lsp_server/next_edit.py": "is given its text by edit_offers.py",
     "unmask_cli/doctor.py": "asks for a place of its own text",
     "coder_model/training/sources.py": "reads the licence of a project itself",
 }

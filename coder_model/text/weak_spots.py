@@ -13,6 +13,8 @@ from coder_model.types import Slot
 
 LEAST_RIVAL, LEAST_MARGIN = 0.6, 3.0
 """A token is an outlier where another one is so likely, and by so many nats likelier than it."""
+LEAST_RISE, LEAST_RIVAL_OF_RISEN = 5.0, 0.4
+"""Nats by which the margin of one has grown where something else has made it so, and its rival's probability."""
 WEAK_SHARE = 1 / 3
 """Of the lines that say something."""
 _SAYS_SOMETHING = re.compile(r"\w")
@@ -51,12 +53,13 @@ class Judgement:
         starts = [at for at, _ in self._placed()]
         return (row, self.slots[: starts.index(start)]) if start in starts else (0, ())
 
-    def outliers(self, language: str, before: str) -> list[Spot]:
+    def outliers(self, language: str, before: str, least_rival: float = LEAST_RIVAL) -> list[Spot]:
         """Returns the outliers outside of strings and comments, the clearest first.
 
         Args:
             language: LSP language id.
             before: the text before the lines.
+            least_rival: probability of the token that is likelier.
         """
         is_code = CodeBefore(before + "\n".join(self.lines), language)
         found = []
@@ -66,9 +69,22 @@ class Judgement:
                 len(before) + start + len(text)
                 for text in (slot.text[: len(slot.text) - len(slot.text.lstrip())], slot.text)
             ]
-            if all(map(is_code, ends)) and slot.rival >= LEAST_RIVAL and _margin(slot) >= LEAST_MARGIN:
+            if all(map(is_code, ends)) and slot.rival >= least_rival and _margin(slot) >= LEAST_MARGIN:
                 found.append(self._spot(start, slot))
         return sorted(found, key=lambda spot: -spot.margin)
+
+    def risen(self, earlier: Judgement, language: str, before: str) -> list[Spot]:
+        """Returns the outliers that were none, or much less, when the same lines stood in another text.
+
+        Args:
+            earlier: the same lines as the model found them there.
+            language: LSP language id.
+            before: the text before the lines.
+        """
+        spots = (earlier._spot(start, slot) for start, slot in earlier._placed())
+        known = {(spot.row, spot.column): spot.margin for spot in spots}
+        found = self.outliers(language, before, LEAST_RIVAL_OF_RISEN)
+        return [spot for spot in found if spot.margin - known.get((spot.row, spot.column), math.inf) >= LEAST_RISE]
 
     def weakest(self, language: str, before: str, rows: tuple[int, int]) -> list[tuple[int, int]]:
         """Returns the first row and the one behind the last of the weakest statements, in order, disjoint.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from coder_model.types import Draft, FillRequest
 
 State = Literal["starting", "ready", "resting", "down"]
 """`resting`: it has freed its memory, and starts when somebody asks."""
+
+
+Editor = Callable[[FillRequest, Sequence[str]], Awaitable[tuple[str, str] | None]]
+"""(the text around a cursor, the last edits as unified diffs with the newest last) -> the lines around the cursor and
+what takes their place, or None; raises as `Backend.fill` does."""
 
 
 class BackendUnavailable(Exception):
@@ -24,6 +29,10 @@ class Backend(Protocol):
     """What is wrong with the user's settings although there is a model; empty when nothing is."""
     on_change: Callable[[], None]
     """Called after the state has changed."""
+
+    @property
+    def editor(self) -> Editor | None:
+        """What rewrites the lines around a cursor; None where the model only fills holes."""
 
     @property
     def description(self) -> str:
@@ -83,6 +92,7 @@ class AbsentBackend:
     remark = ""
     serving = None
     judges = False
+    editor = None
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

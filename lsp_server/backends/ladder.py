@@ -58,6 +58,7 @@ class ModelLadder:
     """A `Backend` of several workers, of which one answers at a time."""
 
     receiver = ""
+    editor = None
 
     def __init__(self, embedded: MakeBackend, rungs: Sequence[Rung], times: ModelTimes, hint: str = "") -> None:
         """Takes the models.

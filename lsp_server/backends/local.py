@@ -62,6 +62,7 @@ class WorkerBackend:
     """Connects to the worker, starts it again when it dies, and shares it among requests."""
 
     receiver = ""
+    editor = None
 
     def __init__(self, command: Sequence[str]) -> None:
         self.reason = ""

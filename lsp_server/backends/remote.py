@@ -13,18 +13,19 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, TypeVar
 
 from coder_model.text.file_names import is_secret
 from coder_model.text.fill_region import FillRegion
 from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
-from lsp_server.backends.base import BackendUnavailable, State
-from lsp_server.backends.remote_apis import SHAPES
+from lsp_server.backends.base import BackendUnavailable, Editor, State
+from lsp_server.backends.remote_apis import SHAPES, edited_region, next_edit_body
 from lsp_server.user_settings import Remote
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 KEYRING_SERVICE = "unmask"
 MAX_ANSWER_BYTES = 1 << 20
@@ -134,6 +135,7 @@ class RemoteBackend:
         )
         self._running: dict[str, asyncio.Task[Any]] = {}
         self._rest_s, self._resting_until = 0.0, 0.0
+        self.editor: Editor | None = self._edited if remote.kind == "mercury-edit" else None
 
     serving = None
     judges = False
@@ -169,12 +171,35 @@ class RemoteBackend:
             raise BackendUnavailable("a file with secrets leaves this machine for nobody")
         await self.wait_ready()
         began = time.perf_counter()
+        region = FillRegion.of(request)
+        asked, shape = region.request, self._shape
+        body = shape.body(asked, self._remote.model or shape.model, self._remote.max_tokens)
+        text = await self._newest(asked, body, shape.text)
+        text, filtered = region.filter(region.trim(newlines(text)), self._filters_off)
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        yield Draft(text, True, 1.0, 0, 0, elapsed_ms, filtered=filtered)
+
+    async def _edited(self, request: FillRequest, diffs: Sequence[str]) -> tuple[str, str] | None:
+        """The lines around a cursor and what the server makes of them; see `Backend.editor`."""
+        if is_secret(request.path):
+            raise BackendUnavailable("a file with secrets leaves this machine for nobody")
+        await self.wait_ready()
+        body = next_edit_body(request, diffs, self._remote.model or self._shape.model, self._remote.max_tokens)
+        return await self._newest(request, body, edited_region)
+
+    async def _newest(self, request: FillRequest, body: dict[str, Any], read: Callable[[Any, FillRequest], T]) -> T:
+        """What the server answers; a newer request of the session ends it.
+
+        Raises:
+            Cancelled: when superseded.
+            BackendUnavailable: when the server fails.
+        """
         if older := self._running.get(request.session):
             older.cancel()
-        region = FillRegion.of(request)
-        task = self._running[request.session] = asyncio.create_task(self._ask(region.request))
+        task = asyncio.create_task(self._ask(request, body, read))
+        self._running[request.session] = task
         try:
-            text = await task
+            return await task
         except asyncio.CancelledError:
             if task.cancelled() and not _is_cancelled():
                 raise Cancelled from None
@@ -183,9 +208,6 @@ class RemoteBackend:
             task.cancel()
             if self._running.get(request.session) is task:
                 del self._running[request.session]
-        text, filtered = region.filter(region.trim(newlines(text)), self._filters_off)
-        elapsed_ms = (time.perf_counter() - began) * 1000
-        yield Draft(text, True, 1.0, 0, 0, elapsed_ms, filtered=filtered)
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -193,19 +215,18 @@ class RemoteBackend:
             task.cancel()
         await self._client.aclose()
 
-    async def _ask(self, request: FillRequest) -> str:
+    async def _ask(self, request: FillRequest, body: dict[str, Any], read: Callable[[Any, FillRequest], T]) -> T:
         """Asks the server, once more if a fault may have passed."""
         if request.count == 1:
             # whoever types on within this time has asked for something else by then
             await asyncio.sleep(DEBOUNCE_S)
-        body = self._shape.body(request, self._remote.model or self._shape.model, self._remote.max_tokens)
         allowed_s = min(self._remote.timeout_s, request.deadline_ms / 1000 if request.deadline_ms else 60.0)
         try:
             async with asyncio.timeout(allowed_s):
                 answer = await self._post(body) or await self._post(body)
                 if answer is None:
                     self._leave_alone("the server fails")
-                text = self._shape.text(answer, request)
+                said = read(answer, request)
         except TimeoutError:
             self._leave_alone(f"no answer in {allowed_s:g} s")
         except (LookupError, TypeError, ValueError, RecursionError):
@@ -213,7 +234,7 @@ class RemoteBackend:
         if self.reason:
             self.reason, self._rest_s = "", 0.0
             self.on_change()
-        return text
+        return said
 
     async def _post(self, body: dict[str, Any]) -> Any:
         """One try; returns the answer, or None when another one may help."""

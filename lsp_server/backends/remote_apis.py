@@ -7,7 +7,7 @@ llama.cpp's `tools/server/README.md` for `/infill`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,6 +90,18 @@ def _region(request: FillRequest) -> tuple[str, str, str, str]:
 
 
 def _edit_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, Any]:
+    return next_edit_body(request, (), model, max_tokens)
+
+
+def next_edit_body(request: FillRequest, diffs: Sequence[str], model: str, max_tokens: int) -> dict[str, Any]:
+    """Returns what `/v1/edit/completions` is asked: to rewrite the lines around a cursor.
+
+    Args:
+        request: the text around the cursor, and what was looked at lately.
+        diffs: the last edits as unified diffs, the newest last, without secrets.
+        model: of the service.
+        max_tokens: of the answer.
+    """
     head, upto, since, tail = _region(request)
     viewed = "\n".join(
         f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n"
@@ -100,18 +112,43 @@ def _edit_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, A
         f"<|recently_viewed_code_snippets|>\n{viewed}\n<|/recently_viewed_code_snippets|>\n\n"
         f"<|current_file_content|>\ncurrent_file_path: {file_name(request.path)}\n{head}\n"
         f"<|code_to_edit|>\n{upto}<|cursor|>{since}\n<|/code_to_edit|>\n{tail}\n<|/current_file_content|>\n\n"
-        "<|edit_diff_history|>\n\n<|/edit_diff_history|>\n"
+        f"<|edit_diff_history|>\n{chr(10).join(map(as_text, diffs))}\n<|/edit_diff_history|>\n"
     )
     return {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": max_tokens}
 
 
-def _edit_text(answer: Any, request: FillRequest) -> str:
-    """What stands between the text before and after the cursor; nothing when other places were rewritten too."""
+def edited_region(answer: Any, request: FillRequest) -> tuple[str, str] | None:
+    """Returns the lines around the cursor and what the service made of them; None where they stay.
+
+    Lines that hold a secret stay: what was sent in its place must not be written.
+
+    Raises:
+        LookupError, TypeError: for an answer of another shape.
+    """
+    new = _unfenced(answer)
+    _, upto, since, _ = _region(request)
+    old = f"{upto}{since}"
+    is_whole = old == as_text(old) and request.prefix.endswith(upto) and request.suffix.startswith(since)
+    if new is None or not is_whole or new == old or as_text(new) != new:
+        return None
+    return old, new
+
+
+def _unfenced(answer: Any) -> str | None:
+    """The code of an answer; None where it says that nothing is to be changed."""
     content = _string(answer["choices"][0]["message"]["content"]).strip("\n")
     if content.strip() == "None":
+        return None
+    return (
+        content.partition("\n")[2].rpartition(_FENCE)[0].removesuffix("\n") if content.startswith(_FENCE) else content
+    )
+
+
+def _edit_text(answer: Any, request: FillRequest) -> str:
+    """What stands between the text before and after the cursor; nothing when other places were rewritten too."""
+    content = _unfenced(answer)
+    if content is None:
         return ""
-    if content.startswith(_FENCE):
-        content = content.partition("\n")[2].rpartition(_FENCE)[0].removesuffix("\n")
     _, upto, since, _ = _region(request)
     if content.startswith(upto) and content.endswith(since) and len(content) > len(upto) + len(since):
         return content[len(upto) : len(content) - len(since)].replace(_JOINER, "")

@@ -47,3 +47,9 @@ def test_the_report_says_shares():
     assert "kept after 30 s          1   50.0 % of accepted" in lines
     assert "request to reply  p50 32 ms, p95 32 ms, p99 32 ms" in lines
     assert report(Record()) == ["nothing was asked yet"]
+
+
+def test_next_edits_are_reported_where_there_were_any():
+    lines = report(Record({"requests": 10, "shown": 5, "edits_offered": 4, "edits_accepted": 1}))
+    assert "next edits               4" in lines
+    assert "edits accepted           1   25.0 % of edits_offered" in lines

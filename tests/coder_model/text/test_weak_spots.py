@@ -94,3 +94,18 @@ def test_tokens_before_the_first_line_that_differs_are_those_of_the_lines_before
     assert "".join(slot.text for slot in kept) == "".join(f"{line}\n" for line in lines[:row])
     assert list(made.lines[:row]) == lines[:row]
     assert row < len(lines)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "places"),
+    [
+        ("x = b + c", "x = b? + c", [(0, 3)]),
+        ("x = b? + c", "x = b? + c", []),
+        ("x = b! + c", "x = b? + c", []),
+        ("x = b? + c", "x = b + c?", [(0, 7)]),
+        ("x = 1", "x = 1", []),
+    ],
+)
+def test_an_outlier_has_risen_where_it_was_none_in_another_text(earlier, now, places):
+    found = judgement(now).risen(judgement(earlier), "python", "")
+    assert [(spot.row, spot.column) for spot in found] == places
