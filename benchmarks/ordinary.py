@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,7 +64,8 @@ def main() -> int:
         record[Path(model).name] = of_model = {}
         for preset in arguments.presets:
             found = ask_all(model, preset, chosen)
-            of_model[preset] = {**summary(found), "places": [asdict(one) for one in found]}
+            wrong = {one.name: one.pause for one in found if one.pause and not one.is_right["pause"]}
+            of_model[preset] = {**summary(found), "wrong": wrong}
             if preset == "eager":
                 of_model["curve"] = {half: curve(found, half == "tuned") for half in ("tuned", "reported")}
             if arguments.names:

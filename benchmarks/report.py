@@ -89,6 +89,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "quiet": lambda: table(load("quiet")["presets"], RATES),
         "keystrokes": lambda: table(load("keystrokes")["figures"], TIMES),
         "rewrite": tables.rewritten,
+        "ordinary": tables.ordinary,
         "next_edit": next_edits,
         "typing": tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),

@@ -28,6 +28,7 @@ from editor import Editor, Ghost
 from records import BENCHMARKS, RESULTS, Figures, show, write
 from rich.progress import track
 
+from coder_model.checkpoints.store import EMBEDDED
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.evaluation.metrics import percentile
 from coder_model.evaluation.run import Decision, Outcome, difference, groups, run, summary
@@ -37,6 +38,7 @@ from lsp_server.trigger_policy import PRESETS
 from lsp_server.usage_stats import read_records, total
 
 PATIENT = {"deadlineMs": 30_000}
+LOADING_S = 120.0
 
 TYPED, SKIPPED_LINES = BENCHMARKS / "demo/inventory.py", 8
 """The file that is typed, and how many of its lines stand there already."""
@@ -60,10 +62,10 @@ BY = ("copyable", "mode", "kind", "lang")
 CURSOR = "‸"
 
 
-def started(options: Figures, environment: dict[str, str] | None = None) -> Editor:
+def started(options: Figures, environment: dict[str, str] | None = None, model: str = EMBEDDED) -> Editor:
     """Returns an editor whose server has its model."""
-    editor = Editor({**PATIENT, **options}, environment, ["--model", "embedded"])
-    editor.wait_until_ready()
+    editor = Editor({**PATIENT, **options}, environment, ["--model", model])
+    editor.wait_until_ready(LOADING_S, "" if model == EMBEDDED else model)
     return editor
 
 
@@ -208,17 +210,17 @@ def document(number: int) -> tuple[str, int]:
     return "\n".join(lines + after), len(lines) - 1
 
 
-def quiet(_: argparse.Namespace) -> Figures:
+def quiet(arguments: argparse.Namespace) -> Figures:
     """Asks at every place with every preset, as an editor asks by itself."""
     scenarios = tomllib.loads((BENCHMARKS / "quiet_scenarios.toml").read_text("utf-8"))["scenario"]
-    found: dict[str, Figures] = {preset: quiet_of(preset, scenarios) for preset in PRESETS}
+    found: dict[str, Figures] = {preset: quiet_of(preset, scenarios, arguments.model) for preset in PRESETS}
     show(found)
-    return {"presets": found}
+    return {"model": Path(arguments.model).name, "presets": found}
 
 
-def quiet_of(preset: str, scenarios: list[Figures]) -> Figures:
+def quiet_of(preset: str, scenarios: list[Figures], model: str) -> Figures:
     """Returns the rates of a preset, and what was said in each scenario."""
-    editor = started({"preset": preset})
+    editor = started({"preset": preset}, model=model)
     shown = {scenario["name"]: ghost_of(editor, number, scenario) for number, scenario in enumerate(scenarios)}
     editor.close()
     wanted, unwanted = (
@@ -284,6 +286,7 @@ def main() -> None:
     parser.add_argument("measure", choices=MEASURES)
     parser.add_argument("--keys", type=int, default=400, help="of typing")
     parser.add_argument("--soak-minutes", type=float, default=0, help="of typing")
+    parser.add_argument("--model", default=EMBEDDED, help="of quiet")
     parser.add_argument("--cases", type=Path, help="of exact: a file of infill cases")
     parser.add_argument("--out", type=Path, help="benchmarks/results/MEASURE.json when absent")
     arguments = parser.parse_args()

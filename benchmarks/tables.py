@@ -232,6 +232,28 @@ def rewritten() -> str:
     return table(rows, REWRITTEN)
 
 
+ORDINARY: dict[str, Column] = {
+    "model, preset": "{name}",
+    "at a pause": "{reported_pause}",
+    "lines": "{reported_pause_line}",
+    "middles of lines": "{reported_pause_middle}",
+    "bodies": "{reported_pause_block}",
+    "after three letters": "{reported_letters}",
+    "asked by hand, any of three": "{reported_asked}",
+}
+
+
+def ordinary() -> str:
+    """Right / wrong / none at ordinary places, of the half that no preset was calibrated by."""
+    rows = (
+        (f"{model}, {preset}", figures)
+        for model, presets in load("ordinary")["models"].items()
+        for preset, figures in presets.items()
+        if preset != "curve"
+    )
+    return table(rows, ORDINARY)
+
+
 def _of(name: str, group: str, form: str) -> Column:
     """A cell with figures of a group of a set; a dash where the set was not run, or not measured for that."""
 
