@@ -13,6 +13,9 @@ from coder_model.types import HoleMode
 
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
 _WORD = re.compile(r"\w{2}")
+_NUMBER = re.compile(r"\d+")
+MOST_ALIKE = 3
+"""Lines in a row that differ in their numbers alone: a model that counts goes on for ever, and nobody wants it to."""
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
 _PLAIN = "plaintext"
 
@@ -67,9 +70,9 @@ class StopRules:
     def end(self, text: str) -> int | None:
         """Returns the offset in text where the hole is full, or None while it is not. More text never moves it.
 
-        A line ends before its line end. A block ends before the first line that is indented less than the block, and
-        before the line that follows it in the document. Both end before they close what the rest of the cursor's line
-        closes.
+        A line ends before its line end. A block ends before the first line that is indented less than the block, before
+        the line that follows it in the document, and before one that only counts on from those before it. Both end
+        before they close what the rest of the cursor's line closes.
         """
         found = [end for end in (self._line_end(text), self._bracket_end(text)) if end is not None]
         return min(found, default=None)
@@ -85,8 +88,14 @@ class StopRules:
         if self.hole == "line":
             at = text.find("\n")
             return at if at >= 0 else None
+        said, n_alike = _NUMBER.sub("0", text.partition("\n")[0].strip()), 1
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
+            alike = _NUMBER.sub("0", words.rstrip())
+            n_alike = n_alike + 1 if alike == said and _NUMBER.search(words) else 1
+            said = alike
+            if ended and n_alike > MOST_ALIKE:
+                return line.start()
             if (columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
                 ended and (blanks + words).rstrip() == self.next_line
             ):

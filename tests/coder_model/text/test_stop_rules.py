@@ -70,6 +70,17 @@ def test_a_middle_does_not_close_what_the_rest_of_its_line_closes(prefix, suffix
     assert trim(prefix, suffix, "line", text) == expect
 
 
+def test_a_block_does_not_count_for_ever():
+    rules = StopRules.of("def f():\n    ", "\n", "block", "python")
+    lines = [f"assert add(1, {n}) == {n + 1}" for n in range(9)]
+    assert rules.trim("\n    ".join(lines)) == "\n    ".join(lines[:3])
+    # other words between them, or no number at all: nobody counts
+    mixed = "\n    ".join([*lines[:3], "print()", *lines[3:6]])
+    assert rules.trim(mixed) == mixed
+    same = "\n    ".join(["step()"] * 6)
+    assert rules.trim(same) == same
+
+
 def test_a_line_ends_with_its_line():
     assert trim("", "", "line", "a\nb") == "a"
     assert StopRules.of("", "", "line").end("a") is None
