@@ -1,11 +1,11 @@
 """What a newcomer sees: the first suggestion at 120 ordinary places of ten languages, through the server.
 
-    python benchmarks/ordinary.py --model embedded FILE.gguf... [--presets eager balanced quiet] [--out FILE]
+    python benchmarks/ordinary.py --model embedded FILE.gguf... [--presets everything balanced quiet] [--out FILE]
 
 At each place the server is asked when the hand rests there (`pause`), after the first three letters of the answer
 (`letters`), and by hand, where one right suggestion of three is enough (`asked`). Every second place is one by which
-presets may be calibrated; the others are reported. `curve` says, of the places that were asked with the preset `eager`,
-which share is right among the suggestions that are at least so likely, and how many these are.
+presets may be calibrated; the others are reported. `everything` shows what presets hide, and `curve` says of it which
+share is right among the suggestions that are at least so likely, and how many these are.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from records import RESULTS, show, write
 
 from coder_model.evaluation.metrics import percentile
 
+EVERYTHING = "everything"
 LETTERS = 3
 WAIT_S = 180.0
 UNHURRIED = {"deadlineMs": 60_000, "deadlineInvokedMs": 60_000, "targetMs": 60_000}
@@ -54,7 +55,7 @@ def main() -> int:
     """Asks every model with every preset, and writes what came."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", nargs="+", default=["embedded"])
-    parser.add_argument("--presets", nargs="+", default=["eager", "balanced", "quiet"])
+    parser.add_argument("--presets", nargs="+", default=[EVERYTHING, "eager", "balanced", "quiet"])
     parser.add_argument("--names", nargs="*", default=[], help="only these places, each printed")
     parser.add_argument("--out", type=Path, default=RESULTS / "ordinary.json")
     arguments = parser.parse_args()
@@ -66,7 +67,7 @@ def main() -> int:
             found = ask_all(model, preset, chosen)
             wrong = {one.name: one.pause for one in found if one.pause and not one.is_right["pause"]}
             of_model[preset] = {**summary(found), "wrong": wrong}
-            if preset == "eager":
+            if preset == EVERYTHING:
                 of_model["curve"] = {half: curve(found, half == "tuned") for half in ("tuned", "reported")}
             if arguments.names:
                 print(*found, sep="\n")
@@ -79,7 +80,8 @@ def main() -> int:
 def ask_all(model: str, preset: str, chosen: Sequence[Place]) -> list[Asked]:
     """Returns what a server with one model says at all places."""
     with TemporaryDirectory() as state:
-        options = {**UNHURRIED, "preset": preset}
+        shown = {"preset": "eager", "leastRight": 0} if preset == EVERYTHING else {"preset": preset}
+        options = {**UNHURRIED, **shown}
         editor = Editor(options, {"XDG_STATE_HOME": state}, ["--model", model])
         try:
             editor.wait_until_ready(WAIT_S, "" if model == "embedded" else model)

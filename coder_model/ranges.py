@@ -9,6 +9,8 @@ from msgspec import Meta
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+ShareAsked = Annotated[float, Meta(ge=0, le=0.99)]
+"""Nothing is right always."""
 NotNegative = Annotated[float, Meta(ge=0)]
 AboveZero = Annotated[float, Meta(gt=0)]
 Milliseconds = Annotated[float, Meta(ge=1, le=600_000)]

@@ -75,6 +75,8 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
     least = 0.0 if place.invoked else least_right(settings.preset, place.rest_of_line, deletions)
     if hole is None or least is None:
         return None
+    if settings.least_right is not None and not place.invoked:
+        least = settings.least_right
     return FillRequest(
         session=document.uri,
         prefix=place.prefix,

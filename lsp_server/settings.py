@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from coder_model.engine.options import EngineOptions, PolicyName
-from coder_model.ranges import Milliseconds
+from coder_model.ranges import Milliseconds, ShareAsked
 from coder_model.text.filters import FilterName
 from coder_model.types import Reach
 from lsp_server.trigger_policy import PresetName
@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Most milliseconds of a usual suggestion: the best installed model within it is taken; read at the start."""
     preset: PresetName = "balanced"
     """How much is offered without being asked for: `eager`, `balanced`, `quiet` or `manual`."""
+    least_right: ShareAsked | None = None
+    """Share of suggestions as sure as a shown one that must have been right, in place of what the preset asks for."""
     reach: Reach = "auto"
     """How far a suggestion may go: `single` lines, `multi` wherever it fits, or `auto`."""
     languages: dict[str, bool] = {}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.worker import threads
+
+# where this runs behind a shell's `&` an interrupt is ignored, and so it would be by every program that a test starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # a shared machine may pause a test at any moment: no timing is asserted
 settings.register_profile("unmask", deadline=None)

@@ -12,7 +12,7 @@ from lsp_server.documents import Document, Position
 
 UNMASK = [sys.executable, "-P", "-c", "from unmask_cli.cli import main; main()", "lsp"]
 ROOT = "file:///srv/code"
-SETTINGS = {"deadlineMs": 20_000, "deadlineInvokedMs": 20_000}
+SETTINGS = {"deadlineMs": 20_000, "deadlineInvokedMs": 20_000, "leastRight": 0}
 
 
 class Played:

@@ -236,7 +236,7 @@ def test_tokens_under_the_cursor_are_healed(made, name):
     assert built.heal == b" resu"
     selector = TokenSelector(engine._context.vocabulary, built.heal, StopRules.of("", "", "block"), None)
     middle = Completion(16)
-    list(strategy_of(engine._context).fill(built, selector, middle, lambda: None))
+    list(strategy_of(engine._context).fill(built, selector, middle, engine._context, lambda: None))
     said = b"".join(ours.tokenizer.token_bytes[token] for token in middle.tokens)
     assert said.startswith(built.heal)
 
