@@ -43,6 +43,7 @@ def place(line, character):
     return {"line": line, "character": character}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_while_it_is_used_is_said_and_the_embedded_model_answers(client, model):
     """Nobody is ended by the system: a mapped file that is cut does that."""
     assert is_told(client, "on: tiny.gguf")

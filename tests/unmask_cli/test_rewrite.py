@@ -103,6 +103,7 @@ def test_a_worker_that_dies_of_the_lines_leaves_the_file(tmp_path, fake, capsys)
     assert file.read_text() == "crash = bad\n"
 
 
+@pytest.mark.slow
 def test_a_wrong_name_is_mended_by_a_published_model_and_right_code_stays(tmp_path, capsys):
     weights = real_file()
     file = tmp_path / "d.py"
