@@ -17,6 +17,7 @@ from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position
+from lsp_server.newest import Newest
 from lsp_server.place import CursorPlace, Selected, fill_request, line_end, place_at, warm_request
 from lsp_server.settings import Settings
 from lsp_server.suggestion_cache import SuggestionCache, typed_since
@@ -97,7 +98,7 @@ class Completer:
         self._documents, self._backend, self._context = documents, backend, context
         self._counts = statistics.counts
         self._recent = SuggestionCache()
-        self._awaited: dict[str, asyncio.Task[object]] = {}
+        self._newest = Newest()
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[CursorPlace, list[Suggestion]]] = {}
         self._again: defaultdict[str, Again] = defaultdict(Again)
@@ -117,12 +118,7 @@ class Completer:
         Raises:
             asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
         """
-        task = asyncio.current_task()
-        assert task
-        if older := self._awaited.get(uri):
-            older.cancel()
-        self._awaited[uri] = task
-        try:
+        with self._newest.of(uri):
             document = self._documents.get(uri)
             # an item must begin with what is selected, and may not have a range of several lines
             lines = {selected.start.line, selected.end.line, position.line} if selected else {position.line}
@@ -140,9 +136,6 @@ class Completer:
             self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
             return Answer([_behind(one, selected) for one in found], document, place.revision)
-        finally:
-            if self._awaited.get(uri) is task:
-                del self._awaited[uri]
 
     def warm(self, uri: str, position: Position) -> None:
         """Has the model read the text around a cursor that rests, where something may be offered."""

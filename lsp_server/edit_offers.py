@@ -27,6 +27,7 @@ from lsp_server.completion import Completer
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position, without_surrogates
 from lsp_server.edit_candidates import EditedText
+from lsp_server.newest import Newest
 from lsp_server.next_edit import edited_text, next_edit
 from lsp_server.place import line_end_of
 
@@ -71,7 +72,7 @@ class EditOffers:
     def __init__(self, documents: Documents, counts: Counter[str]) -> None:
         self._documents, self._counts = documents, counts
         self._served: tuple[Completer, Context, Backend] | None = None
-        self._awaited: dict[str, asyncio.Task[object]] = {}
+        self._newest = Newest()
         self._numbers = itertools.count(1)
         self._offered: OrderedDict[tuple[str, str, str], set[int]] = OrderedDict()
         """Revisions by document, line before and text after."""
@@ -91,20 +92,12 @@ class EditOffers:
         Raises:
             asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
         """
-        task = asyncio.current_task()
-        assert task
-        if older := self._awaited.get(uri):
-            older.cancel()
-        self._awaited[uri] = task
-        try:
+        with self._newest.of(uri):
             document = self._documents.get(uri)
             if document is None or version not in (None, document.version) or not self._may(document):
                 return _nothing
             offer = await self._find(document, position)
             return _nothing if offer is None else lambda: self._reply(offer)
-        finally:
-            if self._awaited.get(uri) is task:
-                del self._awaited[uri]
 
     def accepted(self) -> None:
         """Takes note that an edit was accepted."""

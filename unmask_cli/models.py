@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from coder_model.checkpoints import prepared_files
 from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.single_file import copy, discard, fetch
@@ -193,6 +194,7 @@ def remove(name: _Name, yes: _Yes = False) -> None:
             from coder_model.checkpoints.hub import remove_from_cache
 
             freed = remove_from_cache(manifest)
+        freed += sum(prepared_files.forget(Path(manifest.directory) / file_name) for file_name in manifest.files)
     except ModelFileError as error:
         fail("models remove", error)
     print(f"{name} is removed, {freed / 1e9:.2f} GB are free again")

@@ -1,8 +1,8 @@
-"""Weights of a GGUF file as the passes of this CPU read them, kept beside the file: made once, mapped afterwards.
+"""Weights of a GGUF file as the passes of this CPU read them, in the user's cache: made once, mapped afterwards.
 
-Making them takes as long as reading the file ten times: blocks become floats, an adapter is added, they are rounded
-again and put in tiles. What lies in the cache is whatever the file, the adapter, the processor and this version give;
-anything else is made again, as is what does not answer the known text as it did when it was written.
+Making them takes seconds: blocks become floats, an adapter is added, they are rounded again and put in tiles. What
+lies in the cache is whatever the file, the adapter, the processor and this version give; anything else is made again,
+as is what does not answer the known text as it did when it was written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from coder_kernels.cpu import processor
 from coder_kernels.quantise import PackedGroups
 from coder_model.checkpoints.hf_config import Published
 from coder_model.checkpoints.loading import Loaded, Precision, empty_model, load_weights, tokenizer_of_model
-from coder_model.checkpoints.prepared_files import FREE_SHARE, forget, prepared_file
+from coder_model.checkpoints.prepared_files import forget, prepared_file
 from coder_model.checkpoints.prompt_formats import generation_config_of
 from coder_model.model.adapter_files import StoredAdapter
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
@@ -40,6 +40,8 @@ _MADE_FROM, _KNOWN_ANSWER = "made_from", "known_answer"
 _NORM, _HEAD = "norm.weight", "lm_head"
 _ALIGNED = 64
 """Bytes: a vector of the processor that begins elsewhere is read from two lines of its cache."""
+_FREE_SHARE = 2
+"""How many times as much as a file takes must be free on the disk, or it is not written."""
 _KNOWN_TEXT = 128
 """Tokens of a sequence that the known text fits into."""
 _DTYPES = {torch.uint8: "U8", torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32"}
@@ -136,7 +138,7 @@ def _write(path: Path, model: Transformer, made_from: str) -> bool:
     about = {_MADE_FROM: made_from, _KNOWN_ANSWER: repr(_answer(model))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if shutil.disk_usage(path.parent).free < FREE_SHARE * sum(tensor.nbytes for tensor in tensors.values()):
+        if shutil.disk_usage(path.parent).free < _FREE_SHARE * sum(tensor.nbytes for tensor in tensors.values()):
             LOGGER.warning("prepared weights are not kept: the disk of %s is nearly full", path.parent)
             return False
         with written_whole(path) as part:

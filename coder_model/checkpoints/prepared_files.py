@@ -11,9 +11,6 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-FREE_SHARE = 2
-"""How many times as much as a file takes must be free on the disk, or it is not written."""
-
 
 def folder() -> Path:
     """Returns the folder that holds them."""

@@ -17,7 +17,6 @@ import msgspec
 from platformdirs import user_data_path
 
 from coder_model.checkpoints.catalogue import catalogue, nearest
-from coder_model.checkpoints.prepared_files import forget as forget_prepared
 from coder_model.errors import ModelFileError
 from coder_model.whole_file import written_whole
 
@@ -209,11 +208,9 @@ class Store:
         return n_bytes
 
     def forget(self, name: str) -> Manifest:
-        """Removes a model's manifest, what was prepared of it, and its files when they are ours, not a hub's."""
+        """Removes a model's manifest, and its files when they are ours; those of the hub's cache stay."""
         manifest = self.get(name)
         self._manifest(name).unlink()
-        for file_name in manifest.files:
-            forget_prepared(Path(manifest.directory) / file_name)
         if self.owns(manifest):
             shutil.rmtree(manifest.directory, ignore_errors=True)
         return manifest

@@ -74,8 +74,8 @@ class StopRules:
         the line that follows it in the document, and before one that only counts on from those before it. Both end
         before they close what the rest of the cursor's line closes.
         """
-        found = [end for end in (self._line_end(text), self._bracket_end(text)) if end is not None]
-        return min(found, default=None)
+        ends = self._line_end(text), self._count_end(text), self._bracket_end(text)
+        return min((end for end in ends if end is not None), default=None)
 
     def trim(self, text: str) -> str:
         """Returns text up to the end of its hole, without what the rest of the cursor's line says again."""
@@ -88,17 +88,23 @@ class StopRules:
         if self.hole == "line":
             at = text.find("\n")
             return at if at >= 0 else None
-        said, n_alike = _NUMBER.sub("0", text.partition("\n")[0].strip()), 1
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
-            alike = _NUMBER.sub("0", words.rstrip())
-            n_alike = n_alike + 1 if alike == said and _NUMBER.search(words) else 1
-            said = alike
-            if ended and n_alike > MOST_ALIKE:
-                return line.start()
             if (columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
                 ended and (blanks + words).rstrip() == self.next_line
             ):
+                return line.start()
+        return None
+
+    def _count_end(self, text: str) -> int | None:
+        """Before the first line that is one more of those that differ in their numbers alone."""
+        before, n_alike = _NUMBER.sub("0", text.partition("\n")[0].strip()), 1
+        for line in _LINE.finditer(text) if self.hole == "block" else ():
+            _, words, ended = line.groups()
+            alike = _NUMBER.sub("0", words.rstrip())
+            n_alike = n_alike + 1 if alike == before and _NUMBER.search(words) else 1
+            before = alike
+            if ended and n_alike > MOST_ALIKE:
                 return line.start()
         return None
 
