@@ -26,6 +26,8 @@ class Completion:
     """Denoise and verify passes."""
     ended: bool = False
     """True when nothing follows: the hole is full, the limit is reached, it went in circles, or it is unlikely."""
+    limited: bool = False
+    """True when the limit alone ended it."""
     healed: int = 0
     """Tokens that say typed text again: that may hold what it likes."""
 
@@ -46,8 +48,9 @@ class Completion:
         selector.advance(choice.token)
         self.tokens.append(choice.token)
         self.choices.append(choice)
-        full = selector.finished or len(self.tokens) >= self.limit
-        self.ended = _drop_repetition_(self.tokens, self.healed) or full or self.unlikely
+        self.limited = not selector.finished and len(self.tokens) >= self.limit
+        repeated = _drop_repetition_(self.tokens, self.healed)
+        self.ended = repeated or selector.finished or self.limited or self.unlikely
 
 
 def _drop_repetition_(tokens: list[int], start: int) -> bool:

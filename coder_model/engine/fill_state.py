@@ -77,7 +77,8 @@ class FillState:
         elif self.request.count > 1:
             middles = self._ranked(middle, syntax)
         elif self.options.alternatives:
-            middles = [self._repaired(middle, syntax)]
+            middles = [self._sound(self._repaired(middle, syntax), syntax)]
+        finished = finished and not middles[0].limited
         final = self.output.final(middles, finished=finished, unlikely=unlikely)
         # as the latest, behind those that were tried instead
         self._note(middle)
@@ -149,6 +150,12 @@ class FillState:
                     self._note(other, found)
         return best
 
+    def _sound(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
+        """The middle, or if it breaks what parses without it or has no end, its first lines that parse."""
+        if middle.limited or syntax.breaks(self.output.text(middle.tokens)):
+            middle.tokens = parsing_run(middle.tokens, self.output.text, syntax, whole_lines=True)
+        return middle
+
     def _ranked(self, middle: Completion, syntax: SyntaxCheck) -> list[Completion]:
         """The best of a middle and the likeliest others, of different texts: few syntax errors, then likely."""
         count = self.request.count
@@ -159,4 +166,5 @@ class FillState:
                 self._another(other, start, [*start, *middle.tokens[len(start) :]])
                 found.setdefault(self.output.shown(other)[0], other)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
-        return [found[text] for text in order[:count]]
+        sound = [found[text] for text in order if not (found[text].limited or syntax.breaks(text))]
+        return sound[:count] or [self._sound(found[order[0]], syntax)]

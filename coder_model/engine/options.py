@@ -45,7 +45,8 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
     remask_below: Share = 0.3
     alternatives: Count = 3
-    """Middles tried instead of one that leaves syntax errors."""
+    """Middles tried instead of one that leaves syntax errors; what is broken all the same is cut where it parses. 0: it
+    stays as it is."""
     filters_off: tuple[FilterName, ...] = ()
     """Names of `filters.FILTERS` that are left out."""
     precision: CpuPrecision = "auto"

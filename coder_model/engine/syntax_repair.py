@@ -59,6 +59,11 @@ class SyntaxCheck:
         found = errors_in(self.before + middle + self.after, self.language)
         return max(0, found - self.floor) if found else 0
 
+    def breaks(self, middle: str) -> bool:
+        """Returns whether a middle leaves more errors than nothing in its place: that may be unfinished, as code is."""
+        found = self.errors(middle)
+        return found > 0 and found > self.errors("")
+
     def leaves_block_empty(self, middle: str) -> bool:
         """Returns whether a middle opens a block of Python that the line after it does not go on with.
 

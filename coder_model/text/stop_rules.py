@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -14,9 +15,12 @@ from coder_model.types import HoleMode
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
 _WORD = re.compile(r"\w{2}")
 _NUMBER = re.compile(r"\d+")
+_LOOKED_AT = 8_000
+"""Characters before the hole in which the line that opens its block is looked for, and the definition around it."""
 MOST_ALIKE = 3
 """Lines in a row that differ in their numbers alone: a model that counts goes on for ever, and nobody wants it to."""
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
+_DEFINITION = re.compile(r"[ \t]*(?:async[ \t]+def|def|class)\b")
 _PLAIN = "plaintext"
 
 
@@ -42,6 +46,9 @@ class StopRules:
     """What follows on the cursor's line, up to the first closing bracket or quote."""
     next_line: str
     """The first line after the cursor's that is not blank, with its indentation; empty when it holds no word."""
+    definitions: tuple[int, ...] = ()
+    """Columns of the definitions around an empty cursor's line, the innermost last: how far the cursor stands from the
+    margin says nothing of which of them a block belongs to, but its first line does. Empty where braces say it."""
     comments: tuple[str, ...] = ()
     """What the hole's only line should rather not begin with; empty where it has begun, or where the hole has more."""
 
@@ -64,15 +71,17 @@ class StopRules:
             inner=_in_text(line, rest[: min(here, default=len(rest))]) if cursor.in_text else None,
             rest=_rest(rest, here),
             next_line=following if _WORD.search(following) else "",
+            definitions=_definitions(head) if hole == "block" and language == "python" and not line.strip() else (),
             comments=comment_starts(language) if hole == "line" and not line.strip() else (),
         )
 
     def end(self, text: str) -> int | None:
         """Returns the offset in text where the hole is full, or None while it is not. More text never moves it.
 
-        A line ends before its line end. A block ends before the first line that is indented less than the block, before
-        the line that follows it in the document, and before one that only counts on from those before it. Both end
-        before they close what the rest of the cursor's line closes.
+        A line ends before its line end. A block ends before the first line that is indented less than the block, or
+        stands outside of the definition that its first line is in; before the line that follows it in the document; and
+        before one that only counts on from those before it. Both end before they close what the rest of the cursor's
+        line closes.
         """
         ends = self._line_end(text), self._count_end(text), self._bracket_end(text)
         return min((end for end in ends if end is not None), default=None)
@@ -88,13 +97,20 @@ class StopRules:
         if self.hole == "line":
             at = text.find("\n")
             return at if at >= 0 else None
+        indent = max(self.indent, self._least_inside(text))
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
-            if (columns(blanks) < self.indent and not self._opens(text[: line.start()])) or (
+            if (columns(blanks) < indent and not self._opens(text[: line.start()])) or (
                 ended and (blanks + words).rstrip() == self.next_line
             ):
                 return line.start()
         return None
+
+    def _least_inside(self, text: str) -> int:
+        """Columns at least of a line that is in the same definition as the first line of a text."""
+        begun = text.lstrip()
+        first = columns(text[: len(text) - len(begun)].rpartition("\n")[2]) if begun else 0
+        return max((column + 1 for column in self.definitions if column < first), default=0)
 
     def _count_end(self, text: str) -> int | None:
         """Before the first line that is one more of those that differ in their numbers alone."""
@@ -140,10 +156,21 @@ def _block_indent(head: str, line: str, hole: HoleMode) -> int:
     own = columns(line)
     if line.strip():
         return own + 1 if stands_before_block(line) else own
-    opener = next((text for text in reversed(head[-2_000:].split("\n")) if text.strip()), "")
+    opener = next((text for text in reversed(head[-_LOOKED_AT:].split("\n")) if text.strip()), "")
     if hole == "block" and _OPENS_BLOCK.search(opener):
         return max(own, columns(opener) + 1)
     return own
+
+
+def _definitions(head: str) -> tuple[int, ...]:
+    """Columns of the definitions that the end of a text is in, or may be, the outermost first."""
+    found: list[int] = []
+    least: float = math.inf
+    for line in reversed(head[-_LOOKED_AT:].split("\n")):
+        if line.strip() and not line.startswith("#") and (column := columns(line)) < least:
+            least = column
+            found += [column] if _DEFINITION.match(line) else []
+    return tuple(reversed(found))
 
 
 def stands_before_block(line: str) -> bool:

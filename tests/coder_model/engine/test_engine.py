@@ -1,11 +1,13 @@
 """The whole loop on a tiny random model: what must hold for any weights."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
+from coder_model.engine.syntax_repair import SyntaxCheck
 from coder_model.model import weights
 from coder_model.text.filters import FILTERS
 from coder_model.types import Cancelled, FillRequest
@@ -75,12 +77,23 @@ def test_relief_halves_the_context_until_it_is_too_small_to_be_worth_it(tokenize
     assert max(len(session.strategy.sequence.tokens) for session in made._sessions._kept) <= 256
 
 
-def test_at_the_start_of_a_line_with_text_the_middle_is_a_line_of_its_own(model, tokenizer):
-    # a random model says things over and over, which is filtered out at the end of a text and not before a line end
-    made = engine(model, tokenizer, filters_off=tuple(FILTERS), alternatives=0)
+def test_at_the_start_of_a_line_with_text_the_middle_is_a_line_of_its_own():
+    made = engine(*weights.load(DEFAULT_MODEL), filters_off=tuple(FILTERS), alternatives=0)
     before_text = last(made, DOCUMENT, "    return 1\n").text
+    assert before_text.strip()
     assert before_text == last(made, DOCUMENT, "\n    return 1\n").text + "\n"
     assert not last(made, DOCUMENT + "    ", "return 1\n").text.endswith("\n")
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1, 12), (1, 16), (1, 3), (3, 3)])
+def test_what_the_limit_ends_is_cut_where_it_parses_and_is_not_finished(count, limit):
+    made = engine(*weights.load(DEFAULT_MODEL))
+    made._budget = replace(made._budget, middle=limit)
+    request = FillRequest("s", DOCUMENT + "def mean(items):\n", "\n", path="a.py", hole="block", count=count)
+    *_, draft = made.fill(request)
+    assert not draft.finished
+    assert bool(draft.text) == (limit > 3)
+    assert not SyntaxCheck.of(request).breaks(draft.text)
 
 
 def test_old_sessions_make_room(model, tokenizer):

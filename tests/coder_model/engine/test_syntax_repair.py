@@ -43,6 +43,21 @@ def test_a_block_is_left_empty_where_the_next_line_is_not_deeper(before, middle,
 
 
 @pytest.mark.parametrize(
+    ("before", "middle", "after", "breaks"),
+    [
+        ("x = 1\n", "y = (", "\nz = 2\n", True),
+        ("x = 1\n", "y = 2", "\nz = 2\n", False),
+        ("x = [\n    ", "1,", "\n", False),  # nobody has closed it yet
+        ("x = ", "f(", "\n", False),  # nor said anything
+        ("x = f(", "1))", "\n", False),
+        ("f(x", ", y))", ")\n", True),
+    ],
+)
+def test_a_middle_breaks_what_parses_without_it(before, middle, after, breaks):
+    assert SyntaxCheck(before, after, "python").breaks(middle) == breaks
+
+
+@pytest.mark.parametrize(
     ("before", "after", "is_empty"),
     [
         ("", "", True),

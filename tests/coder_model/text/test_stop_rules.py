@@ -26,6 +26,26 @@ def test_a_block_ends_where_its_indentation_does(prefix, text, expect):
     assert trim(prefix, "", "block", text) == expect
 
 
+METHOD = "class A:\n    def f(self):\n        x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "expect"),
+    [
+        ("def f():\n    x = 1\n\n", "    return x\n\n# Test\nprint(f())", "    return x"),
+        (METHOD, "        return x\n\n    def g(self):", "        return x"),
+        (METHOD, "    def g(self):\n        pass\n\n    y = 1\nA()", "    def g(self):\n        pass\n\n    y = 1"),
+        (METHOD, "a = A()\nb = 1", "a = A()\nb = 1"),
+        ("def f():\n    for x in y:\n        g(x)\n", "        h(x)\n    return y", "        h(x)\n    return y"),
+        ("def f():\n    x = 1\n# y = 2\n", "\n    return x\nf()", "\n    return x"),
+        ("if x:\n    y()\n", "    z()\nw()", "    z()\nw()"),
+        ("def f():\n    x = 1\n", "    y = [\n1,\n]\n    return y", "    y = [\n1,\n]\n    return y"),
+    ],
+)
+def test_a_block_from_the_margin_ends_with_the_definition_that_its_first_line_is_in(prefix, text, expect):
+    assert StopRules.of(prefix, "", "block", "python").trim(text) == expect
+
+
 def test_a_block_ends_before_the_line_that_follows_it():
     head, following = "a = f(x)\n    b = g(a)", "\n    return a + b"
     assert trim("def f(x):\n    ", "\n" + following + "\n", "block", head + following + "\n    c()") == head
