@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from coder_model.prompt.fim_prompt import Prompt
 from coder_model.text.fill_region import FillRegion
 from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest
+
+LONGER = 32
+"""Tokens by which a middle that is tried instead of a wrong one may be longer: what mends it seldom is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class FillState:
         elif self.request.count > 1:
             middles = self._ranked(middle, syntax)
         elif self.options.alternatives:
-            middles = [self._sound(self._repaired(middle, syntax), syntax)]
+            middles = [self._sound(middle if middle.limited else self._repaired(middle, syntax), syntax)]
         finished = finished and not middles[0].limited
         final = self.output.final(middles, finished=finished, unlikely=unlikely)
         # as the latest, behind those that were tried instead
@@ -91,7 +95,7 @@ class FillState:
     def _recalled(self, start: list[int]) -> tuple[list[int], Said | None]:
         """The tokens that were decided here before, behind a start of the middle, the text to heal included."""
         said = self.output.text(start)
-        found = self.session.recalled(self.request.prefix + said)
+        found = self.session.recalled(self.request.prefix + said, or_ended=bool(start))
         if found is None:
             return start, None
         text = self.prompt.heal.decode() + newlines(found.text[len(self.request.prefix) :])
@@ -138,13 +142,14 @@ class FillState:
                 if said and said.faults and said.suffix == self.request.suffix and said.faults >= least:
                     # it was tried at an earlier key
                     continue
-                other = Completion(self.limit, middle.least_log_probability, steps=best.steps)
+                limit = min(self.limit, len(middle.tokens) + LONGER)
+                other = Completion(limit, middle.least_log_probability, steps=best.steps)
                 # what followed the token that another one stands for may follow that one too
                 self._another(other, start, proposed if said else [*start, *middle.tokens[len(start) :]])
                 found = self._faults(other, syntax)
                 best.steps = other.steps
                 says_something = bool(self.output.text(other.tokens).strip())
-                if found < least and says_something and not other.unlikely:
+                if found < least and says_something and not (other.unlikely or other.limited):
                     best, least = other, found
                 else:
                     self._note(other, found)
@@ -157,14 +162,19 @@ class FillState:
         return middle
 
     def _ranked(self, middle: Completion, syntax: SyntaxCheck) -> list[Completion]:
-        """The best of a middle and the likeliest others, of different texts: few syntax errors, then likely."""
+        """The best of a middle and the likeliest others, of different texts: few syntax errors, then likely.
+
+        Another one is given up as soon as it is less likely than as many as are wanted.
+        """
         count = self.request.count
         found = {self.output.shown(middle)[0]: middle}
         with contextlib.suppress(DeadlineReached):
             for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
-                other = Completion(self.limit)
+                likely = sorted((one.log_probability for text, one in found.items() if text), reverse=True)
+                other = Completion(self.limit, likely[count - 1] if len(likely) >= count else -math.inf)
                 self._another(other, start, [*start, *middle.tokens[len(start) :]])
-                found.setdefault(self.output.shown(other)[0], other)
+                if not other.unlikely:
+                    found.setdefault(self.output.shown(other)[0], other)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
         sound = [found[text] for text in order if not (found[text].limited or syntax.breaks(text))]
         return sound[:count] or [self._sound(found[order[0]], syntax)]

@@ -45,9 +45,10 @@ class Session:
     said: tuple[Said, ...] = ()
     """The latest first."""
 
-    def recalled(self, prefix: str) -> Said | None:
-        """Returns the latest middle that agrees with `prefix` and goes on behind it."""
-        return next((one for one in self.said if one.text.startswith(prefix) and one.text != prefix), None)
+    def recalled(self, prefix: str, or_ended: bool = False) -> Said | None:
+        """Returns the latest middle that agrees with `prefix` and goes on behind it, or ended there if that is asked."""
+        fits = (one for one in self.said if one.text.startswith(prefix))
+        return next((one for one in fits if or_ended or one.text != prefix), None)
 
     def expected(self, prefix: str) -> str:
         """Returns what the latest middle that agrees with `prefix` goes on with; empty where none does."""

@@ -115,13 +115,13 @@ def test_what_a_superseded_fill_has_decided_is_a_draft_of_the_next_one():
     assert again.steps < alone.steps / 2
 
 
-def test_middles_that_were_no_better_are_not_tried_at_the_next_key(model, tokenizer, monkeypatch):
+def test_middles_that_were_no_better_are_not_tried_at_the_next_key(monkeypatch):
     from coder_model.engine.fill_state import FillState
 
     tried, another = [], FillState._another
     monkeypatch.setattr(FillState, "_another", lambda *args: tried.append(args) or another(*args))
     monkeypatch.setattr(FillState, "_faults", lambda *_: (False, 1, False))
-    made = engine(model, tokenizer)
+    made = engine(*weights.load(DEFAULT_MODEL))
     last(made, DOCUMENT + "value = ")
     count = len(tried)
     assert count > 0
