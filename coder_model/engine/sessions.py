@@ -46,7 +46,7 @@ class Session:
     """The latest first."""
 
     def recalled(self, prefix: str, or_ended: bool = False) -> Said | None:
-        """Returns the latest middle that agrees with `prefix` and goes on behind it, or ended there if that is asked."""
+        """Returns the latest middle that agrees with `prefix` and goes on behind it, or, if asked, ended there."""
         fits = (one for one in self.said if one.text.startswith(prefix))
         return next((one for one in fits if or_ended or one.text != prefix), None)
 
