@@ -18,3 +18,6 @@ Rows = Annotated[int, Meta(ge=1, le=65_536)]
 """Sequences that are computed together."""
 Length = Annotated[int, Meta(ge=16, le=1 << 20)]
 """Tokens of a sequence."""
+Size = Annotated[int, Meta(ge=1, le=1 << 20)]
+"""Of a tensor's side."""
+Layers = Annotated[int, Meta(ge=1, le=1024)]

@@ -67,9 +67,9 @@ def adapt(
 
 
 def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes: float) -> None:
-    from coder_model.worker.threads import limit_threads
+    from coder_model.worker.threads import choose_threads
 
-    limit_threads()
+    choose_threads()
     from platformdirs import user_data_path
 
     from coder_model.checkpoints.hf_config import is_published
@@ -110,9 +110,9 @@ def drafter(
     """Train a drafter for an autoregressive model, which makes it faster and never changes its text."""
     with _one_line():
         existing(corpus)
-    from coder_model.worker.threads import limit_threads
+    from coder_model.worker.threads import choose_threads
 
-    limit_threads()
+    choose_threads()
     from coder_model.training.drafter.own_drafter import train_drafter
     from coder_model.training.published.own_work import WORK
 
@@ -151,9 +151,9 @@ def adapter(
     """Train an adapter for an autoregressive model, so that it fills holes as your code does."""
     with _one_line():
         existing(corpus)
-    from coder_model.worker.threads import limit_threads
+    from coder_model.worker.threads import choose_threads
 
-    limit_threads()
+    choose_threads()
     from coder_model.training.adapter.options import ALL_LAYERS, FEW_LAYERS
     from coder_model.training.adapter.own_adapter import AdapterChoice, train_adapter
     from coder_model.training.published.own_work import WORK

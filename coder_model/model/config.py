@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from coder_model.errors import ModelFileError
+from coder_model.ranges import AboveZero, Layers, Length, Size
 
 AttentionPattern = Literal["causal_context", "causal", "block_causal", "bidirectional"]
 """The mask. `causal_context`: clean tokens causally, a block of slots itself and all before it; `causal`: there
@@ -36,18 +37,18 @@ class ModelConfig:
         ValueError: when the sizes contradict each other.
     """
 
-    vocab_size: int = 8192
-    d_model: int = 256
-    n_layers: int = 6
-    n_heads: int = 4
-    n_kv_heads: int = 2
-    head_dim: int = 64
-    d_ff: int = 704
-    rope_theta: float = 10_000.0
-    norm_eps: float = 1e-6
-    context_tokens: int = 1024
+    vocab_size: Size = 8192
+    d_model: Size = 256
+    n_layers: Layers = 6
+    n_heads: Size = 4
+    n_kv_heads: Size = 2
+    head_dim: Size = 64
+    d_ff: Size = 704
+    rope_theta: AboveZero = 10_000.0
+    norm_eps: AboveZero = 1e-6
+    context_tokens: Length = 1024
     """Longest sequence seen in training: suffix, prefix and middle together."""
-    block_length: int = 16
+    block_length: Size = 16
     """Slots of the canvas at inference; training draws from several lengths."""
     attention: AttentionPattern = "causal_context"
     shifted: bool = True

@@ -26,7 +26,10 @@ from coder_model.training.launch import launch
         ({"noise": {"slots": 100}}, "block_lengths must divide slots"),
         ({"noise": {"min_rate": -0.1}}, "at `$.noise.min_rate`"),
         ({"model": {"d_modle": 3}}, "--options has no model.d_modle"),
-        ({"model": {"n_heads": 3}}, "n_heads must be a multiple of n_kv_heads"),
+        ({"model": {"d_model": 0}}, "Expected `int` >= 1 - at `$.model.d_model`"),
+        ({"model": {"n_layers": 10**9}}, "Expected `int` <= 1024 - at `$.model.n_layers`"),
+        ({"model": {"context_tokens": "long"}}, "Expected `int`, got `str` - at `$.model.context_tokens`"),
+        ({"model": {"n_heads": 3}}, "n_heads must be a multiple of n_kv_heads, got 3 and 2"),
         ({"model": {"attention": "all"}}, "at `$.model.attention`"),
     ],
 )
