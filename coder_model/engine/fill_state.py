@@ -23,7 +23,7 @@ from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest
 
 LONGER = 32
-"""Tokens by which a middle that is tried instead of a wrong one may be longer: what mends it seldom is."""
+"""Tokens by which a middle that is tried beside another one may be longer: what mends a wrong one seldom is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,7 @@ class FillState:
                 if said and said.faults and said.suffix == self.request.suffix and said.faults >= least:
                     # it was tried at an earlier key
                     continue
-                limit = min(self.limit, len(middle.tokens) + LONGER)
-                other = Completion(limit, middle.least_log_probability, steps=best.steps)
+                other = Completion(self._limit_beside(middle), middle.least_log_probability, steps=best.steps)
                 # what followed the token that another one stands for may follow that one too
                 self._another(other, start, proposed if said else [*start, *middle.tokens[len(start) :]])
                 found = self._faults(other, syntax)
@@ -154,6 +153,9 @@ class FillState:
                 else:
                     self._note(other, found)
         return best
+
+    def _limit_beside(self, middle: Completion) -> int:
+        return min(self.limit, len(middle.tokens) + LONGER)
 
     def _sound(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
         """The middle, or if it breaks what parses without it or has no end, its first lines that parse."""
@@ -171,7 +173,8 @@ class FillState:
         with contextlib.suppress(DeadlineReached):
             for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
                 likely = sorted((one.log_probability for text, one in found.items() if text), reverse=True)
-                other = Completion(self.limit, likely[count - 1] if len(likely) >= count else -math.inf)
+                least = likely[count - 1] if len(likely) >= count else -math.inf
+                other = Completion(self._limit_beside(middle), least)
                 self._another(other, start, [*start, *middle.tokens[len(start) :]])
                 if not other.unlikely:
                     found.setdefault(self.output.shown(other)[0], other)

@@ -64,16 +64,22 @@ class SyntaxCheck:
         found = self.errors(middle)
         return found > 0 and found > self.errors("")
 
+    def opens_block(self, middle: str) -> bool:
+        """Returns whether the line that a middle ends in opens a block of Python, and has nothing of it."""
+        return self.language == "python" and bool(_OPENS_BLOCK.fullmatch(self._last_line(middle)))
+
+    def _last_line(self, middle: str) -> str:
+        return (self.before + middle).rpartition("\n")[2] + self.after.partition("\n")[0]
+
     def leaves_block_empty(self, middle: str) -> bool:
         """Returns whether a middle opens a block of Python that the line after it does not go on with.
 
         The grammar has nothing against it, and somebody may yet write the block; of finished text it is wrong.
         """
-        opening = (self.before + middle).rpartition("\n")[2] + self.after.partition("\n")[0]
-        if self.language != "python" or not _OPENS_BLOCK.fullmatch(opening):
+        if not self.opens_block(middle):
             return False
         following = next((line for line in self.after.split("\n")[1:] if line.strip()), "")
-        return bool(following) and _indentation(following) <= _indentation(opening)
+        return bool(following) and _indentation(following) <= _indentation(self._last_line(middle))
 
 
 def _indentation(line: str) -> int:
@@ -83,7 +89,9 @@ def _indentation(line: str) -> int:
 def parsing_run(
     tokens: list[int], text_of: Callable[[list[int]], str], syntax: SyntaxCheck, whole_lines: bool = False
 ) -> list[int]:
-    """Returns the longest start of an unfinished middle that leaves no syntax errors; empty when none is near its end.
+    """Returns the longest start of an unfinished middle that parses and ends no line that opens a block.
+
+    It is empty when there is none near the middle's end.
 
     Args:
         tokens: decided so far.
@@ -96,7 +104,7 @@ def parsing_run(
     lines = [n for n in range(whole - 1, 0, -1) if texts[n].count("\n") < texts[n + 1].count("\n")]
     last = [] if whole_lines else range(whole, max(0, whole - CUTS), -1)
     for n in [*last, *lines[:CUTS]]:
-        if not syntax.errors(texts[n]):
+        if not syntax.errors(texts[n]) and not syntax.opens_block(texts[n]):
             return tokens[:n]
     return []
 

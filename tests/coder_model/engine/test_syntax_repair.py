@@ -11,6 +11,8 @@ from coder_model.engine.syntax_repair import SyntaxCheck, parsing_run
         (["a", " = ", "b"], 3),
         (["a", " = ", "f(", "b"], 1),
         (["a = 1\n", "b = f(2,\n", "  3,\n", " 4,\n", "5,\n", "6,\n", "7"], 1),
+        (["if a:\n", "    b()\n", "else", ":"], 2),
+        (["a()\n", "while b", ":"], 1),
         (["f(", "g(", "h(", "i(", "j(", "k(", "l("], 0),
         ([], 0),
     ],
