@@ -6,6 +6,8 @@ length from the start: the embedded model takes 93 instead of 43 MB, and the cac
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from coder_model.runtime.passes import (
     commit_mask,
     spans_of,
 )
+from coder_model.runtime.thread_choice import ThreadChoice
 
 FIRST_CAPACITY = 256
 """Tokens that the cache of a document has room for at first."""
@@ -54,6 +57,7 @@ class EagerRunner:
         self._forbidden = forbidden.to(network.device)
         self._long_pass_dtype, self._drafter = long_pass_dtype, drafter
         self._commit_mask = commit_mask(network.config)
+        self._threads = ThreadChoice()
 
     @property
     def drafted_slots(self) -> int:
@@ -87,12 +91,12 @@ class EagerRunner:
         """Runs a pass; see `PassRunner.run`."""
         match work:
             case Commit():
-                self._commit(work)
+                self._threads.run(len(work.tokens), partial(self._commit, work))
             case Predict():
-                self._predict(work)
+                self._threads.run(len(work.tokens), partial(self._predict, work))
             case Denoise():
                 for _ in range(work.count):
-                    self._denoise(work)
+                    self._threads.run(len(work.canvas.tokens), partial(self._denoise, work))
 
     def _commit(self, work: Commit) -> None:
         taps = self._drafter.config.taps if self._drafter else ()
