@@ -101,6 +101,17 @@ def test_without_a_program_the_menu_offers_what_helps_and_installs_one(tmp_path)
     assert Path(program).exists()
 
 
+def test_the_walkthrough_names_commands_settings_and_pages_that_exist():
+    contributes = json.loads((EXTENSION / "package.json").read_text("utf-8"))["contributes"]
+    known = {f"onCommand:{one['command']}" for one in contributes["commands"]}
+    known |= {f"onSettingChanged:{name}" for name in contributes["configuration"]["properties"]}
+    (walkthrough,) = contributes["walkthroughs"]
+    for step in walkthrough["steps"]:
+        linked = re.findall(r"\]\(command:([\w.]+)\)", step["description"])
+        assert {*(f"onCommand:{command}" for command in linked), *step["completionEvents"]} <= known
+        assert (EXTENSION / step["media"]["markdown"]).is_file()
+
+
 def test_what_needs_no_editor(tmp_path):
     if not (EXTENSION / "node_modules" / "esbuild").is_dir():
         pytest.skip("needs npm ci in editor_clients/vscode")

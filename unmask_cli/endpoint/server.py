@@ -128,7 +128,8 @@ class HttpEndpoint:
 
     async def _answered(self, head: _Head, receive: ASGIReceiveCallable) -> tuple[Json, bool]:
         self._check(head)
-        model = self._backend.description
+        # what is behind the name changes from moment to moment
+        model = self._backend.description.partition(",")[0]
         match head.method, head.path:
             case "GET", "/health":
                 return {"status": "ok" if self._backend.state == "ready" else self._backend.state}, False
@@ -152,7 +153,7 @@ class HttpEndpoint:
         said = head.all("authorization")
         scheme, _, word = said[0].partition(" ") if len(said) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not is_token(word.strip(), self._token):
-            raise _Refused(HTTPStatus.UNAUTHORIZED, "the key must be the token that `unmask http` has printed")
+            raise _Refused(HTTPStatus.UNAUTHORIZED, "Authorization must be Bearer and the key that `unmask http` names")
 
     async def _filled(
         self, head: _Head, receive: ASGIReceiveCallable, read: Callable[[bytes], Asked]
