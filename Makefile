@@ -58,7 +58,7 @@ install: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'once: into $(VENV), 2.6 GB and some minutes: what the program needs, and what the tests compare with'
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[model,remote,languages,dev,neovim]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[model,remote,http,languages,dev,neovim]'
 	touch $@
 
 # what the program itself needs, without the tests' half; there already where READY is

@@ -10,9 +10,10 @@ import asyncio
 import math
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from coder_model.types import Cancelled, Draft
+from coder_model.types import Cancelled, Decoding, Draft
 from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
@@ -102,6 +103,7 @@ class Completer:
         self._runs: dict[str, _Run] = {}
         self._shown: dict[str, tuple[CursorPlace, list[Suggestion]]] = {}
         self._again: defaultdict[str, Again] = defaultdict(Again)
+        self._watched: CursorPlace | None = None
         self._is_told = False
 
     async def complete(
@@ -136,6 +138,22 @@ class Completer:
             self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
             return Answer([_behind(one, selected) for one in found], document, place.revision)
+
+    async def watch(self, document: Document, position: Position, told: Callable[[Draft], None]) -> None:
+        """Fills as for a request made by hand, decoded to be watched; the next request there has the answer.
+
+        Args:
+            document: one that `is_on`.
+            position: of the cursor.
+            told: is given every draft.
+
+        Raises:
+            asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
+        """
+        with self._newest.of(document.uri):
+            place = place_at(document, position, True, None)
+            await self._begin(place, told).suggestions()
+            self._watched = place
 
     def warm(self, uri: str, position: Position) -> None:
         """Has the model read the text around a cursor that rests, where something may be offered."""
@@ -213,7 +231,10 @@ class Completer:
     def _remembered(self, place: CursorPlace) -> list[Suggestion] | None:
         """What is left of a suggestion; empty when all that can be seen of it is there, None without one."""
         uri = place.document.uri
-        left = None if place.invoked else self._recent.find(uri, place.prefix, place.suffix)
+        if place.invoked and place != self._watched:
+            return None
+        self._watched = None
+        left = self._recent.find(uri, place.prefix, place.suffix)
         if left is None:
             return None
         if not left.text.strip():
@@ -225,15 +246,17 @@ class Completer:
             self._counts["partly_accepted"] += 1
         return [Suggestion(left.text, place.row, place.column, left.made)]
 
-    def _begin(self, place: CursorPlace) -> _Run:
+    def _begin(self, place: CursorPlace, told: Callable[[Draft], None] | None = None) -> _Run:
         """Asks the backend, which ends what it was doing for this document."""
-        run = self._runs[place.document.uri] = _Run(place, asyncio.create_task(self._ask(place)))
+        run = self._runs[place.document.uri] = _Run(place, asyncio.create_task(self._ask(place, told)))
         return run
 
-    async def _ask(self, place: CursorPlace) -> list[Suggestion]:
+    async def _ask(self, place: CursorPlace, told: Callable[[Draft], None] | None) -> list[Suggestion]:
         request = fill_request(place, self.settings, self._context)
         if request is None:
             return []
+        if told:
+            request = replace(request, count=1, decoding=Decoding(self.settings.policy))
         wait_s = request.deadline_ms / 1000 if request.deadline_ms else None
         last = None
         try:
@@ -241,8 +264,10 @@ class Completer:
             async with asyncio.timeout(wait_s):
                 await self._backend.wait_ready()
             self._counts["fills"] += 1
-            async for draft in self._backend.fill(request):
+            async for draft in self._backend.fill(request, watch=told is not None):
                 last = draft
+                if told:
+                    told(draft)
         except (BackendUnavailable, TimeoutError):
             return []
         except Cancelled as superseded:

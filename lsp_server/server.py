@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,7 @@ from lsp_server.settings import Settings, read_settings
 from lsp_server.status import Announcer
 from lsp_server.usage_stats import UsageStats
 from lsp_server.warming import Warming
+from lsp_server.watching import WATCH, Watching
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +98,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     announcer = Announcer(server)
     holes = HoleActions(server, server.documents, announcer)
     rewrites = RewriteActions(server, server.documents, announcer)
+    watching = Watching(server, server.documents, announcer)
     edits = serve_copilot_dialect(server, server.documents, server.statistics, lambda: completers[0])
 
     @server.feature(types.INITIALIZE)
@@ -113,7 +116,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
-        for command in (holes, rewrites, edits):
+        for command in (holes, rewrites, watching, edits):
             command.serve_with(completers[0], context, server.backend)
 
     @server.feature(types.INITIALIZED)
@@ -246,19 +249,14 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     def code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
         return [*holes.offered(params), *rewrites.offered(params)]
 
-    @server.command(FILL_HOLES)
-    async def fill_holes(*arguments: Any) -> None:
-        await carried_out(holes, arguments)
-
-    @server.command(REWRITE)
-    async def rewrite_selection(*arguments: Any) -> None:
-        await carried_out(rewrites, arguments)
-
-    async def carried_out(command: HoleActions | RewriteActions, arguments: tuple[Any, ...]) -> None:
-        """Runs when somebody takes a code action."""
+    async def carried_out(command: HoleActions | RewriteActions | Watching, *arguments: Any) -> None:
         await command.execute(arguments)
         # for a while the status says what became of it
         asyncio.get_running_loop().call_later(EDIT_TOLD_S, tell)
+
+    server.command(FILL_HOLES)(partial(carried_out, holes))
+    server.command(REWRITE)(partial(carried_out, rewrites))
+    server.command(WATCH)(partial(carried_out, watching))
 
     return server
 

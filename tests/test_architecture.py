@@ -53,6 +53,7 @@ NETWORK = {
     "huggingface_hub": "coder_model/checkpoints/hub.py",
     "httpx2": "lsp_server/backends/remote.py",
     "websockets": "unmask_cli/play/server.py",
+    "uvicorn": "unmask_cli/endpoint/server.py",
 }
 """What opens connections, or waits for them on loopback, and the one module that may use it: when the user asked for it
 by name."""

@@ -31,9 +31,12 @@ from lsp_server.edit_offers import EditOffers
 from lsp_server.hole_actions import HoleActions
 from lsp_server.imports import Imports
 from lsp_server.settings import Settings
+from lsp_server.status import Announcer
 from lsp_server.usage_stats import UsageStats
 from lsp_server.user_settings import UserSettings
+from lsp_server.watching import Watching
 from unmask_cli import fill, fill_holes, rewrite
+from unmask_cli.endpoint.shapes import read_completion, read_infill
 from unmask_cli.play.visit import Opened, Visit
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +88,15 @@ def completion(file, _monkeypatch):
 def warming(file, _monkeypatch):
     completer, backend, _, _ = completer_for(file)
     completer.warm(file.as_uri(), Position(2, 12))
+    return backend.heard
+
+
+def watched_fill(file, _monkeypatch):
+    completer, backend, documents, context = completer_for(file)
+    protocol = SimpleNamespace(notify=lambda *_: None)
+    watching = Watching(SimpleNamespace(protocol=protocol), documents, Announcer(SimpleNamespace(protocol=protocol)))
+    watching.serve_with(completer, context, backend)
+    asyncio.run(watching.execute([{"uri": file.as_uri(), "version": 1, "position": [2, 12]}]))
     return backend.heard
 
 
@@ -164,6 +176,16 @@ def command_play(file, _monkeypatch):
     return backend.heard
 
 
+def endpoint_over_http(file, _monkeypatch):
+    body = json.dumps({"prompt": file.read_text(), "suffix": "", "path": str(file)})
+    return read_completion(body.encode()).request("http", "manual").prefix
+
+
+def piece_over_http(file, _monkeypatch):
+    body = json.dumps({"prompt": "x = ", "input_extra": [{"filename": str(file), "text": file.read_text()}]})
+    return "".join(piece.text for piece in read_infill(body.encode()).request("http", "manual").snippets)
+
+
 def command_eval(file, _monkeypatch):
     case = {"id": "1", "lang": "python", "prefix": MARK, "suffix": "", "reference": "1"}
     file.write_text(json.dumps(case))
@@ -217,6 +239,7 @@ class Door:
 DOORS = [
     Door(completion, "lsp_server/place.py"),
     Door(warming, "lsp_server/place.py"),
+    Door(watched_fill, "lsp_server/place.py"),
     Door(code_action, "lsp_server/edit_command.py"),
     Door(next_edit, "lsp_server/edit_offers.py"),
     Door(piece_beside, "lsp_server/context.py", (SECRET, OWN, GIT)),
@@ -225,6 +248,8 @@ DOORS = [
     Door(command_all_holes, "unmask_cli/fill_holes.py"),
     Door(command_rewrite, "unmask_cli/rewrite.py"),
     Door(command_play, "unmask_cli/play/visit.py"),
+    Door(endpoint_over_http, "unmask_cli/endpoint/shapes.py"),
+    Door(piece_over_http, "unmask_cli/endpoint/shapes.py", (SECRET, OWN, GIT)),
     Door(command_eval, "coder_model/evaluation/cases.py", name="cases.jsonl"),
     Door(corpus_of_projects, "coder_model/training/corpus.py", (SECRET, OWN, GIT)),
     Door(own_code, "coder_model/training/own_code.py", (SECRET, OWN, GIT)),

@@ -1,4 +1,4 @@
-"""The command line: `unmask lsp | fill | rewrite | play | models | key | doctor | setup | stats | log | train | eval`.
+"""The command line: `unmask` with lsp, fill, rewrite, play, http, models, key, doctor, setup, stats, log, train, eval.
 
 Nothing imports torch before it must.
 """
@@ -20,6 +20,7 @@ from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.rewriting import Strength
 from lsp_server.settings import engine_options
+from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train
 from unmask_cli.command_group import Commands
@@ -171,6 +172,25 @@ def play(
         asyncio.run(run(file, _user(model, verifier, quantize), port, opens=browser))
     except InvalidInput as error:
         fail("play", error)
+
+
+@app.command()
+def http(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8012,
+    preset: Annotated[
+        PresetName, typer.Option(help="how sure the model must be of an answer, as in editors")
+    ] = "balanced",
+    model: _Model = "",
+    verifier: _Verifier = "",
+    quantize: _Quantize = "",
+) -> None:
+    """Answer completions over HTTP on this machine, for editors that speak nothing else."""
+    from unmask_cli.endpoint.command import serve_http
+
+    try:
+        asyncio.run(serve_http(_user(model, verifier, quantize), port, preset))
+    except InvalidInput as error:
+        fail("http", error)
 
 
 @app.command()

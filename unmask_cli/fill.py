@@ -20,13 +20,13 @@ from coder_model.text.syntax import language_of
 from coder_model.types import Draft, FillRequest, HoleMode, InvalidInput, Slot
 from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import chosen_backend
+from lsp_server.denoising import MASK_SIGN
 from lsp_server.documents import split_lines
 from lsp_server.settings import Settings
 from lsp_server.user_settings import UserSettings
 from unmask_cli.waiting import until_ready
 
 CONTEXT_LINES = 6
-MASK_SIGN = "░"
 _PLACE = re.compile(r"(\d+):(\d+)")
 
 

@@ -9,10 +9,15 @@ ATTACHED = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c ~= nil and 
 
 
 @pytest.fixture
-def editor(tmp_path, monkeypatch):
-    path = find_neovim()
+def editor(request, tmp_path, monkeypatch):
+    version = getattr(request, "param", "0.12")
+    path = find_neovim(version)
     if not path:
-        pytest.skip("needs Neovim 0.12 or newer in tools/nvim, in $UNMASK_NVIM or on the PATH")
+        places = {
+            "0.12": "0.12 or newer in tools/nvim, in $UNMASK_NVIM",
+            "0.10": "0.10 in tools/nvim-0.10, in $UNMASK_NVIM_OLD",
+        }
+        pytest.skip(f"needs Neovim {places[version]} or on the PATH")
     pynvim = pytest.importorskip("pynvim")
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
@@ -37,7 +42,11 @@ def set_up(editor, tmp_path):
     def make(**options):
         options = {"cmd": SERVER, "keys": {"accept_word": "<F2>", "accept_line": "<F3>"}, **options}
         editor.exec_lua(
-            "local options, root = ... vim.lsp.config('unmask', { root_dir = root }) require('unmask').setup(options)",
+            """
+            local options, root = ...
+            require('unmask.lsp').configure({ root_dir = root })
+            require('unmask').setup(options)
+            """,
             options,
             str(tmp_path),
         )

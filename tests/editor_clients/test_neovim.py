@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
-from neovim import SERVER, ghost, lines, said, wait
+from neovim import SERVER, VERSIONS, ghost, lines, said, wait
+
+everywhere = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
 
 
+@everywhere
 def test_ghost_text_is_shown_and_tab_accepts_it(typing):
     typing.input("ix = ")
     assert wait(lambda: ghost(typing), "ghost text") == "<x = |line|~>"
@@ -16,6 +19,7 @@ def test_ghost_text_is_shown_and_tab_accepts_it(typing):
     wait(lambda: Path(typing.current.buffer.name).read_text() == "x = <x = |line|~>!\n", "the file on disk")
 
 
+@everywhere
 def test_a_word_and_then_the_rest_of_the_line(typing):
     typing.input("ix = ")
     wait(lambda: ghost(typing), "ghost text")
@@ -29,6 +33,7 @@ def test_a_word_and_then_the_rest_of_the_line(typing):
     wait(lambda: lines(typing) == ["x = <x = |line|~>"], "the line")
 
 
+@everywhere
 def test_what_was_typed_since_the_ghost_text_came_is_not_inserted_twice(typing):
     typing.input("ix = ")
     wait(lambda: ghost(typing), "ghost text")
@@ -36,17 +41,41 @@ def test_what_was_typed_since_the_ghost_text_came_is_not_inserted_twice(typing):
     wait(lambda: lines(typing) == ["x = <x = |line|~>"], "the accepted text")
 
 
+@everywhere
 def test_a_block_is_taken_line_by_line(typing):
     typing.input("idef f():<CR>    ")
     wait(lambda: ghost(typing), "ghost text")
     typing.input("<F3>")
     wait(lambda: lines(typing) == ["def f():", "    <    |block|~>"], "the first line")
-    wait(lambda: typing.exec_lua("return vim.lsp.inline_completion.get({ on_accept = function() end })"), "the rest")
+    wait(lambda: ghost(typing) == "\nmore", "the rest")
 
 
+@everywhere
 def test_without_ghost_text_the_key_is_itself(typing):
     typing.input("i<Tab>x")
     wait(lambda: lines(typing) == ["\tx"], "a tab")
+
+
+@everywhere
+def test_what_is_dismissed_comes_back_with_the_next_key(typing):
+    typing.input("ix = ")
+    wait(lambda: ghost(typing), "ghost text")
+    typing.input("<C-]>")
+    wait(lambda: not ghost(typing), "it to go")
+    typing.exec_lua("vim.wait(400)")
+    assert ghost(typing) == ""
+    typing.input("y")
+    assert wait(lambda: ghost(typing), "ghost text") == "<x = y|line|~>"
+
+
+@everywhere
+def test_it_goes_with_insert_mode_and_with_a_key_that_does_not_fit(typing):
+    typing.input("ix = ")
+    wait(lambda: ghost(typing), "ghost text")
+    typing.input("q")
+    assert wait(lambda: ghost(typing).startswith("<x = q") and ghost(typing), "another one") == "<x = q|line|~>"
+    typing.input("<Esc>")
+    wait(lambda: not ghost(typing), "it to go")
 
 
 def notes(editor, folder, cmd):

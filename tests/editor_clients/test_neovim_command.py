@@ -3,10 +3,12 @@
 import shutil
 
 import pytest
-from neovim import CLIENT, SERVER, ghost, lines, said, wait
+from neovim import CLIENT, SERVER, VERSIONS, ghost, lines, said, wait
 
 INFO, WARN, ERROR = 2, 3, 4
-ACTIONS = ["fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze", "status", "toggle", "trigger"]
+ACTIONS = ["dismiss", "fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze", "status", "toggle"]
+ACTIONS += ["trigger", "watch"]
+everywhere = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
 
 
 def last(editor, start, level=INFO):
@@ -49,7 +51,7 @@ def test_words_are_completed(editor, typed, offered):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("nonsense", ":Unmask takes one of fill-holes, "),
+        ("nonsense", ":Unmask takes one of dismiss, "),
         ("rewrite all", ":Unmask rewrite takes light, refresh or rewrite, and then an instruction, got all"),
         ("snooze -1", ":Unmask snooze takes minutes from 0 to 10080, got -1"),
         ("snooze soon", ":Unmask snooze takes minutes from 0 to 10080, got soon"),
@@ -62,7 +64,9 @@ def test_wrong_words_are_named_in_one_line(editor, command, told):
     assert level == ERROR
 
 
-@pytest.mark.parametrize("action", [one for one in ACTIONS if one not in ("log", "next", "previous", "restart")])
+@pytest.mark.parametrize(
+    "action", [one for one in ACTIONS if one not in ("dismiss", "log", "next", "previous", "restart")]
+)
 def test_without_a_server_every_action_says_so(editor, action):
     editor.command(f"Unmask {action}")
     ((text, level),) = said(editor)
@@ -70,6 +74,7 @@ def test_without_a_server_every_action_says_so(editor, action):
     assert level == WARN
 
 
+@everywhere
 def test_with_the_preset_manual_only_the_trigger_asks_and_the_suggestions_are_cycled(set_up):
     editor = set_up(settings={"preset": "manual"})
     editor.input("ix = ")
@@ -87,6 +92,7 @@ def test_with_the_preset_manual_only_the_trigger_asks_and_the_suggestions_are_cy
     wait(lambda: lines(editor) == ["x = <x = |line|~>1"], "the accepted text")
 
 
+@everywhere
 def test_the_trigger_begins_to_insert(set_up):
     editor = set_up(settings={"preset": "manual"})
     type_text(editor, "x = ")
@@ -97,6 +103,7 @@ def test_the_trigger_begins_to_insert(set_up):
     assert editor.api.get_mode()["mode"] == "i"
 
 
+@everywhere
 def test_toggle_turns_ghost_text_off_and_on(typing):
     typing.command("Unmask toggle")
     last(typing, "off; :Unmask toggle turns it on")
@@ -111,6 +118,7 @@ def test_toggle_turns_ghost_text_off_and_on(typing):
     assert wait(lambda: ghost(typing), "ghost text") == "<x = y|line|~>"
 
 
+@everywhere
 def test_snooze_says_until_when_and_zero_ends_it(typing):
     wait_for_model(typing)
     typing.command("Unmask snooze 5")
@@ -119,6 +127,7 @@ def test_snooze_says_until_when_and_zero_ends_it(typing):
     last(typing, "on")
 
 
+@everywhere
 def test_holes_are_filled_and_the_answer_says_how_many(typing):
     type_text(typing, "def one():", "    pass", "", "def two():", "    pass")
     typing.command("Unmask fill-holes")
@@ -134,6 +143,7 @@ def test_of_a_range_only_its_holes_are_filled(typing):
     assert lines(typing)[:2] == ["def one():", "    pass"]
 
 
+@everywhere
 def test_selected_lines_are_rewritten(typing):
     type_text(typing, "é = bad", "b = bad")
     typing.command("1Unmask rewrite light names in full")
@@ -141,6 +151,7 @@ def test_selected_lines_are_rewritten(typing):
     wait(lambda: lines(typing) == ["é = good", "b = bad"], f"the rewritten line, not {lines(typing)}")
 
 
+@everywhere
 def test_a_restart_attaches_a_new_server(typing):
     before = typing.exec_lua("return vim.lsp.get_clients()[1].id")
     typing.command("Unmask restart")
@@ -168,6 +179,7 @@ def health(editor):
     return "\n".join(lines(editor))
 
 
+@everywhere
 def test_the_health_check_names_program_server_and_model(typing):
     wait_for_model(typing)
     found = health(typing)
@@ -182,6 +194,7 @@ def test_the_health_check_names_program_server_and_model(typing):
     assert "WARNING" not in found
 
 
+@everywhere
 def test_the_health_check_says_what_is_missing(editor):
     editor.exec_lua("vim.env.PATH = '/usr/bin'")
     found = health(editor)
@@ -209,6 +222,7 @@ def test_a_snippet_keeps_its_tab(typing):
     wait(lambda: lines(typing) == ["f(a, b)"], "the jump")
 
 
+@everywhere
 def test_keys_are_mapped_as_named_or_not_at_all(editor):
     mapped = "return vim.tbl_map(function(key) return vim.fn.maparg(key, 'i') ~= '' end, { '<M-]>', '<M-[>', '<F4>' })"
     editor.exec_lua("require('unmask').setup({ keys = false })")

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fake_program import tiny_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -15,10 +17,11 @@ ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "editor_clients" / "vscode"
 DRIVER = Path(__file__).parent / "vscode" / "driver.mjs"
 SERVER = [sys.executable, str(ROOT / "tests" / "support" / "fake_server.py")]
+PROGRAM = [sys.executable, str(ROOT / "tests" / "support" / "fake_program.py"), "lsp"]
 VSCODE = Path(os.environ.get("UNMASK_VSCODE", ROOT / "tools" / "vscode"))
 
 
-def drive(scenario, folder, *command):
+def drive(scenario, folder, **settings):
     """What the driver saw; a browser on a busy machine may lose a key or a click, so a failure is tried once more."""
     chromium = shutil.which("chromium")
     if not (VSCODE / "vscode" / "out" / "server-main.js").exists() or not chromium:
@@ -28,7 +31,8 @@ def drive(scenario, folder, *command):
     seen = {}
     for run in (folder / "first", folder / "second"):
         run.mkdir()
-        arguments = [scenario, str(VSCODE), str(EXTENSION), str(run), chromium, *command]
+        wanted = json.dumps({f"unmask.{name}": value for name, value in settings.items()})
+        arguments = [scenario, str(VSCODE), str(EXTENSION), str(run), chromium, wanted]
         done = subprocess.run(
             ["node", str(DRIVER), *arguments], capture_output=True, text=True, timeout=400, check=True
         )
@@ -39,13 +43,18 @@ def drive(scenario, folder, *command):
     return seen
 
 
+def first_lines(rows):
+    return [row.split("\n")[0] for row in rows]
+
+
 def test_ghost_text_is_accepted_and_the_commands_of_palette_and_menu_do_what_they_say(tmp_path):
-    seen = drive("typing", tmp_path, *SERVER)
+    seen = drive("typing", tmp_path, command=SERVER)
     assert seen["status"]
     assert seen["ghost"].replace("\xa0", " ") == "<x = |line|>"
     assert seen["file"] == "x = <x = |line|>!"
-    assert [line.split("\n")[0] for line in seen["menu"]][:4] == [
+    assert first_lines(seen["menu"])[:5] == [
         "Suggest here now",
+        "Watch",
         "Be quiet for some minutes, or speak again",
         "Turn off, or on again",
         "Fill all holes",
@@ -54,17 +63,60 @@ def test_ghost_text_is_accepted_and_the_commands_of_palette_and_menu_do_what_the
     assert seen["rewritten"] == "x = good"
 
 
-def test_without_a_program_the_menu_offers_what_helps(tmp_path):
-    seen = drive("missing", tmp_path, "/nowhere/unmask", "lsp")
-    assert [line.split("\n")[0] for line in seen["menu"]] == [
+def test_a_fill_is_watched_pass_by_pass_and_ends_as_ghost_text_or_with_a_key(tmp_path):
+    seen = drive("watch", tmp_path, command=SERVER, preset="manual")
+    assert seen["pass"].startswith("<░ ")
+    assert seen["ghost"].replace("\xa0", " ") == "<slow = |line|>"
+    assert seen["after"] == ""
+    assert seen["file"] == "slow = <slow = |line|>"
+
+
+def test_a_model_is_fetched_chosen_and_removed_from_the_menu(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNMASK_TEST_MODELS", str(tmp_path / "models"))
+    seen = drive("models", tmp_path, command=PROGRAM)
+    automatic, embedded, *models = seen["choices"]
+    assert automatic.startswith("Automatic")
+    assert embedded.startswith("embedded")
+    # a row's words may stand in one line
+    (row,) = [row for row in models if re.match(r"qwen2\.5-coder-0\.5b\s*0\.5 B", row)]
+    assert "0.49 GB to fetch" in row
+    assert "Fetch qwen2.5-coder-0.5b?" in seen["asked"]
+    assert seen["chosen"] == "qwen2.5-coder-0.5b"
+    assert "Remove qwen2.5-coder-0.5b?" in seen["removal"]
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_without_a_program_the_menu_offers_what_helps_and_installs_one(tmp_path):
+    seen = drive("missing", tmp_path, command=["/nowhere/unmask", "lsp"], wheel=str(tiny_wheel(tmp_path)))
+    assert first_lines(seen["menu"]) == [
         "Turn off, or on again",
-        "Show statistics",
-        "Examine the installation (doctor)",
+        "Install the server",
         "Restart the server",
         "Show the log",
         "Open the settings",
     ]
-    assert seen["printed"].replace("\xa0", " ").startswith("spawn /nowhere/unmask ENOENT")
+    assert "a Python environment of its own" in seen["asked"]
+    program, argument = seen["command"]
+    assert (Path(program).name, argument) == ("unmask", "lsp")
+    assert Path(program).exists()
+
+
+def test_the_walkthrough_names_commands_settings_and_pages_that_exist():
+    contributes = json.loads((EXTENSION / "package.json").read_text("utf-8"))["contributes"]
+    known = {f"onCommand:{one['command']}" for one in contributes["commands"]}
+    known |= {f"onSettingChanged:{name}" for name in contributes["configuration"]["properties"]}
+    (walkthrough,) = contributes["walkthroughs"]
+    for step in walkthrough["steps"]:
+        linked = re.findall(r"\]\(command:([\w.]+)\)", step["description"])
+        assert {*(f"onCommand:{command}" for command in linked), *step["completionEvents"]} <= known
+        assert (EXTENSION / step["media"]["markdown"]).is_file()
+
+
+def test_what_needs_no_editor(tmp_path):
+    if not (EXTENSION / "node_modules" / "esbuild").is_dir():
+        pytest.skip("needs npm ci in editor_clients/vscode")
+    done = subprocess.run(["npm", "test", "--silent"], cwd=EXTENSION, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_lock_names_no_registry_and_every_package_has_its_hash():

@@ -13,11 +13,16 @@ SERVER = [sys.executable, str(ROOT / "tests" / "support" / "fake_server.py")]
 CLIENT = ROOT / "editor_clients" / "neovim"
 
 
-def find_neovim():
-    for path in (os.environ.get("UNMASK_NVIM"), ROOT / "tools" / "nvim" / "bin" / "nvim", shutil.which("nvim")):
+VERSIONS = {"0.12": range(12, 99), "0.10": range(10, 12)}
+"""Minor numbers that count as each: from 0.12 on Neovim draws ghost text, before that the plugin does."""
+
+
+def find_neovim(version="0.12"):
+    wanted = [os.environ.get("UNMASK_NVIM" if version == "0.12" else "UNMASK_NVIM_OLD"), shutil.which("nvim")]
+    for path in (*wanted, *(ROOT / "tools" / name / "bin" / "nvim" for name in ("nvim", "nvim-0.10"))):
         if path and Path(path).exists():
             shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-            if (found := re.match(r"NVIM v0\.(\d+)", shown)) and int(found.group(1)) >= 12:
+            if (found := re.match(r"NVIM v0\.(\d+)", shown)) and int(found.group(1)) in VERSIONS[version]:
                 return str(path)
     return None
 
@@ -31,16 +36,24 @@ def wait(condition, what, seconds=20.0):
     raise AssertionError(f"timed out: {what}")
 
 
-def ghost(editor):
+def ghost(editor, namespaces=("unmask.ghost", "nvim.lsp.inline_completion")):
+    """The text that is drawn, of the first of the name spaces that there is; its lines joined by line ends."""
     return editor.exec_lua(
         """
-        local namespace = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
-        local text = {}
+        local known, text = vim.api.nvim_get_namespaces(), {}
+        local namespace
+        for _, name in ipairs(...) do namespace = namespace or known[name] end
+        if not namespace then return '' end
         for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
           for _, chunk in ipairs(mark[4].virt_text or {}) do table.insert(text, chunk[1]) end
+          for _, line in ipairs(mark[4].virt_lines or {}) do
+            table.insert(text, '\\n')
+            for _, chunk in ipairs(line) do table.insert(text, chunk[1]) end
+          end
         end
         return table.concat(text)
-        """
+        """,
+        list(namespaces),
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from coder_model.engine.options import ONE_TOKEN, PolicyName
 from coder_model.ranges import Count, Share
 from coder_model.types import Decoding, Draft, InvalidInput, Slot
+from lsp_server.denoising import facts_of
 
 MOST_MESSAGE_BYTES = 1 << 20
 """Of one message of the page: a text of a megabyte is no example any more."""
@@ -159,13 +160,8 @@ def written(message: ToPage) -> str:
 def draft_values(draft: Draft) -> dict[str, Any]:
     """Returns what the page draws of a draft: a slot is [text, confidence], and its text null while it is masked."""
     return {
+        **facts_of(draft),
         "text": draft.text,
-        "kind": draft.kind,
-        "final": draft.final,
-        "finished": draft.finished,
-        "steps": draft.steps,
-        "tokens": draft.tokens,
-        "ms": round(draft.elapsed_ms, 2),
         "confidence": round(draft.confidence, 4),
         "filtered": draft.filtered,
         "given": draft.given,

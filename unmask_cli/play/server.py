@@ -1,15 +1,13 @@
 """The page's web server: loopback only, and only for who has the token of this start.
 
-Another page of the browser can reach a port of this machine too. So the name in `Host` must be ours (no rebound
-name), `Origin` ours wherever it is sent and always on the socket (no other page), and the socket needs the token, which
-is in the fragment of the address and is never sent with a request for a file. The files are the package's own and hold
-no secret. The page may load nothing but them (`POLICY`).
+`loopback.py` says who is let in. The socket is for our own page alone and needs the token, which is in the fragment of
+the address and is never sent with a request for a file. The files are the package's own and hold no secret. The page
+may load nothing but them (`POLICY`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import secrets
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coder_model.types import InvalidInput
+from unmask_cli.loopback import HERE, is_token, objection
 from unmask_cli.play.messages import MOST_MESSAGE_BYTES
 from unmask_cli.play.models import Shelf
 from unmask_cli.play.visit import Opened, Visit
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
-HERE = "127.0.0.1"
 PAGE = Path(__file__).with_name("page")
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -107,16 +105,10 @@ class PageServer:
     def _checked(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answers requests for files and those that nobody of ours would send; None lets the socket be opened."""
         path = request.path.partition("?")[0]
-        hosts = {f"{name}:{self.port}" for name in (HERE, "localhost")}
-        # one of each, for two could be read differently by two readers
-        said = {name: request.headers.get_all(name) for name in ("Host", "Origin")}
-        if len(said["Host"]) != 1 or said["Host"][0] not in hosts:
-            return _refusal(connection, "Host must be the address of this page")
-        origins = said["Origin"]
-        if (path == SOCKET or origins) and (
-            len(origins) != 1 or origins[0] not in {f"http://{host}" for host in hosts}
-        ):
-            return _refusal(connection, "Origin must be this page")
+        said = request.headers
+        refused = objection(self.port, said.get_all("Host"), said.get_all("Origin"), needs_origin=path == SOCKET)
+        if refused:
+            return _refusal(connection, refused)
         if request.method != "GET":
             return connection.respond(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered\n")
         if path == SOCKET:
@@ -130,7 +122,7 @@ class PageServer:
         offered = [
             word.strip() for line in request.headers.get_all("Sec-WebSocket-Protocol") for word in line.split(",")
         ]
-        if not any(hmac.compare_digest(word.encode(), self.token.encode()) for word in offered):
+        if not any(is_token(word, self.token) for word in offered):
             return _refusal(connection, "the token must be that of the address that `unmask play` has printed")
         if self._pages >= MOST_PAGES:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"at most {MOST_PAGES} pages at a time\n")

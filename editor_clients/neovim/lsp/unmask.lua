@@ -1,9 +1,10 @@
--- Neovim 0.12 or newer; `:help unmask-install` says what goes into init.lua.
+-- `:help unmask-install` says what goes into init.lua; lua/unmask/lsp.lua reads this where Neovim does not.
+local lsp = require('unmask.lsp')
 
 -- Neovim itself starts nothing then, and says nothing
 vim.schedule(function()
   -- asked first: until it is enabled each look at the configuration reads this file again
-  local cmd = vim.lsp.is_enabled('unmask') and vim.lsp.config.unmask.cmd
+  local cmd = lsp.is_enabled() and lsp.config().cmd
   if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 then
     local what = "unmask: '%s' is not on the PATH of Neovim: install it, or name it by its whole path in "
       .. "require('unmask').setup({ cmd = { '/…/unmask', 'lsp' } })"
@@ -23,12 +24,15 @@ return {
     didChangeStatus = function(_, status, context)
       require('unmask.server').take_status(context.client_id, status)
     end,
+    ['unmask/denoising'] = function(_, step)
+      require('unmask.watch').show(step)
+    end,
   },
   -- where the cursor rests the model reads before anybody asks
   on_attach = function(client, bufnr)
     local function tell()
       if vim.api.nvim_get_current_buf() == bufnr then
-        client:notify('unmask/didMoveCursor', vim.lsp.util.make_position_params(0, client.offset_encoding))
+        lsp.notify(client, 'unmask/didMoveCursor', lsp.cursor(client))
       end
     end
     vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, { buffer = bufnr, callback = tell })

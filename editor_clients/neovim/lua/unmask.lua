@@ -1,6 +1,8 @@
 -- What the keys and the command `:Unmask` do; `:help unmask` has all of it.
 local ghost = require('unmask.ghost')
+local lsp = require('unmask.lsp')
 local server = require('unmask.server')
+local watch = require('unmask.watch')
 
 local M = {}
 
@@ -12,7 +14,10 @@ M.KEYS = {
   trigger = '<M-\\>',
   next = '<M-]>',
   previous = '<M-[>',
+  dismiss = '<C-]>',
 }
+-- these do what they did before where there is no ghost text
+local WITH_GHOST_TEXT = { 'accept', 'accept_word', 'accept_line', 'dismiss' }
 
 local function map(key, name)
   local before = vim.fn.maparg(key, 'i', false, true)
@@ -28,19 +33,19 @@ end
 --- Turns it on. Options, each of them optional: `cmd`, a list, the program and its arguments; `settings`, as
 --- docs/usage.md has them; `keys`, names of M.KEYS with other keys, or with false for none; false for no keys at all.
 function M.setup(options)
-  if vim.fn.has('nvim-0.12') == 0 then
-    return server.say('needs Neovim 0.12 or newer', vim.log.levels.ERROR)
+  if vim.fn.has('nvim-0.10') == 0 then
+    return server.say('needs Neovim 0.10 or newer', vim.log.levels.ERROR)
   end
   options = options or {}
   local settings = options.settings or vim.empty_dict()
-  vim.lsp.config('unmask', { cmd = options.cmd, init_options = settings, settings = { unmask = settings } })
-  vim.lsp.enable('unmask')
-  vim.lsp.inline_completion.enable()
+  lsp.configure({ cmd = options.cmd, init_options = settings, settings = { unmask = settings } })
+  lsp.enable(true)
+  ghost.begin()
   if options.keys == false then
     return
   end
   for name, key in pairs(vim.tbl_extend('force', M.KEYS, options.keys or {})) do
-    if key and vim.startswith(name, 'accept') then
+    if key and vim.list_contains(WITH_GHOST_TEXT, name) then
       map(key, name)
     elseif key then
       vim.keymap.set('i', key, ghost[name], { desc = 'unmask: ' .. name })
@@ -48,7 +53,7 @@ function M.setup(options)
   end
 end
 
-for _, part in ipairs({ ghost, server }) do
+for _, part in ipairs({ ghost, server, watch }) do
   for name, what in pairs(part) do
     M[name] = what
   end

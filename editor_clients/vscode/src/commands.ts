@@ -1,6 +1,10 @@
 // What the palette and the menu of the status item offer; all of it answers also where no server runs.
 import * as vscode from 'vscode';
+import { installServer } from './install';
+import { chooseModel, installModel, removeModel } from './models';
+import { runCommand } from './program';
 import { Server } from './server';
+import { watch } from './watch';
 
 const STRENGTHS = { light: 'light fix', refresh: 'refresh', rewrite: 'all of it' };
 type Strength = keyof typeof STRENGTHS;
@@ -8,20 +12,25 @@ type Strength = keyof typeof STRENGTHS;
 /** A command by its name, without `unmask.`; the title is that of package.json. */
 type Commands = Record<string, () => Promise<void>>;
 
-export function commandsOf(server: Server): Commands {
+export function commandsOf(server: Server, context: vscode.ExtensionContext): Commands {
   return {
     menu: () => showMenu(server),
     trigger: () => withServer(server, async () => {
       await vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
     }),
+    watchFill: () => withEditor(server, (editor) => watch(server, editor)),
     keepQuiet: () => withServer(server, () => keepQuiet(server)),
     toggle,
     fillAllHoles: () => withEditor(server, (editor) => fillAllHoles(server, editor)),
     rewriteLight: () => withEditor(server, (editor) => rewrite(server, editor, 'light')),
     rewriteRefresh: () => withEditor(server, (editor) => rewrite(server, editor, 'refresh')),
     rewriteAll: () => withEditor(server, (editor) => rewrite(server, editor, 'rewrite')),
-    statistics: () => showPrinted(server, 'stats'),
-    doctor: () => showPrinted(server, 'doctor'),
+    chooseModel,
+    installModel,
+    removeModel,
+    installServer: () => installServer(context, server.log),
+    statistics: () => showPrinted('stats'),
+    doctor: () => showPrinted('doctor'),
     restart: () => server.restart(),
     showLog: async () => server.log.show(),
     openSettings: async () => {
@@ -35,12 +44,15 @@ async function withServer(server: Server, act: () => Promise<void>): Promise<voi
   if (server.isRunning) {
     return act().catch((error) => say(`${error}`));
   }
-  const answers = { 'Turn on or restart': 'restart', Doctor: 'doctor', Settings: 'openSettings' };
+  const missing = { Install: 'installServer', Settings: 'openSettings' };
+  const answers: Record<string, string> = server.isMissing
+    ? missing
+    : { 'Turn on or restart': 'restart', Doctor: 'doctor', Settings: 'openSettings' };
   const answer = await vscode.window.showWarningMessage(`unmask: ${server.status.message}`, ...Object.keys(answers));
   if (answer === 'Turn on or restart' && server.status.kind === 'Off') {
     await toggle();
   } else if (answer) {
-    await vscode.commands.executeCommand(`unmask.${answers[answer as keyof typeof answers]}`);
+    await vscode.commands.executeCommand(`unmask.${answers[answer]}`);
   }
 }
 
@@ -99,9 +111,9 @@ async function rewrite(server: Server, editor: vscode.TextEditor, strength: Stre
 }
 
 /** Runs a command of the program, and opens what it printed as a document that nobody is asked to save. */
-async function showPrinted(server: Server, name: 'doctor' | 'stats'): Promise<void> {
+async function showPrinted(name: 'doctor' | 'stats'): Promise<void> {
   const location = vscode.ProgressLocation.Notification;
-  const printed = await vscode.window.withProgress({ location, title: `unmask ${name}` }, () => server.print(name));
+  const { printed } = await vscode.window.withProgress({ location, title: `unmask ${name}` }, () => runCommand([name]));
   // a document of the same name as an open one would not be read again
   const uri = vscode.Uri.from({ scheme: 'unmask', path: `unmask ${name}`, query: `${Date.now()}` });
   const provider = { provideTextDocumentContent: () => printed };
@@ -114,7 +126,7 @@ async function showMenu(server: Server): Promise<void> {
   const { contributes } = (vscode.extensions.getExtension('unmask.unmask')?.packageJSON ?? {}) as {
     contributes: { commands: { command: string; title: string }[] };
   };
-  const offered = server.isRunning ? contributes.commands : contributes.commands.filter(worksWithoutServer);
+  const offered = contributes.commands.filter(server.isMissing ? worksWithoutProgram : server.isRunning ? () => true : worksWithoutServer);
   const items = offered
     .filter(({ command }) => command !== 'unmask.menu')
     .map(({ command, title }) => ({ label: title, command }));
@@ -124,7 +136,13 @@ async function showMenu(server: Server): Promise<void> {
   }
 }
 
+const WITHOUT_PROGRAM = ['toggle', 'installServer', 'restart', 'showLog', 'openSettings'];
+const WITHOUT_SERVER = [...WITHOUT_PROGRAM, 'chooseModel', 'installModel', 'removeModel', 'statistics', 'doctor'];
+
+function worksWithoutProgram({ command }: { command: string }): boolean {
+  return WITHOUT_PROGRAM.some((name) => command === `unmask.${name}`);
+}
+
 function worksWithoutServer({ command }: { command: string }): boolean {
-  const names = ['toggle', 'statistics', 'doctor', 'restart', 'showLog', 'openSettings'];
-  return names.some((name) => command === `unmask.${name}`);
+  return WITHOUT_SERVER.some((name) => command === `unmask.${name}`);
 }

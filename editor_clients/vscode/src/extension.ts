@@ -21,11 +21,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       show(item, status);
       missing(status);
     }),
-    ...Object.entries(commandsOf(server)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
+    ...Object.entries(commandsOf(server, context)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
     vscode.window.onDidChangeActiveTextEditor((editor) => server.tellCursor(editor)),
     vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => server.tellCursor(textEditor)),
     vscode.workspace.onDidChangeConfiguration(async (event) => {
-      if (event.affectsConfiguration('unmask.command') || event.affectsConfiguration('unmask.enabled')) {
+      if (['command', 'enabled', 'model'].some((name) => event.affectsConfiguration(`unmask.${name}`))) {
         await server.restart();
       }
     }),
@@ -48,9 +48,11 @@ function sayOnce(): (status: Status) => void {
   return async ({ kind, message }) => {
     if (kind === 'Error' && !isSaid) {
       isSaid = true;
-      const answer = await vscode.window.showWarningMessage(`unmask: ${message}`, 'Settings', 'Show the log');
+      const [help, command] = server.isMissing ? ['Install', 'installServer'] : ['Show the log', 'showLog'];
+      const answers: Record<string, string> = { [help]: command, Settings: 'openSettings' };
+      const answer = await vscode.window.showWarningMessage(`unmask: ${message}`, ...Object.keys(answers));
       if (answer) {
-        await vscode.commands.executeCommand(answer === 'Settings' ? 'unmask.openSettings' : 'unmask.showLog');
+        await vscode.commands.executeCommand(`unmask.${answers[answer]}`);
       }
     }
   };

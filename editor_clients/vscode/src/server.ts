@@ -1,10 +1,8 @@
 // Starts the server and ends it, passes the user's settings on, and knows what it said last. Everything else is its own.
-import { spawn } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { LanguageClient, State } from 'vscode-languageclient/node';
+import { CancellationToken, LanguageClient, State } from 'vscode-languageclient/node';
+import type { Pass } from './passes';
+import { isExecutable, serverCommand } from './program';
 
 export const LANGUAGES = [
   ...['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'],
@@ -20,10 +18,15 @@ export interface Status {
 
 export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel('unmask', { log: true });
+  /** Whether there is no program to start. */
+  isMissing = false;
   status: Status = { kind: 'Off', busy: false, message: 'not started' };
   private client: LanguageClient | undefined;
   private readonly changed = new vscode.EventEmitter<Status>();
   readonly onDidChangeStatus = this.changed.event;
+  private readonly passed = new vscode.EventEmitter<Pass>();
+  /** A pass of the fill that is watched. */
+  readonly onDidPass = this.passed.event;
   /** Starts and ends wait for each other. */
   private last: Promise<void> = Promise.resolve();
 
@@ -49,12 +52,13 @@ export class Server implements vscode.Disposable {
   dispose(): void {
     this.log.dispose();
     this.changed.dispose();
+    this.passed.dispose();
   }
 
   /** Has the server run a command; returns what it said of that. */
-  async run(command: string, argument: unknown): Promise<string> {
+  async run(command: string, argument: unknown, token: vscode.CancellationToken = CancellationToken.None): Promise<string> {
     const { client } = this;
-    await client?.sendRequest('workspace/executeCommand', { command, arguments: [argument] });
+    await client?.sendRequest('workspace/executeCommand', { command, arguments: [argument] }, token);
     return this.status.message;
   }
 
@@ -68,32 +72,13 @@ export class Server implements vscode.Disposable {
     }
   }
 
-  /** Runs another command of the program; returns what it prints. Whether a server runs or not. */
-  print(name: 'doctor' | 'stats'): Promise<string> {
-    const [program, ...args] = commandLine();
-    const at = args.lastIndexOf('lsp');
-    if (!program || at < 0) {
-      const found = JSON.stringify(commandLine());
-      return Promise.resolve(`unmask.command must name a program and then "lsp", found ${found}\n`);
-    }
-    return new Promise((resolve) => {
-      const env = { ...process.env, PYTHONIOENCODING: 'utf-8' };
-      const child = spawn(program, [...args.slice(0, at), name], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-      let printed = '';
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.setEncoding('utf8').on('data', (text: string) => (printed += text));
-      }
-      child.on('error', (error) => resolve(`${error.message}\n`));
-      child.on('close', () => resolve(printed));
-    });
-  }
-
   private async start(): Promise<void> {
     if (!vscode.workspace.getConfiguration('unmask').get('enabled', true)) {
       return this.say('Off', 'off');
     }
-    const [command, ...args] = commandLine();
-    if (!command || !(await isExecutable(command))) {
+    const [command, ...args] = serverCommand();
+    this.isMissing = !command || !(await isExecutable(command));
+    if (!command || this.isMissing) {
       return this.say('Error', `there is no program '${command ?? ''}': install it, or set unmask.command`);
     }
     this.say('Normal', 'starting', true);
@@ -115,6 +100,7 @@ export class Server implements vscode.Disposable {
       }
     });
     client.onNotification('didChangeStatus', (status: Status) => this.tell(status));
+    client.onNotification('unmask/denoising', (pass: Pass) => this.passed.fire(pass));
     try {
       await client.start();
       await this.tellCursor(vscode.window.activeTextEditor);
@@ -133,24 +119,8 @@ export class Server implements vscode.Disposable {
   }
 }
 
-function commandLine(): string[] {
-  return vscode.workspace.getConfiguration('unmask').get<string[]>('command', []);
-}
-
 /** What the server may know: all settings but those that start it. */
 function settings(): object {
   const { preset, reach, languages, deadlineMs, targetMs } = vscode.workspace.getConfiguration('unmask');
   return { preset, reach, languages, deadlineMs, targetMs };
-}
-
-/** Whether a program is there: by its path, or on the PATH. */
-async function isExecutable(program: string): Promise<boolean> {
-  const folders = path.basename(program) === program ? (process.env.PATH ?? '').split(path.delimiter) : [''];
-  const endings = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
-  for (const place of folders.flatMap((folder) => endings.map((ending) => path.join(folder, program + ending)))) {
-    if (await access(place, constants.X_OK).then(() => true, () => false)) {
-      return true;
-    }
-  }
-  return false;
 }

@@ -5,9 +5,10 @@ from play_page import page_of, served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from coder_model.types import InvalidInput
+from unmask_cli.loopback import HERE
 from unmask_cli.play.messages import MOST_MESSAGE_BYTES
 from unmask_cli.play.models import Shelf
-from unmask_cli.play.server import FILES, HERE, MOST_PAGES, PAGE, POLICY, PageServer
+from unmask_cli.play.server import FILES, MOST_PAGES, PAGE, POLICY, PageServer
 from unmask_cli.play.visit import Opened
 
 
@@ -67,7 +68,7 @@ async def test_a_name_that_is_not_ours_is_refused(path, host):
             named = f"{HERE}:{server.port}|{HERE}:{server.port}"
         ask = handshake(server, Host=named) if path == "/socket" else asked(server, path, Host=named)
         status, _, body = await ask
-        assert (status, body) == (403, b"Host must be the address of this page\n")
+        assert (status, body) == (403, b"Host must be the address of this server\n")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ async def test_a_name_that_is_not_ours_is_refused(path, host):
 async def test_the_socket_is_for_our_own_page_alone(origin):
     async with served() as server:
         status, _, body = await handshake(server, Origin=origin and origin.format(port=server.port))
-        assert (status, body) == (403, b"Origin must be this page\n")
+        assert (status, body) == (403, b"Origin must be a page of this server\n")
 
 
 async def test_another_page_gets_no_file_either():

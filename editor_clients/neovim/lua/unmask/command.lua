@@ -37,6 +37,7 @@ end
 
 -- by its word: what it does, and the words that may follow
 local ACTIONS = {
+  dismiss = { calls('dismiss') },
   ['fill-holes'] = { fill_holes },
   log = { calls('log') },
   next = { calls('next') },
@@ -47,6 +48,7 @@ local ACTIONS = {
   status = { calls('show_status') },
   toggle = { calls('toggle') },
   trigger = { calls('trigger') },
+  watch = { calls('watch') },
 }
 
 local function names()

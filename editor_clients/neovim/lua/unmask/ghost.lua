@@ -1,52 +1,31 @@
--- What keys do with ghost text, which vim.lsp.inline_completion draws and this takes a part of.
+-- What keys do with ghost text: native.lua or own.lua draws it, and here parts of it are taken.
+local cursor = require('unmask.cursor')
+local lsp = require('unmask.lsp')
 local server = require('unmask.server')
 
 local M = {}
 
---- The text from where the suggestion begins up to the cursor, when one was typed along it; nil when it no longer fits.
-local function typed_since(text, row, column)
-  local at = vim.api.nvim_win_get_cursor(0)
-  if at[1] - 1 < row or (at[1] - 1 == row and at[2] < column) then
-    return nil
-  end
-  local typed = table.concat(vim.api.nvim_buf_get_text(0, row, column, at[1] - 1, at[2], {}), '\n')
-  return vim.startswith(text, typed) and typed or nil
-end
-
-local function insert(text)
-  local at = vim.api.nvim_win_get_cursor(0)
-  local lines = vim.split(text, '\n')
-  vim.api.nvim_buf_set_text(0, at[1] - 1, at[2], at[1] - 1, at[2], lines)
-  local column = (#lines == 1 and at[2] or 0) + #lines[#lines]
-  vim.api.nvim_win_set_cursor(0, { at[1] + #lines - 1, column })
-end
+local drawn = require(lsp.IS_NATIVE and 'unmask.native' or 'unmask.own')
 
 --- Inserts what `part_of` returns for the rest of the suggestion; false without one.
 local function accept(part_of)
-  return vim.lsp.inline_completion.get({
-    on_accept = function(item)
-      local text = item.insert_text
-      local row, column = item.range:to_extmark()
-      -- what was typed since the suggestion came is not inserted again
-      local typed = typed_since(text, row, column)
-      if typed == nil then
-        return nil
-      end
-      local rest = text:sub(#typed + 1)
-      local part = part_of(rest)
-      insert(part)
-      if part == rest and item.command then
-        local client = vim.lsp.get_client_by_id(item.client_id)
-        if client then
-          client:exec_cmd(item.command, { bufnr = vim.api.nvim_get_current_buf() })
-        end
-      end
-      return nil
-    end,
-  })
+  return drawn.take(function(taken)
+    -- what was typed since the suggestion came is not inserted again
+    local typed = cursor.typed_since(taken.text, taken.row, taken.column)
+    if typed == nil then
+      return
+    end
+    local rest = taken.text:sub(#typed + 1)
+    local part = part_of(rest)
+    cursor.insert(part)
+    local client = vim.lsp.get_client_by_id(taken.client_id)
+    if part == rest and taken.command and client then
+      lsp.execute(client, taken.command.command, taken.command.arguments)
+    end
+  end)
 end
 
---- Accepts all of it; false without ghost text, as are the next two.
+--- Accepts all of it; false without ghost text, as are the next three.
 function M.accept()
   return accept(function(rest)
     return rest
@@ -67,54 +46,61 @@ function M.accept_line()
   end)
 end
 
+--- Hides it until the next key.
+function M.dismiss()
+  return drawn.dismiss()
+end
+
 --- Shows the next of several suggestions; the first again behind the last one.
 function M.next()
-  vim.lsp.inline_completion.select({ count = 1 })
+  drawn.select(1)
 end
 
 --- Shows the one before.
 function M.previous()
-  vim.lsp.inline_completion.select({ count = -1 })
-end
-
---- What requests inline completions of a buffer; nil where they are off. Neovim 0.12 has no public way to ask by hand.
-local function completor_of(bufnr)
-  local found, capability = pcall(require, 'vim.lsp._capability')
-  local kind = found and capability.all and capability.all.inline_completion
-  local completor = kind and kind.active[bufnr]
-  return completor and completor.request and completor.abort and completor or nil
-end
-
-local function request_by_hand(bufnr)
-  local completor = completor_of(bufnr)
-  if not completor then
-    server.say('inline completion is off in this buffer; :Unmask toggle turns it on', vim.log.levels.WARN)
-    return
-  end
-  -- an automatic request that is still to come would take the place of this one
-  completor:abort()
-  completor:request(vim.lsp.protocol.InlineCompletionTriggerKind.Invoked)
+  drawn.select(-1)
 end
 
 --- Asks now, whatever the preset: up to three suggestions, a block on a blank line. Begins to insert where one does not.
 function M.trigger()
   local bufnr = vim.api.nvim_get_current_buf()
-  if not server.client_of(bufnr) then
-    return
+  if server.client_of(bufnr) then
+    cursor.when_inserting(function()
+      if not drawn.ask_by_hand(bufnr) then
+        server.say('inline completion is off in this buffer; :Unmask toggle turns it on', vim.log.levels.WARN)
+      end
+    end)
   end
-  if vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
-    request_by_hand(bufnr)
-    return
+end
+
+--- Whether there is ghost text in this buffer.
+function M.is_on()
+  local client = vim.lsp.get_clients({ name = 'unmask' })[1]
+  return client ~= nil and drawn.is_on(client)
+end
+
+--- Turns ghost text of this server off everywhere, or on again.
+function M.toggle()
+  local client = server.client_of(nil)
+  if client then
+    local on = not drawn.is_on(client)
+    drawn.turn(on, vim.lsp.get_clients({ name = 'unmask' }))
+    server.say(on and 'on' or 'off; :Unmask toggle turns it on')
   end
-  vim.api.nvim_create_autocmd('InsertEnter', {
-    buffer = bufnr,
-    once = true,
-    callback = vim.schedule_wrap(function()
-      request_by_hand(bufnr)
-    end),
-  })
-  local at_end = vim.api.nvim_win_get_cursor(0)[2] + 1 >= #vim.api.nvim_get_current_line()
-  vim.cmd.startinsert({ bang = at_end })
+end
+
+--- Says what the server said last, and whether there is ghost text in this buffer.
+function M.show_status()
+  if server.client_of(nil) then
+    local here = M.is_on() and '' or '; ghost text is off in this buffer, :Unmask toggle turns it on'
+    local message = server.status()
+    server.say((message == '' and 'the server has said nothing yet' or message) .. here)
+  end
+end
+
+--- Begins to ask and to draw.
+function M.begin()
+  drawn.begin()
 end
 
 return M

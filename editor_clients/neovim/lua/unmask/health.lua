@@ -1,13 +1,16 @@
 -- `:checkhealth unmask`
+local lsp = require('unmask.lsp')
+
 local M = {}
 
 local function check_neovim()
   local version = tostring(vim.version())
-  if vim.fn.has('nvim-0.12') == 0 then
-    vim.health.error('Neovim is ' .. version, 'inline completion came with 0.12')
+  if vim.fn.has('nvim-0.10') == 0 then
+    vim.health.error('Neovim is ' .. version, 'text in the middle of a line came with 0.10')
     return false
   end
-  vim.health.ok('Neovim is ' .. version)
+  local drawn = lsp.IS_NATIVE and '' or ', in which the plugin draws ghost text itself'
+  vim.health.ok('Neovim is ' .. version .. drawn)
   return true
 end
 
@@ -26,8 +29,8 @@ local function check_program(config)
 end
 
 local function check_servers()
-  if not vim.lsp.is_enabled('unmask') then
-    vim.health.warn('it is not enabled', "require('unmask').setup() in init.lua, or vim.lsp.enable('unmask')")
+  if not lsp.is_enabled() then
+    vim.health.warn('it is not enabled', "require('unmask').setup() in init.lua")
   end
   local clients = vim.lsp.get_clients({ name = 'unmask' })
   if #clients == 0 then
@@ -38,9 +41,9 @@ local function check_servers()
     local buffers = vim.tbl_count(client.attached_buffers)
     local version = (client.server_info or {}).version or 'of an unknown version'
     vim.health.ok(('server %s is attached to %d buffer(s)'):format(version, buffers))
-    if not vim.lsp.inline_completion.is_enabled({ client_id = client.id }) then
-      vim.health.info('ghost text is off; :Unmask toggle turns it on')
-    end
+  end
+  if #clients > 0 and not require('unmask').is_on() then
+    vim.health.info('ghost text is off; :Unmask toggle turns it on')
   end
 end
 
@@ -58,7 +61,7 @@ end
 function M.check()
   vim.health.start('unmask')
   if check_neovim() then
-    check_program(vim.lsp.config.unmask)
+    check_program(lsp.config())
     check_servers()
     check_model()
   end

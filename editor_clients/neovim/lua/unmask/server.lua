@@ -1,4 +1,6 @@
 -- What `:Unmask` has the server do, and what the server says of its model.
+local lsp = require('unmask.lsp')
+
 local M = {}
 
 -- by client: what the server said last of the model
@@ -21,28 +23,13 @@ end
 
 --- Runs a command of the server, and says what it says then.
 local function run(client, command, argument)
-  client:exec_cmd({ title = command, command = command, arguments = { argument } }, { bufnr = 0 }, function(err)
+  lsp.execute(client, command, { argument }, function(err)
     if err then
       M.say(err.message, vim.log.levels.ERROR)
     else
       M.say((states[client.id] or {}).message or 'done')
     end
   end)
-end
-
---- Turns ghost text of this server off everywhere, or on again.
-function M.toggle()
-  local client = M.client_of(nil)
-  if client then
-    local on = not vim.lsp.inline_completion.is_enabled({ client_id = client.id, bufnr = 0 })
-    if on and not vim.lsp.inline_completion.is_enabled({ bufnr = 0 }) then
-      vim.lsp.inline_completion.enable()
-    end
-    for _, each in ipairs(vim.lsp.get_clients({ name = 'unmask' })) do
-      vim.lsp.inline_completion.enable(on, { client_id = each.id })
-    end
-    M.say(on and 'on' or 'off; :Unmask toggle turns it on')
-  end
 end
 
 --- Offers nothing unasked for some minutes (ten when none are named); 0 ends that.
@@ -62,8 +49,7 @@ end
 local function place_of(client, bufnr, first, last)
   if first then
     local text = vim.api.nvim_buf_get_lines(bufnr, last - 1, last, true)[1]
-    local behind = vim.str_utfindex(text, client.offset_encoding)
-    return argument_of(bufnr, { { first - 1, 0 }, { last - 1, behind } })
+    return argument_of(bufnr, { { first - 1, 0 }, { last - 1, lsp.length(client, text) } })
   end
 end
 
@@ -72,7 +58,7 @@ function M.fill_holes(first, last)
   local bufnr = vim.api.nvim_get_current_buf()
   local client = M.client_of(bufnr)
   if client then
-    local at = vim.lsp.util.make_position_params(0, client.offset_encoding).position
+    local at = lsp.cursor(client).position
     local here = { at.line, at.character }
     run(client, 'unmask.fillHoles', place_of(client, bufnr, first, last) or argument_of(bufnr, { here, here }))
   end
@@ -91,18 +77,15 @@ end
 --- Starts the server anew, also one that has died.
 function M.restart()
   local old = vim.lsp.get_clients({ name = 'unmask' })
-  vim.lsp.enable('unmask', false)
-  for _, client in ipairs(old) do
-    -- one that hangs is ended
-    client:stop(2000)
-  end
+  lsp.enable(false)
+  vim.tbl_map(lsp.stop, old)
   local function start_when_gone()
     for _, client in ipairs(old) do
-      if not client:is_stopped() then
+      if not lsp.is_stopped(client) then
         return vim.defer_fn(start_when_gone, 50)
       end
     end
-    vim.lsp.enable('unmask')
+    lsp.enable(true)
     M.say('the server is started anew')
   end
   start_when_gone()
@@ -117,17 +100,6 @@ end
 --- The words of it, for a statusline; empty without a server.
 function M.status()
   return (M.last_status() or {}).message or ''
-end
-
---- Says it, and whether there is ghost text in this buffer.
-function M.show_status()
-  local client = M.client_of(nil)
-  if client then
-    local on = vim.lsp.inline_completion.is_enabled({ client_id = client.id, bufnr = 0 })
-    local here = on and '' or '; ghost text is off in this buffer, :Unmask toggle turns it on'
-    local message = M.status()
-    M.say((message == '' and 'the server has said nothing yet' or message) .. here)
-  end
 end
 
 --- Opens Neovim's log of all language servers, in which what this one reports is, at its end.

@@ -1,0 +1,70 @@
+-- Ghost text as Neovim 0.12 has it: vim.lsp.inline_completion asks and draws. The same functions as own.lua.
+local M = {}
+
+local INVOKED = 1
+
+--- What requests inline completions of a buffer; nil where they are off. Neovim 0.12 has no public way to ask by hand.
+local function completor_of(bufnr)
+  local found, capability = pcall(require, 'vim.lsp._capability')
+  local kind = found and capability.all and capability.all.inline_completion
+  local completor = kind and kind.active[bufnr]
+  return completor and completor.request and completor.abort and completor or nil
+end
+
+function M.begin()
+  vim.lsp.inline_completion.enable()
+end
+
+--- Whether a buffer gets ghost text of a client.
+function M.is_on(client)
+  return vim.lsp.inline_completion.is_enabled({ client_id = client.id, bufnr = 0 })
+end
+
+--- Turns it on or off for some clients.
+function M.turn(on, clients)
+  if on and not vim.lsp.inline_completion.is_enabled({ bufnr = 0 }) then
+    vim.lsp.inline_completion.enable()
+  end
+  for _, client in ipairs(clients) do
+    vim.lsp.inline_completion.enable(on, { client_id = client.id })
+  end
+end
+
+--- Hands over the suggestion that is shown, as `text`, where it begins, and its command, and hides it; false without one.
+function M.take(accept)
+  return vim.lsp.inline_completion.get({
+    on_accept = function(item)
+      local row, column = item.range:to_extmark()
+      accept({ text = item.insert_text, row = row, column = column, command = item.command, client_id = item.client_id })
+      return nil
+    end,
+  })
+end
+
+--- Shows the one that is so many behind the one that is shown.
+function M.select(count)
+  vim.lsp.inline_completion.select({ count = count })
+end
+
+--- Hides what is shown, and asks for nothing until the next key; false when nothing is shown.
+function M.dismiss()
+  local completor = completor_of(vim.api.nvim_get_current_buf())
+  local is_shown = completor ~= nil and completor.current ~= nil
+  if completor then
+    completor:abort()
+  end
+  return is_shown
+end
+
+--- Asks by hand; false where it is off.
+function M.ask_by_hand(bufnr)
+  local completor = completor_of(bufnr)
+  if completor then
+    -- an automatic request that is still to come would take the place of this one
+    completor:abort()
+    completor:request(INVOKED)
+  end
+  return completor ~= nil
+end
+
+return M

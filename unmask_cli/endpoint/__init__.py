@@ -1,0 +1,1 @@
+"""`unmask http`: completions on loopback for editors that speak HTTP."""
