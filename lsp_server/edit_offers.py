@@ -188,7 +188,11 @@ def is_written(uri: str) -> bool:
     if uri.partition(":")[0].lower() not in _WRITTEN:
         return False
     path = path_of(uri)
-    return path is None or not path.exists() or os.access(path, os.W_OK)
+    try:
+        return path is None or not path.exists() or os.access(path, os.W_OK)
+    except (OSError, ValueError):
+        # no file can have that name
+        return False
 
 
 def _nothing() -> dict[str, Any]:

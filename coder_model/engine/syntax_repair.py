@@ -91,19 +91,20 @@ def parsing_run(
 ) -> list[int]:
     """Returns the longest start of an unfinished middle that parses and ends no line that opens a block.
 
-    It is empty when there is none near the middle's end.
+    Of several lines the last one goes: nobody can tell a whole one from its begin. It is empty when there is none near
+    the middle's end.
 
     Args:
         tokens: decided so far.
         text_of: their text.
         syntax: of the surroundings.
-        whole_lines: the run must end where a line does, and not in the last one.
+        whole_lines: the run must end where a line does, also when nothing is left then.
     """
     whole = len(tokens)
     texts = [text_of(tokens[:n]) for n in range(whole + 1)]
     lines = [n for n in range(whole - 1, 0, -1) if texts[n].count("\n") < texts[n + 1].count("\n")]
     last = [] if whole_lines else range(whole, max(0, whole - CUTS), -1)
-    for n in [*last, *lines[:CUTS]]:
+    for n in [*lines[:CUTS], *last] if any(texts[n].strip() for n in lines[:1]) else last:
         if not syntax.errors(texts[n]) and not syntax.opens_block(texts[n]):
             return tokens[:n]
     return []

@@ -36,7 +36,7 @@ _NAMES_ANEW = re.compile(
     r"|interface|package|private|public|protected|static|final)\b|[\w.$]+\s*:?=\s)"
 )
 """What says nothing when it is said twice, even by somebody who has begun to."""
-_DOUBLED = re.compile(r"[,;]|=>|->|::|&&|\|\||:(?!:)|\?\?")
+_DOUBLED = re.compile(r"[,;]|</|=>|->|::|&&|\|\||:(?!:)|\?\?")
 _OPERATOR = re.compile(r"[-+*/%=<>|&^]|[-+*/%=<>!:]=")
 _ENDS = (",", ";", ":", "{")
 _CLOSERS_ALONE = re.compile(r"[)\]}\"'`>]+[;,]?")
@@ -180,6 +180,8 @@ def whitespace(text: str, around: FilterContext) -> str:
     """Takes away a second blank at the cursor, blanks at the end where nothing follows them, and nothing but blanks."""
     if not text.strip():
         return ""
+    if not around.prefix.strip():
+        text = text.lstrip("\n")
     if around.line_before.endswith((" ", "\t")) and around.line_before.strip():
         text = text.lstrip(" ")
     follows = around.rest_of_line[:1]

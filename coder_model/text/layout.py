@@ -45,14 +45,23 @@ def _first_line(text: str, around: FilterContext, step: int) -> str:
     here = above[: len(above) - len(above.lstrip(" \t"))]
     opens = bool(_OPENS_BLOCK.search(above)) or (around.language == "yaml" and above.lstrip().startswith("- "))
     total = columns(typed + blanks)
-    if typed and blanks and not (opens and total > columns(here)) and total != columns(here):
+    is_deep = around.language not in YAML and columns(typed) >= columns(here) + around.unit
+    if typed and blanks and (is_deep or not (opens and total > columns(here))) and total != columns(here):
         # who has indented the line has said where it begins
-        blanks = ""
+        blanks, words = "", _outdented(words, typed, blanks)
     if not typed and blanks and around.language in _BY_INDENTATION:
         levels = {columns(line) for line in around.lines_above}
         if not opens and total > columns(here) and total not in levels:
             blanks = here
     return blanks + words
+
+
+def _outdented(words: str, typed: str, blanks: str) -> str:
+    """Moves the other lines of a text with its first one, which loses some blanks; unless one is further left."""
+    first, *others = words.split("\n")
+    if not all(line.startswith(typed + blanks) for line in others if line.strip()):
+        return words
+    return "\n".join([first, *(typed + line[len(typed + blanks) :] if line.strip() else line for line in others)])
 
 
 def _indented(line: str, around: FilterContext, step: int) -> str:

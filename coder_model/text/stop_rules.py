@@ -21,6 +21,10 @@ MOST_ALIKE = 3
 """Lines in a row that differ in their numbers alone: a model that counts goes on for ever, and nobody wants it to."""
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
 _DEFINITION = re.compile(r"[ \t]*(?:async[ \t]+def|def|class)\b")
+_AT_MARGIN = re.compile(r"\n(?:[ \t]*\n)+(?=([^ \t\n<]\w*))")
+"""A tag may close what stands above."""
+_GOES_ON = {"end", "else", "elif", "elsif", "except", "finally", "catch", "rescue", "ensure", "fi", "done", "esac"}
+"""Words that begin a line of the statement before it."""
 _PLAIN = "plaintext"
 
 
@@ -49,6 +53,8 @@ class StopRules:
     definitions: tuple[int, ...] = ()
     """Columns of the definitions around an empty cursor's line, the innermost last: how far the cursor stands from the
     margin says nothing of which of them a block belongs to, but its first line does. Empty where braces say it."""
+    at_margin: bool = False
+    """Whether a block begins its line at the margin of the file, outside of all brackets: no line is further left."""
     comments: tuple[str, ...] = ()
     """What the hole's only line should rather not begin with; empty where it has begun, or where the hole has more."""
 
@@ -61,9 +67,10 @@ class StopRules:
         here = [at for at, _ in found.closings if at < len(rest)] + [at for at in found.surplus if at < len(rest)]
         loose = lexis_of(language).loose and not here
         following = next((text for text in after.split("\n") if text.strip()), "").rstrip()
+        indent = _block_indent(head, line, hole)
         return cls(
             hole,
-            indent=_block_indent(head, line, hole),
+            indent=indent,
             before=prefix[-3:],
             language=language,
             open=tuple(cursor.frames),
@@ -72,6 +79,7 @@ class StopRules:
             rest=_rest(rest, here),
             next_line=following if _WORD.search(following) else "",
             definitions=_definitions(head) if hole == "block" and language == "python" and not line.strip() else (),
+            at_margin=hole == "block" and not (indent or line or cursor.frames),
             comments=comment_starts(language) if hole == "line" and not line.strip() else (),
         )
 
@@ -79,11 +87,11 @@ class StopRules:
         """Returns the offset in text where the hole is full, or None while it is not. More text never moves it.
 
         A line ends before its line end. A block ends before the first line that is indented less than the block, or
-        stands outside of the definition that its first line is in; before the line that follows it in the document; and
-        before one that only counts on from those before it. Both end before they close what the rest of the cursor's
-        line closes.
+        stands outside of the definition that its first line is in; before the line that follows it in the document;
+        before one that only counts on from those before it; and at the margin of a file, where nothing else ends it,
+        with its first paragraph. Both end before they close what the rest of the cursor's line closes.
         """
-        ends = self._line_end(text), self._count_end(text), self._bracket_end(text)
+        ends = self._line_end(text), self._paragraph_end(text), self._count_end(text), self._bracket_end(text)
         return min((end for end in ends if end is not None), default=None)
 
     def trim(self, text: str) -> str:
@@ -104,6 +112,19 @@ class StopRules:
                 ended and (blanks + words).rstrip() == self.next_line
             ):
                 return line.start()
+        return None
+
+    def _paragraph_end(self, text: str) -> int | None:
+        """Before the first blank line behind code at the margin that a line at the margin follows."""
+        begun = text.lstrip("\n")
+        if not self.at_margin or begun[:1] in (" ", "\t"):
+            return None
+        comments = comment_starts(self.language)
+        for blank in _AT_MARGIN.finditer(text, len(text) - len(begun)):
+            said = text[: blank.start()]
+            is_code = any(line and not line.startswith(comments) for line in said.split("\n"))
+            if is_code and blank[1] not in _GOES_ON and not self._scan(said).frames:
+                return blank.start()
         return None
 
     def _least_inside(self, text: str) -> int:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from coder_model.text.brackets import Cursor, open_at
 from coder_model.text.harm import Place
+from coder_model.text.normalize import columns
 from coder_model.types import HoleMode
 
 _ROUND = 12
@@ -64,10 +65,11 @@ class FilterContext:
 
     @cached_property
     def unit(self) -> int:
-        """Columns of one step of indentation, by the steps that the document has; 4 without any."""
+        """Columns of one step of indentation, by the steps that the document has, or else the cursor's line; or 4."""
         near = self.prefix[-8_000:] + self.suffix[:4_000]
         widths = [len(blanks) for blanks in re.findall(r"^( {1,8})(?=\S)", near, re.M)]
-        return min((width for width in widths if width > 1), default=4)
+        own = columns(self.line_before) if not self.line_before.strip() else 0
+        return min((width for width in widths if width > 1), default=own or 4)
 
     @cached_property
     def tabs(self) -> bool | None:

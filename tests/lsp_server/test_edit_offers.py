@@ -66,6 +66,10 @@ def test_nothing_is_offered_where_nobody_writes_or_the_model_may_not_look(ready,
     assert next_edits(ready, uri=uri) == []
 
 
+def test_nobody_writes_in_a_file_whose_name_no_file_can_have():
+    assert not is_written(f"file:///work/{'a' * 5_000}.py")
+
+
 def test_nothing_is_offered_for_another_version_or_an_unknown_document(ready):
     assert offered(ready, *RENAMED, version=1) == []
     assert next_edits(ready, uri="file:///work/other.py") == []

@@ -13,6 +13,8 @@ from coder_model.engine.syntax_repair import SyntaxCheck, parsing_run
         (["a = 1\n", "b = f(2,\n", "  3,\n", " 4,\n", "5,\n", "6,\n", "7"], 1),
         (["if a:\n", "    b()\n", "else", ":"], 2),
         (["a()\n", "while b", ":"], 1),
+        (["a()\n", "b", ".c"], 1),
+        (["\n", "b", ".c"], 3),
         (["f(", "g(", "h(", "i(", "j(", "k(", "l("], 0),
         ([], 0),
     ],

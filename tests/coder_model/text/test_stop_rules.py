@@ -46,6 +46,29 @@ def test_a_block_from_the_margin_ends_with_the_definition_that_its_first_line_is
     assert StopRules.of(prefix, "", "block", "python").trim(text) == expect
 
 
+IMPORT = "import os\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "language", "text", "expect"),
+    [
+        (IMPORT, "python", "def f():\n    return 1\n\n\ndef g():", "def f():\n    return 1"),
+        (IMPORT, "python", "def f():\n    x = 1\n\n    return x\n  \nf()", "def f():\n    x = 1\n\n    return x"),
+        ("", "python", "# A tool.\n\nimport os\n\nx", "# A tool.\n\nimport os"),
+        ("", "python", '"""A tool.\n\nDoes it.\n"""\n\nimport os', '"""A tool.\n\nDoes it.\n"""'),
+        (IMPORT, "python", "if a:\n    b\n\nelse:\n    c\n\nd", "if a:\n    b\n\nelse:\n    c"),
+        ("", "lua", "local function f()\n\n  a()\n\nend\n\nf()", "local function f()\n\n  a()\n\nend"),
+        ("", "javascript", "f({\n\na: 1\n\n});\n\ng();", "f({\n\na: 1\n\n});"),
+        ("", "javascript", "function f() {\n  a();\n\n}\n\nf();", "function f() {\n  a();\n\n}"),
+        ("", "html", "<ul>\n\n<li>a\n\n</ul>", "<ul>\n\n<li>a\n\n</ul>"),
+        ("def f():\n", "python", "    a()\n\n    b()\n", "    a()\n\n    b()"),
+        (IMPORT, "python", "\n\nf()\ng()", "\n\nf()\ng()"),
+    ],
+)
+def test_a_block_at_the_margin_ends_with_its_first_paragraph(prefix, language, text, expect):
+    assert StopRules.of(prefix, "", "block", language).trim(text) == expect
+
+
 def test_a_block_ends_before_the_line_that_follows_it():
     head, following = "a = f(x)\n    b = g(a)", "\n    return a + b"
     assert trim("def f(x):\n    ", "\n" + following + "\n", "block", head + following + "\n    c()") == head
