@@ -20,3 +20,11 @@ class BrokenScores(ValueError):
 
     def __init__(self) -> None:
         super().__init__("the model's scores must be numbers, found NaN")
+
+
+def lacks_packages(extra: str) -> str:
+    """Returns what to do where an extra's packages are missing.
+
+    By the folder, for an index has no `unmask` of ours: whoever takes that name there would be installed.
+    """
+    return f"not installed: pip install -c constraints.txt -e '.[{extra}]' in the folder of unmask"

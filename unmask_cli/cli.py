@@ -232,7 +232,7 @@ def evaluate_cases(
     only_model: Annotated[
         bool, typer.Option("--only-model", help="leave out the copy baseline and one token at a time")
     ] = False,
-    concurrent: Annotated[int, typer.Option(help="cases filled at a time, up to 32 on a GPU")] = 1,
+    concurrent: Annotated[int, typer.Option(min=1, help="cases filled at a time, up to 32 on a GPU")] = 1,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="JSON file to write: the figures and every case's text; none when absent"),

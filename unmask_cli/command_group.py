@@ -21,8 +21,12 @@ class Commands(TyperGroup):
         """Runs a command and ends the program, see `click.Group.main`."""
         try:
             sys.exit(super().main(*args, **more | {"standalone_mode": False}) or 0)
-        except typer.Abort:
-            print("unmask: stopped at a question without an answer", file=sys.stderr)
+        except typer.Abort as error:
+            # a question takes Ctrl-C for the end of all answers
+            if isinstance(error.__context__, KeyboardInterrupt):
+                print("\nunmask: interrupted", file=sys.stderr)
+                sys.exit(INTERRUPTED)
+            print("\nunmask: stopped at a question without an answer", file=sys.stderr)
             sys.exit(NOT_NOW)
         except _UsageError as error:
             message = error.format_message()
@@ -30,7 +34,7 @@ class Commands(TyperGroup):
                 print(message)
                 sys.exit(BAD_INPUT)
             context = getattr(error, "ctx", None)
-            print(f"{context.command_path if context else 'unmask'}: {message}", file=sys.stderr)
+            print(f"{context.command_path if context else 'unmask'}: {_as_one_line(message)}", file=sys.stderr)
             sys.exit(BAD_INPUT)
 
     def invoke(self, ctx: Any) -> Any:
@@ -40,3 +44,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             print("unmask: interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _as_one_line(message: str) -> str:
+    """What is said of an argument, without the name of Python's error, and with choices behind each other."""
+    return " ".join(message.replace("Value error, ", "").split())

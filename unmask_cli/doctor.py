@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from coder_model.engine.options import EngineOptions
+from coder_model.errors import lacks_packages
 from coder_model.types import Cancelled, FillRequest, InvalidInput
 from lsp_server.backends import worker_socket
 from lsp_server.backends.base import Backend, BackendUnavailable
@@ -52,7 +53,7 @@ def _installed() -> Iterator[tuple[str, str, bool]]:
         try:
             yield package, version(package), True
         except PackageNotFoundError:
-            yield package, "not installed: pip install 'unmask[model]'", False
+            yield package, lacks_packages("model"), False
     here = Path(sys.executable).with_name("unmask")
     program = shutil.which("unmask") or f"{here}: not on the PATH, an editor must be given this whole name"
     yield "program", program, True

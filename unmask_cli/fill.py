@@ -134,11 +134,12 @@ def in_place(prefix: str, text: str, suffix: str) -> Text:
 
 
 def summary(draft: Draft) -> Text:
-    """Returns one line on how the suggestion came about."""
+    """Returns one line on how the suggestion came about, or that there is none."""
     per_step = f"{draft.tokens / draft.steps:.1f}" if draft.steps else "-"
     cut = "" if draft.finished else ", cut by the deadline"
+    nothing = "" if draft.text else "nothing is suggested here: "
     return Text(
-        f"{draft.tokens} tokens in {draft.steps} steps ({per_step} per step), {draft.elapsed_ms:.0f} ms, "
+        f"{nothing}{draft.tokens} tokens in {draft.steps} steps ({per_step} per step), {draft.elapsed_ms:.0f} ms, "
         f"confidence {draft.confidence:.2f}{cut}",
         style="cyan",
     )

@@ -29,6 +29,8 @@ def log(
     print(file, file=sys.stderr)
     number, now = _number(file), _bytes(file)
     found = (_bytes(_older(file)) + now).decode("utf-8", "replace").splitlines(keepends=True)
+    if not found and not follow:
+        print("it holds nothing yet", file=sys.stderr)
     print("".join(found[max(0, len(found) - lines) :]), end="", flush=True)
     if follow:
         _follow(file, number, len(now))

@@ -84,8 +84,10 @@ def recommend() -> None:
     ]
     print_columns(("name", "a pull is", "memory", "a suggestion takes", "here"), rows)
     if not best_one:
-        print("the embedded model, which comes with the package, is the one for this machine;")
-        print('who waits longer names another one in settings.toml, as in `model = "qwen2.5-coder-0.5b"`')
+        print("the embedded model, which comes with the package, is the one for this machine")
+        if any(each.problem.startswith("too slow") for each in found):
+            print("`unmask doctor` measures again, on a machine that does nothing else for example;")
+            print('who waits longer names another one in settings.toml, as in `model = "qwen2.5-coder-0.5b"`')
     elif best_one.name in installed:
         print(f"{best_one.name} is installed; `unmask doctor` times it")
     else:
@@ -155,7 +157,8 @@ def verify(name: _Name) -> None:
         manifest = _hashed_again(name)
     except ModelFileError as error:
         fail("models verify", error)
-    print(f"{name}: {len(manifest.files)} files, {manifest.n_bytes / 1e9:.2f} GB, all as they were installed")
+    files = "1 file" if len(manifest.files) == 1 else f"{len(manifest.files)} files"
+    print(f"{name}: {files}, {manifest.n_bytes / 1e9:.2f} GB, all as they were installed")
 
 
 def _hashed_again(name: str) -> Manifest:
@@ -200,7 +203,19 @@ def remove(name: _Name, yes: _Yes = False) -> None:
     print(f"{name} is removed, {freed / 1e9:.2f} GB are free again")
 
 
+def _is_whole(name: str) -> bool:
+    """Whether a model is installed and its files look as they did then; else a pull mends it."""
+    try:
+        Store().check(name)
+    except ModelFileError:
+        return False
+    return True
+
+
 def _fetch_file(entry: Entry, file: WeightFile, revision: str, yes: bool) -> None:
+    if _is_whole(entry.name):
+        print(f"{entry.name} is installed already, nothing is fetched; `unmask models verify {entry.name}` hashes it")
+        return
     print(f"{entry.name}: {file.name}, {file.bytes / 1e9:.2f} GB, licence {entry.licence}")
     print(f"sha256 {file.sha256}, wherever it comes from: a cache of this machine,")
     print(f"else the hub ({entry.source} at {revision or entry.revision}),")

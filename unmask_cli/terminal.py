@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -25,6 +27,7 @@ EXIT_CODES = {
 }
 """What each means, for the help."""
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 NARROWEST_HELP = 80
 """Characters in a line."""
 WIDEST = 400
@@ -38,13 +41,19 @@ def exit_codes() -> str:
 
 def fail(command: str, error: Exception) -> NoReturn:
     """Ends the program with one line on stderr that says which command failed and why."""
-    print(f"unmask {command}: {error}", file=sys.stderr)
-    sys.exit(NOT_NOW if isinstance(error, Unreachable) else BAD_INPUT)
+    print(f"unmask {command}: {as_one_line(str(error))}", file=sys.stderr)
+    is_full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_ROOM
+    sys.exit(NOT_NOW if is_full or isinstance(error, Unreachable) else BAD_INPUT)
+
+
+def as_one_line(text: str) -> str:
+    """Returns a text whose line ends and other control characters, as a file's name may hold them, are spelt out."""
+    return "".join(ascii(letter)[1:-1] if unicodedata.category(letter) == "Cc" else letter for letter in text)
 
 
 def fail_of_the_system(error: OSError) -> NoReturn:
     """Ends the program with one line on stderr that says what the system refused, a full disk for example."""
-    where = "" if error.filename is None else f"{error.filename}: "
+    where = "" if error.filename is None else f"{as_one_line(str(error.filename))}: "
     print(f"unmask: {where}{error.strerror or error}", file=sys.stderr)
     # what could not be written is not tried again when the interpreter ends, which would say so once more
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

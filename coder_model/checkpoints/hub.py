@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from coder_model.checkpoints.catalogue import Entry, WeightFile
 from coder_model.checkpoints.store import Manifest, Store, hashed, is_wanted
-from coder_model.errors import ModelFileError, Unreachable
+from coder_model.errors import ModelFileError, Unreachable, lacks_packages
 
 TIMEOUT_S = 10
 RESUME_AFTER_S = 0.5
@@ -262,7 +262,7 @@ def _plainly(what: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Unreachable(f"{what}: huggingface_hub is not installed: pip install 'unmask[model]'") from error
+        raise Unreachable(f"{what}: huggingface_hub is {lacks_packages('model')}") from error
     except Exception as error:
         if reason := _reason(error):
             raise Unreachable(f"{what}: {reason}") from error

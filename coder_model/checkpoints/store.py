@@ -217,7 +217,8 @@ class Store:
 
     def _manifest(self, name: str) -> Path:
         if not name or name != Path(name).name or name.startswith(".") or name == EMBEDDED:
-            raise ModelFileError(f"model must be a name of `unmask models list`, got {name!r}")
+            is_ours = ", which comes with the package: it is neither fetched nor removed" if name == EMBEDDED else ""
+            raise ModelFileError(f"model must be a name of `unmask models list`, got {name!r}{is_ours}")
         return self.folder / f"{name}.json"
 
     def _noted(self, manifest: Manifest) -> Manifest:

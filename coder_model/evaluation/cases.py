@@ -92,8 +92,11 @@ def _read_file(file: Path) -> Iterator[Case]:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _case(line, f"{file}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} must be a file of infill cases: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} must be infill cases in UTF-8, byte {error.start} is not") from error
+    except (OSError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InvalidInput(f"{file} must be a file of infill cases: {reason}") from error
 
 
 def _case(line: str, place: str) -> Case:

@@ -135,6 +135,9 @@ def verify(directory: Path) -> None:
     try:
         manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
         broken = [name for name, expected in manifest.items() if _sha256(directory / name) != expected]
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise CorpusError(f"{directory} must be what `unmask train prepare` wrote, found no {missing} in it") from error
     except (OSError, ValueError, AttributeError) as error:
         raise CorpusError(f"{directory} must hold a prepared corpus: {error}") from error
     if broken:

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeVar
 
+from coder_model.errors import lacks_packages
 from coder_model.text.file_names import is_secret
 from coder_model.text.fill_region import FillRegion
 from coder_model.text.normalize import newlines
@@ -81,7 +82,7 @@ def keep_key(kind: str, ask: Callable[[], str]) -> None:
         import keyring
         from keyring.errors import KeyringError, PasswordDeleteError
     except ImportError as error:
-        raise InvalidInput("the keyring needs more packages: pip install 'unmask[remote]'") from error
+        raise InvalidInput(f"the keyring's packages are {lacks_packages('remote')}") from error
     try:
         if key := ask():
             keyring.set_password(KEYRING_SERVICE, kind, key)
@@ -106,7 +107,7 @@ class RemoteBackend:
         try:
             import httpx2
         except ImportError as error:
-            raise InvalidInput("a remote model needs more packages: pip install 'unmask[remote]'") from error
+            raise InvalidInput(f"a remote model's packages are {lacks_packages('remote')}") from error
         shape = SHAPES[remote.kind]
         try:
             url = httpx2.URL((remote.url or shape.url).rstrip("/") + shape.path)

@@ -1,4 +1,5 @@
 import pytest
+from commands import exit_code
 from typer.testing import CliRunner
 
 from unmask_cli.cli import app
@@ -16,6 +17,9 @@ from unmask_cli.cli import app
         (["train", "run", "--options", "{"], "unmask train run: Invalid value for '--options': "),
         (["fill", "--at", "1:1"], "unmask fill: Missing argument"),
         (["models", "pull"], "unmask models pull: Missing argument"),
+        (["setup"], "unmask setup: Missing argument 'editor'. Choose from: nvim, vscode"),
+        (["setup", "emacs"], "unmask setup: Invalid value for 'editor': 'emacs' is not one of 'nvim', 'vscode'."),
+        (["eval", "--concurrent", "0"], "unmask eval: Invalid value for '--concurrent': "),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments, line):
@@ -35,3 +39,20 @@ def test_without_a_command_the_help_is_shown(arguments):
 def test_help_and_version_end_well():
     for arguments in (["--help"], ["--version"], ["eval", "--help"]):
         assert CliRunner().invoke(app, arguments).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "line"),
+    [
+        (KeyboardInterrupt, 130, "unmask: interrupted"),
+        (EOFError, 1, "unmask: stopped at a question without an answer"),
+    ],
+)
+def test_ctrl_c_at_a_question_is_not_the_end_of_answers(cause, code, line, monkeypatch, tmp_path, capsys):
+    def answer(*_):
+        raise cause
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("typer._click.termui.visible_prompt_func", answer)
+    assert exit_code(["models", "pull", "qwen2.5-coder-0.5b"]) == code
+    assert capsys.readouterr().err.strip().splitlines() == [line]

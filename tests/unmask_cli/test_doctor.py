@@ -1,6 +1,7 @@
 import errno
 import shutil
 import tempfile
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -26,3 +27,13 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path, monkeypatch, number):
 def test_a_disk_that_is_almost_full_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 5_000_000, 5_000_000))
     assert doctor.room(tmp_path) == ("disk", f"{tmp_path}: 5 MB are free, 105 MB must be", False)
+
+
+def test_a_missing_package_is_fetched_by_the_folder_and_not_by_a_name_that_anybody_may_take(monkeypatch):
+    def absent(_):
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(doctor, "version", absent)
+    said = [found for name, found, good in doctor._installed() if name in doctor.PACKAGES and not good]
+    assert len(said) == len(doctor.PACKAGES)
+    assert all("-e '.[model]' in the folder of unmask" in found for found in said)

@@ -68,3 +68,25 @@ def test_ctrl_c_ends_with_130(monkeypatch, capsys):
     monkeypatch.setattr(command_group.TyperGroup, "invoke", interrupt)
     assert exit_code(["models", "list"]) == 130
     assert capsys.readouterr().err == "unmask: interrupted\n"
+
+
+@pytest.mark.parametrize("command", ["verify", "remove"])
+def test_the_embedded_model_is_said_to_come_with_the_package(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert exit_code(["models", command, "embedded"]) == 2
+    assert "comes with the package: it is neither fetched nor removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "gone.jsonl must be a file of infill cases: No such file or directory\n"),
+        (b"caf\xe9", "gone.jsonl must be infill cases in UTF-8, byte 3 is not\n"),
+    ],
+)
+def test_what_is_no_case_is_named_in_plain_words(content, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if content:
+        Path("gone.jsonl").write_bytes(content)
+    assert exit_code(["eval", "--data", "gone.jsonl"]) == 2
+    assert capsys.readouterr().err == f"unmask eval: {said}"

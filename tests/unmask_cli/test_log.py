@@ -35,6 +35,12 @@ def test_before_any_server_ran_it_is_one_line(file, capsys):
     assert capsys.readouterr().err == f"unmask log: no server has written {file} yet\n"
 
 
+def test_an_empty_one_is_said_to_be_empty(file, capsys):
+    file.write_text("")
+    assert exit_code(["log"]) == 0
+    assert capsys.readouterr().err == f"{file}\nit holds nothing yet\n"
+
+
 def test_bytes_that_are_no_text_are_shown_as_such(file, capsys):
     file.write_bytes(b"caf\xe9\n")
     assert exit_code(["log"]) == 0

@@ -105,3 +105,15 @@ def test_a_file_on_a_stick_is_copied_if_it_is_the_right_one(lone, tmp_path, as_f
     assert copied.returncode == 0, copied.stderr
     (stick / FILE).unlink()
     check_installed(lone)
+
+
+def test_what_is_installed_is_neither_asked_for_nor_fetched_again(user, index):
+    assert user.run("models", "pull", NAME, "--yes").returncode == 0
+    n_requests = len(index.requests)
+    again = user.run("models", "pull", NAME)
+    assert again.returncode == 0, again.stderr
+    assert f"{NAME} is installed already" in again.stdout
+    assert f"unmask lsp --model {NAME}" in again.stdout
+    assert len(index.requests) == n_requests
+    next(user.home.rglob(FILE)).unlink()
+    assert "fetch it?" in user.run("models", "pull", NAME, answer="n\n").stdout

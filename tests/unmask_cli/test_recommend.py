@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from commands import exit_code
@@ -101,3 +102,15 @@ def test_times_that_this_machine_has_measured_count_however_old(monkeypatch, tmp
     said = capsys.readouterr().out
     assert "1234 ms, measured here" in said
     assert "the embedded model, which comes with the package, is the one for this machine" in said
+    assert "`unmask doctor` measures again" in said
+
+
+def test_where_the_disk_is_full_nobody_is_told_to_wait_longer(monkeypatch, tmp_path, capsys):
+    for kind in ("STATE", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path))
+    monkeypatch.setattr(machine, "_card", lambda: None)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert exit_code(["models", "recommend"]) == 0
+    said = capsys.readouterr().out
+    assert "too large: 1.0 GB must be free, 0.0 GB are" in said
+    assert "waits longer" not in said

@@ -1,8 +1,11 @@
+import errno
 import sys
 
 import pytest
 
-from unmask_cli.terminal import print_columns
+from coder_model.errors import ModelFileError
+from coder_model.types import InvalidInput
+from unmask_cli.terminal import fail, print_columns
 
 ROWS = [("a-long-name-of-a-model", "1 B", "a licence of many words " * 4, "~1 GB"), ("b", "2 B", "MIT", "installed")]
 
@@ -23,3 +26,19 @@ def test_on_a_terminal_no_cell_is_cut_and_names_stand_in_one_line(capsys, monkey
     assert "a-long-name-of-a-model" in shown
     assert shown.count("many") == 4
     assert "a remark" in shown
+
+
+def test_an_error_is_one_line_whatever_a_file_is_named(capsys):
+    with pytest.raises(SystemExit) as ended:
+        fail("fill", InvalidInput("a\nb\x1b[2J größe.py must be a file"))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "unmask fill: a\\nb\\x1b[2J größe.py must be a file\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 1), (errno.EROFS, 1), (errno.EACCES, 2)])
+def test_a_disk_that_takes_nothing_may_take_it_another_time(number, code):
+    error = ModelFileError("cannot be written")
+    error.__cause__ = OSError(number, "")
+    with pytest.raises(SystemExit) as ended:
+        fail("models pull", error)
+    assert ended.value.code == code

@@ -23,7 +23,7 @@ def test_a_broken_shard_is_named(corpus, tmp_path):
     (tmp_path / "train.tokens").write_bytes(b"\0\0")
     with pytest.raises(CorpusError, match=r"train\.tokens differ from the manifest"):
         verify(tmp_path)
-    with pytest.raises(CorpusError, match="must hold a prepared corpus"):
+    with pytest.raises(CorpusError, match="`unmask train prepare` wrote, found no manifest"):
         verify(tmp_path / "gone")
 
 
