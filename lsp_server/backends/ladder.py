@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 LEAST_GROWTH = 0.5
 """A model of twice the size takes between once and twice the time: it is tried when the mean of both is in time."""
 
+RETRIED_AFTER_S = 600.0
+"""Until the smallest model is tried again where none was fast enough, doubled each time: something else may have kept
+the machine busy."""
+
 MakeBackend = Callable[[], WorkerBackend]
 
 
@@ -128,7 +132,7 @@ class ModelLadder:
     async def start(self) -> None:
         """Begins to load the embedded model, and the better ones beside it; returns at once."""
         self._begin_stand_in()
-        self._do(self._climb())
+        self._do(self._climb_again())
 
     async def wait_ready(self) -> None:
         """Waits until one of the models answers; wakes a worker that rests.
@@ -182,6 +186,15 @@ class ModelLadder:
             self._stand_in = self._watched(self._make_embedded())
             self._do(self._stand_in.start())
 
+    async def _climb_again(self) -> None:
+        """Climbs, and once more after a while where that led nowhere."""
+        await self._climb()
+        rest_s = RETRIED_AFTER_S
+        while not self._best and self._rungs and self._times.of(self._rungs[0].key) is not None:
+            await asyncio.sleep(rest_s)
+            rest_s *= 2
+            await self._try(self._rungs[0])
+
     async def _climb(self) -> None:
         """Tries the rungs from the best that is known to be fast enough up, as long as the next one promises to be."""
         for rung in self._rungs[first_rung(self._rungs, self._times) :]:
@@ -209,8 +222,9 @@ class ModelLadder:
             self.remark = f"{rung.name}: {error}"
         ms = worker.ready.suggestion_ms if worker.ready else math.inf
         if worker.ready:
+            logger.info("%s takes %.0f ms a suggestion, at most %.0f are wanted", rung.name, ms, rung.limit_ms)
             self._times.note(rung.key, ms)
-            logger.info("%s takes %.0f ms a suggestion, %.0f are wanted", rung.name, ms, rung.limit_ms)
+            ms = self._times.of(rung.key) or ms
         self._tried = None
         if ms <= rung.limit_ms and worker.ready:
             older, self._best, self._best_parameters = self._best, worker, rung.parameters

@@ -46,7 +46,9 @@ class ModelTimes:
         return known.ms if known else None
 
     def note(self, model: str, ms: float) -> None:
-        """Keeps what was measured now."""
+        """Keeps what was measured now, unless the machine was faster within the time that counts."""
+        if (known := self.of(model)) is not None and known <= ms:
+            return
         state = self._read()
         state.times[model] = _Time(ms, time.time())
         self._write(state)

@@ -12,6 +12,7 @@ from coder_model.checkpoints.store import File, Manifest
 from coder_model.engine.options import EngineOptions
 from coder_model.types import FillRequest
 from lsp_server.backends import factory
+from lsp_server.backends import ladder as ladder_module
 from lsp_server.backends.ladder import ModelLadder, Rung
 from lsp_server.backends.local import WorkerBackend
 from lsp_server.backends.model_times import TRIED_AGAIN_S, ModelTimes
@@ -142,6 +143,28 @@ def test_a_time_of_another_day_or_release_does_not_count(times, monkeypatch):
     assert times.of("small") is None
 
 
+def test_a_model_that_was_fast_today_is_taken_though_the_machine_is_busy_now(times):
+    async def scene(ladder):
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+
+    times.note("small", 200.0)
+    play(scene, rung("small", 0.5, 900), times=times)
+    assert times.of("small") == 200.0
+
+
+def test_where_none_was_fast_enough_the_smallest_is_tried_again(times, monkeypatch):
+    monkeypatch.setattr(ladder_module, "RETRIED_AFTER_S", 0.2)
+
+    async def scene(ladder):
+        await until(lambda: times.of("small") == 900.0 and settled(ladder))
+        assert ladder.description.startswith("embedded")
+        # as if it were free now
+        times.note("small", 200.0)
+        await until(lambda: ladder.description.startswith("small") and settled(ladder))
+
+    play(scene, rung("small", 0.5, 900), times=times)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"times": 3}', b"\xff"])
 def test_a_damaged_file_of_times_is_as_good_as_none(tmp_path, content):
     file = tmp_path / "models.json"
@@ -235,9 +258,15 @@ def test_one_answer_comes_from_the_best_that_is_known_to_be_fast_enough(store):
     rungs = factory.model_rungs(UserSettings(), EngineOptions(), 300.0)
     ModelTimes().note(rungs[1].key, 200.0)
     assert chosen() == "qwen2.5-coder-1.5b"
-    for rung in rungs:
+
+
+def test_one_answer_comes_from_the_embedded_model_where_the_others_are_known_to_be_slow(store):
+    store("qwen2.5-coder-0.5b", 0.5)
+    store("qwen2.5-coder-1.5b", 1)
+    for rung in factory.model_rungs(UserSettings(), EngineOptions(), 300.0):
         ModelTimes().note(rung.key, 2000.0)
-    assert chosen() == "embedded"
+    backend = factory.chosen_backend(UserSettings(), EngineOptions(), 300.0)
+    assert not [part for part in backend._command if part.startswith("qwen")]
 
 
 def test_the_smallest_real_model_may_be_slower_than_what_is_wanted_and_no_other(store):
@@ -245,7 +274,7 @@ def test_the_smallest_real_model_may_be_slower_than_what_is_wanted_and_no_other(
     store("qwen2.5-coder-1.5b", 1)
     small, large = factory.model_rungs(UserSettings(), EngineOptions(), 300.0)
     assert (small.limit_ms, large.limit_ms) == (900.0, 300.0)
-    for ms, expected in ((899.0, "qwen2.5-coder-0.5b"), (901.0, "embedded")):
+    for ms, expected in ((901.0, "embedded"), (899.0, "qwen2.5-coder-0.5b")):
         for rung in (small, large):
             ModelTimes().note(rung.key, ms)
         backend = factory.chosen_backend(UserSettings(), EngineOptions(), 300.0)
