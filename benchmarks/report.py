@@ -18,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent / "gpu"))
 
 import kernel_tables
+import literature
 import matplotlib as mpl
 import tables
 from matplotlib import pyplot as plt
@@ -100,6 +101,13 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "catalogue": lambda: "\n".join(as_table()) + "\n",
         "precision": tables.precisions,
     },
+    "literature.md": {
+        "comparison": literature.comparison,
+        "bounds": literature.bounds,
+        "samplers": literature.samplers,
+        "caches": literature.caches,
+        "steps": literature.step_by_step,
+    },
     "published.md": {
         "families": lambda: table(((one.name, tables.family(one)) for one in FAMILIES), tables.FAMILY),
         "unsupported": lambda: table({kind: {"reason": why} for kind, why in UNSUPPORTED.items()}, REASONS),
@@ -180,6 +188,8 @@ def main() -> None:
         (DOCS / name).write_text(page(name), "utf-8")
     draw_reliability(FIGURES)
     draw_llama_cpp(FIGURES)
+    for picture, draw in literature.PICTURES.items():
+        _save(draw(), FIGURES / picture)
     draw_curve(RESULTS / "training.jsonl", FIGURES / "training.svg")
 
 

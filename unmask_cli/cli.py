@@ -22,7 +22,7 @@ from lsp_server.rewriting import Strength
 from lsp_server.settings import engine_options
 from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
-from unmask_cli import models, train
+from unmask_cli import models, train, train_compare
 from unmask_cli.command_group import Commands
 from unmask_cli.log import log
 from unmask_cli.setup import setup
@@ -38,6 +38,7 @@ _Model = Annotated[
 _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
+train.app.command()(train_compare.compare)
 app.add_typer(train.app, name="train")
 
 

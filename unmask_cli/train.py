@@ -26,7 +26,7 @@ _Corpus = Annotated[Path, typer.Argument(help="directory that `prepare` wrote")]
 
 
 @contextmanager
-def _one_line(work: Path | None = None) -> Iterator[None]:
+def one_line(work: Path | None = None) -> Iterator[None]:
     """Ends the program with one line on stderr where the input is bad, or where `work` is left to go on from."""
     try:
         yield
@@ -60,7 +60,7 @@ def adapt(
     """Train on from a model on your own code (`--init MODEL --corpus PATH`), or run one of the commands."""
     if context.invoked_subcommand:
         return
-    with _one_line():
+    with one_line():
         if corpus is None:
             raise CorpusError("a command or --corpus is needed; see unmask train --help")
         _adapt(init, objective is not None, existing(corpus).resolve(), output, minutes)
@@ -108,7 +108,7 @@ def drafter(
     ] = None,
 ) -> None:
     """Train a drafter for an autoregressive model, which makes it faster and never changes its text."""
-    with _one_line():
+    with one_line():
         existing(corpus)
     from coder_model.worker.threads import choose_threads
 
@@ -117,7 +117,7 @@ def drafter(
     from coder_model.training.published.own_work import WORK
 
     name, folder, output = _own("drafters", target, output)
-    with _one_line(output / WORK):
+    with one_line(output / WORK):
         gain = train_drafter(target, corpus.resolve(), output, minutes, init, head_tokens)
     if not gain.helped:
         print(f"unmask train: not kept, it is no better than {init}: {gain}", file=sys.stderr)
@@ -149,7 +149,7 @@ def adapter(
     ] = None,
 ) -> None:
     """Train an adapter for an autoregressive model, so that it fills holes as your code does."""
-    with _one_line():
+    with one_line():
         existing(corpus)
     from coder_model.worker.threads import choose_threads
 
@@ -160,7 +160,7 @@ def adapter(
 
     name, folder, output = _own("adapters", target, output)
     chosen = {None: None, "attention+down": FEW_LAYERS, "all": ALL_LAYERS}[layers]
-    with _one_line(output / WORK):
+    with one_line(output / WORK):
         gain = train_adapter(target, corpus.resolve(), output, minutes, teacher, AdapterChoice(init, rank, chosen))
     if not gain.helped:
         print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
@@ -213,7 +213,7 @@ def prepare(
     from coder_model.training.decontamination import KeptOut
     from coder_model.training.sources import in_folders, listed
 
-    with _one_line():
+    with one_line():
         sources = in_folders(roots or [], _licences(licences) if licences else {})
         if projects:
             sources += listed(projects, mirror)
@@ -242,7 +242,7 @@ def pack(corpus: _Corpus, output: _Output) -> None:
     """Compress a prepared corpus into parts."""
     from coder_model.training import pack as packing
 
-    with _one_line(), waiting("the corpus is compressed"):
+    with one_line(), waiting("the corpus is compressed"):
         for part in packing.pack(corpus, output, processes=os.cpu_count() or 1):
             print(f"{part} {part.stat().st_size / (1 << 20):.1f} MiB")
 
@@ -252,7 +252,7 @@ def unpack(parts: Annotated[Path, typer.Argument(help="directory that `pack` wro
     """Make a prepared corpus of such parts."""
     from coder_model.training import pack as packing
 
-    with _one_line(), waiting("the corpus is unpacked"):
+    with one_line(), waiting("the corpus is unpacked"):
         packing.unpack(parts, output)
 
 
@@ -261,7 +261,7 @@ def quantise(model: Annotated[Path, typer.Argument(help="model directory")], out
     """Store a model's matrices as int8."""
     from coder_model.model import weights
 
-    with _one_line(), waiting("the matrices are rounded"):
+    with one_line(), waiting("the matrices are rounded"):
         weights.save(*weights.load(model), output, int8=True)
 
 
@@ -270,7 +270,7 @@ def average(models: Annotated[list[Path], typer.Argument(help="model directories
     """Write the mean of models that went on from the same weights."""
     from coder_model.model import weights
 
-    with _one_line(), waiting("the models are averaged"):
+    with one_line(), waiting("the models are averaged"):
         loaded = [weights.load(path) for path in models]
         model, tokenizer = loaded[0]
         for path, (other, _) in zip(models, loaded, strict=True):
@@ -292,7 +292,7 @@ def run(
     """Train, or go on with a run; under torchrun one process per core."""
     from coder_model.training.launch import launch
 
-    with _one_line():
+    with one_line():
         launch(corpus, output, options)
 
 

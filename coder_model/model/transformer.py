@@ -120,8 +120,11 @@ class Transformer(nn.Module):
         Returns:
             [B, T, D] final normalised hidden states.
         """
+        return self.states(self.embed_tokens(tokens), positions, attend)
+
+    def states(self, x: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+        """Returns the hidden states of a pass over embeddings x [B, T, D]: see `forward`."""
         cos, sin = rotary_tables(self.config, positions)
-        x = self.embed_tokens(tokens)
         for layer_idx, layer in enumerate(self.layers):
             x = layer(x, cos, sin, layer_idx, attend)
         return cast(Tensor, self.norm(x))

@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coder_model.errors import CorpusError
-from coder_model.model.transformer import Transformer
 from coder_model.training.sharding import placed, whole
 from coder_model.whole_file import written_whole
 
@@ -23,7 +22,7 @@ from coder_model.whole_file import written_whole
 def save_checkpoint(
     path: Path,
     step: int,
-    model: Transformer,
+    model: nn.Module,
     average: nn.Module | None,
     optimizers: list[torch.optim.Optimizer],
     facts: dict[str, Any],
@@ -51,7 +50,7 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path,
-    model: Transformer,
+    model: nn.Module,
     average: nn.Module | None,
     optimizers: list[torch.optim.Optimizer],
     facts: dict[str, Any],

@@ -6,6 +6,8 @@ masks of serving are in `coder_kernels.ops.block_attention`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,23 @@ def noised_mask(starts: Tensor, block_length: int, n_clean: int) -> Tensor:
     block = torch.arange(n_blocks, device=starts.device).repeat_interleave(block_length)
     own = (block[:, None] == block).expand(starts.shape[0], -1, -1)
     return torch.cat([clean, own], dim=2)
+
+
+def noised_seen(starts: Tensor, block_length: int, n_clean: int) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Returns the whole training pass as a predicate of (row, head, query, key), which flex attention takes.
+
+    The arguments are those of `noised_mask`, whose keys these are; the queries are the same tokens, and a clean one
+    sees itself and what is before it.
+    """
+
+    def seen(row: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        block = (query - n_clean) // block_length
+        is_slot = query >= n_clean
+        last_clean = torch.where(is_slot, starts[row, block.clamp(min=0)] - 1, query)
+        own_slot = is_slot & ((key - n_clean) // block_length == block)
+        return torch.where(key < n_clean, key <= last_clean, own_slot)
+
+    return seen
 
 
 def additive(seen: Tensor, dtype: torch.dtype) -> Tensor:

@@ -18,7 +18,7 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from coder_kernels.reference import attention
 from coder_model.model.transformer import Attend, Transformer
 from coder_model.training.cross_entropy import linear_cross_entropy
-from coder_model.training.masks import additive, noised_mask
+from coder_model.training.masks import additive, noised_mask, noised_seen
 from coder_model.training.sampler import IGNORE, Batch
 
 
@@ -101,18 +101,10 @@ def flex_joint_attention(batch: Batch, fused: Callable[..., Tensor] | None = Non
         fused: stands in for the compiled `flex_attention`.
     """
     run = fused or _compiled_flex_attention()
-    starts, length, block_length = batch.starts, batch.clean.shape[1], batch.block_length
-    rows, n_blocks = starts.shape
-    size = length + n_blocks * block_length
-
-    def seen(row: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        block = (query - length) // block_length
-        is_slot = query >= length
-        last_clean = torch.where(is_slot, starts[row, block.clamp(min=0)] - 1, query)
-        own_slot = is_slot & ((key - length) // block_length == block)
-        return torch.where(key < length, key <= last_clean, own_slot)
-
-    mask = create_block_mask(seen, rows, None, size, size, device=starts.device)
+    rows, length = batch.clean.shape
+    size = length + batch.noised.shape[1]
+    seen = noised_seen(batch.starts, batch.block_length, length)
+    mask = create_block_mask(seen, rows, None, size, size, device=batch.starts.device)
 
     def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return run(q, k.to(q.dtype), v.to(q.dtype), block_mask=mask, enable_gqa=True)

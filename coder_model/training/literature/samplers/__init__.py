@@ -1,0 +1,1 @@
+"""How each of them fills the masked slots of a canvas."""
