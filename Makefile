@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 RUNS := $(VENV)/.runs
 MODEL = qwen2.5-coder-0.5b
 
-.PHONY: demo picture playground-picture test test-slow offline check lint format types bench eval install clean
+.PHONY: demo picture playground-picture test test-slow offline nightly sbom check lint format types bench eval install clean
 
 # `make demo MODEL=embedded` fetches nothing; who says `make demo` asks for the one of half a gigabyte, once.
 # Not taken from the environment, where the name may mean anything.
@@ -33,6 +33,13 @@ test-slow: $(READY)
 offline: $(READY)
 	unshare -rn sh -c 'ip link set lo up && exec $(BIN)/pytest'
 
+# what is promised, shown: up to two hours on two cores; goes on where it was stopped
+nightly: $(READY)
+	$(BIN)/python benchmarks/nightly.py && $(BIN)/python benchmarks/report.py
+
+sbom: $(READY)
+	$(BIN)/python deploy/sbom.py
+
 check: lint types test
 
 lint: $(READY)
@@ -58,7 +65,7 @@ install: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'once: into $(VENV), 2.6 GB and some minutes: what the program needs, and what the tests compare with'
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[model,remote,http,languages,dev,neovim]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[model,remote,http,serve,languages,dev,neovim]'
 	touch $@
 
 # what the program itself needs, without the tests' half; there already where READY is

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "unmask_cli": ROOT / "unmask_cli",
+    "shared_server": ROOT / "shared_server",
     "lsp_server": ROOT / "lsp_server",
     "coder_model": ROOT / "coder_model",
     "coder_kernels": ROOT / "kernels/coder_kernels",
@@ -19,7 +20,8 @@ SOURCES = [(name, file) for name, folder in PACKAGES.items() for file in sorted(
 TESTS = ROOT / "tests"
 TEST_FILES = sorted(TESTS.glob("*/**/test_*.py"))
 BELOW = {
-    "unmask_cli": {"lsp_server", "coder_model"},
+    "unmask_cli": {"shared_server", "lsp_server", "coder_model"},
+    "shared_server": {"lsp_server", "coder_model"},
     "lsp_server": {"coder_model"},
     "coder_model": {"coder_kernels"},
     "coder_kernels": set(),
@@ -53,10 +55,12 @@ NETWORK = {
     "huggingface_hub": "coder_model/checkpoints/hub.py",
     "httpx2": "lsp_server/backends/remote.py",
     "websockets": "unmask_cli/play/server.py",
-    "uvicorn": "unmask_cli/endpoint/server.py",
+    "uvicorn": "shared_server/listener.py unmask_cli/endpoint/server.py",
+    "opentelemetry": "shared_server/traces.py",
+    "ray": "shared_server/ray_cluster.py shared_server/ray_engine.py",
 }
-"""What opens connections, or waits for them on loopback, and the one module that may use it: when the user asked for it
-by name."""
+"""What opens connections, or waits for them, and the module that may use it, or the two: when the user asked for it by
+name."""
 PROGRAMS = {
     "coder_model/checkpoints/package_index.py",
     "coder_model/evaluation/run.py",
@@ -66,7 +70,8 @@ PROGRAMS = {
 }
 """What starts programs: pip, which opens connections for a pull; git; cases of an evaluation; our own worker."""
 SOCKETS = {"coder_model/worker/connections.py", "coder_model/worker/main.py", "lsp_server/backends/worker_socket.py"}
-"""What knows sockets, and only those of the Unix domain."""
+SOCKETS |= {"shared_server/listener.py"}
+"""What knows sockets, those of the Unix domain, and that of `unmask serve`."""
 
 
 def imports(file, top_level_only=False):
@@ -107,7 +112,12 @@ def test_arrows_go_one_way(package, file):
         assert not used & {"pygls", "lsprotocol"}
     if package != "unmask_cli":
         assert "typer" not in used
-    if package in ("lsp_server", "unmask_cli"):
+    if package == "shared_server":
+        of_the_server = {name for name in imports(file) if name.startswith("lsp_server.")}
+        assert all(name.startswith(("lsp_server.backends", "lsp_server.user_settings")) for name in of_the_server)
+    else:
+        assert not used & {"starlette", "prometheus_client"}
+    if package in ("shared_server", "lsp_server", "unmask_cli"):
         assert not used & {"torch", "numpy", "tokenizers", "safetensors", "transformers"}
     if package != "coder_kernels":
         assert not used & {"triton", "llvmlite"}
@@ -241,8 +251,8 @@ def test_only_a_pull_leads_to_the_hub_and_to_pip():
 def test_nothing_knows_an_internet_address():
     for library, place in NETWORK.items():
         users = [file for _, file in SOURCES if library in roots(file)]
-        assert [file.relative_to(ROOT).as_posix() for file in users] == [place]
-        assert library not in roots(users[0], top_level_only=True)
+        assert [file.relative_to(ROOT).as_posix() for file in users] == place.split()
+        assert not any(library in roots(file, top_level_only=True) for file in users)
     with_programs = {file.relative_to(ROOT).as_posix() for _, file in SOURCES if "subprocess" in roots(file)}
     assert with_programs == PROGRAMS
     with_pip = [file for _, file in SOURCES if "run_module" in file.read_text("utf-8")]
@@ -251,4 +261,6 @@ def test_nothing_knows_an_internet_address():
     assert with_sockets == SOCKETS
     for _, file in SOURCES:
         text = file.read_text("utf-8")
+        if file == ROOT / "shared_server/listener.py":
+            continue
         assert not any(name in text for name in ("AF_INET", "create_connection", "open_connection", "create_server"))

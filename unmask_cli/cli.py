@@ -1,4 +1,4 @@
-"""The command line: `unmask` with lsp, fill, rewrite, play, http, models, key, doctor, setup, stats, log, train, eval.
+"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, stats, log, train, eval.
 
 Nothing imports torch before it must.
 """
@@ -23,6 +23,7 @@ from lsp_server.settings import engine_options
 from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 from unmask_cli import models, train, train_compare
+from unmask_cli import models, serve, train
 from unmask_cli.command_group import Commands
 from unmask_cli.log import log
 from unmask_cli.setup import setup
@@ -40,6 +41,7 @@ _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4
 app.add_typer(models.app, name="models")
 train.app.command()(train_compare.compare)
 app.add_typer(train.app, name="train")
+app.add_typer(serve.app, name="serve")
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
         engine.warm_up()
         load_ms = (time.perf_counter() - began) * 1000
         about = (engine.name, engine.parameters, load_ms, engine.suggestion_ms, engine.judges, engine.controls)
-        connections.tell(Ready(*about))
+        connections.tell(Ready(*about, engine.max_concurrent))
         checked = time.monotonic()
         queue.max_concurrent = engine.max_concurrent
         runner = _Runner(engine, queue)
@@ -227,6 +227,7 @@ def main() -> int:
     parser.add_argument("--quantize", default="auto", help="precision of a published model's weights")
     parser.add_argument("--options", default="{}", help="JSON of `EngineOptions`")
     parser.add_argument("--idle-seconds", type=float, default=IDLE_S)
+    parser.add_argument("--replica", default="", help="tells apart workers that are alike: each has its own socket")
     parser.add_argument("--listener", type=int, required=True, help="file descriptor of a listening socket")
     arguments = parser.parse_args()
     make_engine = partial(_make_engine, arguments.model, arguments.verifier, arguments.quantize, arguments.options)

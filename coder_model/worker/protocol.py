@@ -72,6 +72,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     """Whether it answers `FillRequest.judged`."""
     controls: tuple[str, ...] = ()
     """Fields of `Decoding` that change what it does."""
+    max_concurrent: int = 1
+    """Fills that it runs at the same time."""
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):

@@ -98,8 +98,8 @@ def keep_key(kind: str, ask: Callable[[], str]) -> None:
 class RemoteBackend:
     """Sends the holes of all documents to one server, the newest of each document."""
 
-    def __init__(self, remote: Remote, filters_off: tuple[str, ...] = ()) -> None:
-        """Takes the user's settings, and the names of filters that are left out.
+    def __init__(self, remote: Remote, filters_off: tuple[str, ...] = (), debounce_s: float = DEBOUNCE_S) -> None:
+        """Takes the user's settings, the filters that are left out, and how long a request waits for a newer one.
 
         Raises:
             InvalidInput: when they lack an address, a key or a package, or the address is neither HTTPS nor loopback.
@@ -125,7 +125,7 @@ class RemoteBackend:
         """The host that code goes to; empty when it stays on this machine."""
         self._http = httpx2
         self._url, self._remote, self._shape = url, remote, shape
-        self._filters_off = filters_off
+        self._filters_off, self._debounce_s = filters_off, debounce_s
         key = key_of(remote)
         self._client = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -220,7 +220,7 @@ class RemoteBackend:
         """Asks the server, once more if a fault may have passed."""
         if request.count == 1:
             # whoever types on within this time has asked for something else by then
-            await asyncio.sleep(DEBOUNCE_S)
+            await asyncio.sleep(self._debounce_s)
         allowed_s = min(self._remote.timeout_s, request.deadline_ms / 1000 if request.deadline_ms else 60.0)
         try:
             async with asyncio.timeout(allowed_s):
@@ -246,6 +246,9 @@ class RemoteBackend:
                     self._leave_alone("too many requests", _seconds(response.headers.get("Retry-After", "")))
                 if response.status_code in _AGAIN:
                     return None
+                if response.status_code in (400, 413):
+                    # a text is too long for the model, which says nothing of the next one
+                    raise BackendUnavailable(f"the server answers {response.status_code}")
                 if response.status_code != 200:
                     rest = LONGEST_REST_S if response.status_code in _REFUSED else 0.0
                     self._leave_alone(f"the server answers {response.status_code}", rest)
@@ -254,11 +257,9 @@ class RemoteBackend:
                     data += part
                     if len(data) > MAX_ANSWER_BYTES:
                         raise ValueError("the answer is too long")
-        except http.ConnectError as error:
-            if "CERTIFICATE" in str(error).upper():
+        except http.TransportError as error:
+            if isinstance(error, http.ConnectError) and "CERTIFICATE" in str(error).upper():
                 self._leave_alone("the server's certificate is not trusted", LONGEST_REST_S)
-            return None
-        except http.TransportError:
             return None
         return json.loads(data)
 
@@ -284,9 +285,8 @@ def _trusted(remote: Remote) -> Any:
     try:
         return ssl.create_default_context(cafile=remote.certificates)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidInput(
-            f"remote.certificates must be a file of certificates, got {remote.certificates!r}"
-        ) from error
+        found = remote.certificates
+        raise InvalidInput(f"remote.certificates must be a file of certificates, got {found!r}") from error
 
 
 def _seconds(header: str) -> float:

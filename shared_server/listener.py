@@ -1,0 +1,127 @@
+"""The port of `unmask serve --engine local`: uvicorn, which ends connections whose requests do not arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from coder_model.types import InvalidInput
+from shared_server.settings import ServeSettings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.applications import Starlette
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+DRAIN_S = 10
+"""Seconds that running requests have when the server is asked to end."""
+LOOK_S = 0.05
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+
+async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str], None]) -> None:
+    """Serves until the process is asked to end.
+
+    Args:
+        app: what answers.
+        settings: with host, port, TLS and limits.
+        ready: called with the address once it answers.
+
+    Raises:
+        InvalidInput: when the port is taken, or the files for TLS are none.
+    """
+    import uvicorn
+
+    # what is wrong with a request is told to who has sent it
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    config = _config(app, settings)
+    try:
+        config.load()
+    except OSError as error:
+        raise InvalidInput(f"certificate and key must be files of TLS: {error.strerror}") from error
+    listening = _bound(settings)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not (server.started or serving.done()):
+            await asyncio.sleep(LOOK_S)
+        if server.started:
+            scheme = "https" if settings.certificate else "http"
+            ready(f"{scheme}://{settings.host}:{listening.getsockname()[1]}")
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _bound(settings: ServeSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise InvalidInput(f"port must be free, and host a name of this machine, got {where}: {error}") from error
+
+
+def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        settings.host,
+        settings.port,
+        loop="asyncio",
+        http=_impatient(settings.limits.head_s),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.limits.connections,
+        timeout_graceful_shutdown=DRAIN_S,
+        ssl_certfile=settings.certificate or None,
+        ssl_keyfile=settings.key or None,
+        lifespan="on",
+    )
+
+
+def _impatient(head_s: float) -> type[H11Protocol]:
+    """Returns uvicorn's protocol with an end to connections on which the head of a request takes longer than this."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Impatient(H11Protocol):
+        _late: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._late:
+                self._late.cancel()
+            super().connection_lost(exc)
+
+        def _is_waiting(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def _watch(self) -> None:
+            if self._late and not self._is_waiting():
+                self._late.cancel()
+                self._late = None
+            elif self._late is None and self._is_waiting():
+                self._late = self.loop.call_later(head_s, self._hang_up)
+
+        def _hang_up(self) -> None:
+            self._late = None
+            if self._is_waiting():
+                self.transport.close()
+
+    return Impatient
