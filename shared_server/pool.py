@@ -92,7 +92,7 @@ class _Replica:
 
     async def revive(self) -> bool:
         """Makes the backend anew when it has been down for long; returns whether it did."""
-        if self.backend.state != "down":
+        if self.backend.state != "down" or self.ongoing:
             self._down_since = None
             return False
         self._down_since = self._down_since or time.monotonic()

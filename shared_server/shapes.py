@@ -72,10 +72,13 @@ class SentSnippet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FimBody(OpenAIBody, frozen=True, kw_only=True):
-    """Of `/v1/fim/completions` and `/v1/completions`; the last four fields are ours."""
+    """Of `/v1/fim/completions` and `/v1/completions`; the last four fields are ours, `best_of` changes nothing."""
 
     prompt: str
     suffix: str = ""
+    echo: Literal[False] = False
+    logprobs: Literal[0] | None = None
+    best_of: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
     n: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
     path: Annotated[str, msgspec.Meta(max_length=1024)] = ""
     language: Short = ""
