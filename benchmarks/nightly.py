@@ -3,8 +3,8 @@
     python benchmarks/nightly.py [--only 1 4 21] [--again] [--minutes 120]
 
 After each promise the record is written; one that was run at the present commit is not run again, unless `--again` says
-so. `docs/promises.md` is made of it by `report.py`. A promise is kept when its tests pass and none is skipped for want
-of something; what was skipped is told.
+so. `docs/promises.md` is made of it by `report.py`. A promise is kept when its tests pass; what was skipped for want of
+something is told. What a benchmark shows is measured: who reads the figures judges.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def run(promise: Mapping[str, Any]) -> Figures:
     if code is None:
         outcome = f"not done in {promise['minutes']} minutes"
     else:
-        outcome = "kept" if code == 0 and counts.get("passed", 1) else "broken"
+        # a benchmark judges nothing: who reads its figures does
+        done = "kept" if "tests" in promise else "measured"
+        outcome = done if code == 0 and counts.get("passed", 1) else "broken"
     return {"outcome": outcome, "tests": counts, "figures": figures, "seconds": seconds}
 
 
@@ -100,7 +102,7 @@ def main() -> None:
         record[number] = {"commit": now, **run(promise)}
         print(f"   {record[number]['outcome']}, {record[number]['seconds']} s", flush=True)
         write(RECORD, {"promises": dict(sorted(record.items(), key=lambda item: int(item[0])))})
-    broken = [number for number, one in record.items() if one["outcome"] not in ("kept", "not here")]
+    broken = [number for number, one in record.items() if one["outcome"] not in ("kept", "measured", "not here")]
     sys.exit(f"not kept: {', '.join(broken)}" if broken else 0)
 
 

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent / "gpu"))
 import kernel_tables
 import literature
 import matplotlib as mpl
+import serve_tables
 import tables
 from matplotlib import pyplot as plt
 from records import DOCS, RESULTS, Column, Figures, between, load, markdown, table
@@ -112,6 +113,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "families": lambda: table(((one.name, tables.family(one)) for one in FAMILIES), tables.FAMILY),
         "unsupported": lambda: table({kind: {"reason": why} for kind, why in UNSUPPORTED.items()}, REASONS),
     },
+    "shared-server.md": {"load": serve_tables.under_load},
+    "promises.md": {"promises": serve_tables.promised},
     "kernels-measured.md": {
         "floor": kernel_tables.floors,
         "steps": kernel_tables.steps,

@@ -1,6 +1,6 @@
 """What is asked of an engine when more is wanted than it can do: less work for each, before anybody is refused.
 
-The quality of each level is measured (`docs/shared-server.md`).
+`benchmarks/serve_levels.py` measures what is right at each level.
 """
 
 from __future__ import annotations
