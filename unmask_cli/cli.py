@@ -1,4 +1,4 @@
-"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, stats, log, train, eval.
+"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, stats, log...
 
 Nothing imports torch before it must.
 """
