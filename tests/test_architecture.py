@@ -55,7 +55,7 @@ NETWORK = {
     "huggingface_hub": "coder_model/checkpoints/hub.py",
     "httpx2": "lsp_server/backends/remote.py",
     "websockets": "unmask_cli/play/server.py",
-    "uvicorn": "shared_server/listener.py unmask_cli/endpoint/server.py",
+    "uvicorn": "unmask_cli/endpoint/server.py shared_server/listener.py",
     "opentelemetry": "shared_server/traces.py",
     "ray": "shared_server/ray_cluster.py shared_server/ray_engine.py",
 }

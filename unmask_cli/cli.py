@@ -1,4 +1,4 @@
-"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, stats, log...
+"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, log, train and others.
 
 Nothing imports torch before it must.
 """
