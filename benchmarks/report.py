@@ -113,7 +113,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "families": lambda: table(((one.name, tables.family(one)) for one in FAMILIES), tables.FAMILY),
         "unsupported": lambda: table({kind: {"reason": why} for kind, why in UNSUPPORTED.items()}, REASONS),
     },
-    "shared-server.md": {"load": serve_tables.under_load},
+    "shared-server.md": {"levels": serve_tables.levels, "load": serve_tables.under_load},
     "promises.md": {"promises": serve_tables.promised},
     "kernels-measured.md": {
         "floor": kernel_tables.floors,

@@ -11,17 +11,19 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from records import RESULTS, Figures, show, write
 
-from coder_model.checkpoints.open import open_single
-from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.evaluation.cases import Case, read_cases
 from coder_model.evaluation.run import by_engine, run, summary
 from coder_model.types import Draft, FillRequest
 from coder_model.worker.threads import limit_threads
 from shared_server.levels import LEVELS, Level, Priority, lowered
+
+if TYPE_CHECKING:
+    from coder_model.engine.engine import Engine
 
 KEPT = ("n", "exact", "first_line", "similarity", "empty", "steps", "p50_ms", "p95_ms")
 
@@ -49,7 +51,10 @@ def main() -> None:
     parser.add_argument("--left-ms", type=float, default=800.0, help="until the deadline, when the engine is asked")
     parser.add_argument("--out", type=Path, default=RESULTS / "serve-levels.json")
     arguments = parser.parse_args()
+    # before torch is imported
     limit_threads()
+    from coder_model.checkpoints.open import open_single
+
     cases = read_cases(arguments.data, arguments.limit)
     engine = open_single(arguments.model, EngineOptions(reuse=False))
     engine.warm_up()

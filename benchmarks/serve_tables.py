@@ -6,6 +6,22 @@ from nightly import promises
 from records import Column, Figures, load, markdown, table
 
 
+LEVELS: dict[str, Column] = {
+    "level": "{name}",
+    "cases": "{n}",
+    "exact / similarity, %": "{exact:.1f} / {similarity:.1f}",
+    "empty, %": "{empty:.1f}",
+    "passes a case": "{steps:.1f}",
+    "ms p50 / p95": "{p50_ms:.0f} / {p95_ms:.0f}",
+}
+
+
+def levels() -> str:
+    """What is right at each level of a shared server."""
+    found = load("serve-levels")
+    return f"{found['model']}:\n\n{table(found['levels'], LEVELS)}"
+
+
 def under_load() -> str:
     """What became of requests in each phase, and on what."""
     found = load("serve-load")

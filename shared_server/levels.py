@@ -1,6 +1,6 @@
 """What is asked of an engine when more is wanted than it can do: less work for each, before anybody is refused.
 
-`benchmarks/serve_levels.py` measures what is right at each level.
+`docs/shared-server.md` has what is right at each level.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, log, train and others.
+"""The command line: `unmask` with lsp, fill, rewrite, play, http, serve, models, key, doctor, setup, log, train etc.
 
 Nothing imports torch before it must.
 """
