@@ -5,7 +5,6 @@ from __future__ import annotations
 from nightly import promises
 from records import Column, Figures, load, markdown, table
 
-
 LEVELS: dict[str, Column] = {
     "level": "{name}",
     "cases": "{n}",
