@@ -22,8 +22,7 @@ from lsp_server.rewriting import Strength
 from lsp_server.settings import engine_options
 from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
-from unmask_cli import models, train, train_compare
-from unmask_cli import models, serve, train
+from unmask_cli import models, serve, train, train_compare
 from unmask_cli.command_group import Commands
 from unmask_cli.log import log
 from unmask_cli.setup import setup
