@@ -15,7 +15,7 @@ from lsp_server.backends import factory
 from lsp_server.backends import ladder as ladder_module
 from lsp_server.backends.ladder import ModelLadder, Rung
 from lsp_server.backends.local import WorkerBackend
-from lsp_server.backends.model_times import TRIED_AGAIN_S, ModelTimes
+from lsp_server.backends.model_times import ModelTimes
 from lsp_server.user_settings import UserSettings
 
 FAKE = str(Path(__file__).parents[2] / "support" / "fake_worker.py")
@@ -132,17 +132,6 @@ def test_known_times_spare_the_smaller_and_the_slow_ones(times):
     play(scene, broken[0], rung("middle", 1.5, 150), broken[1], times=times)
 
 
-def test_a_time_of_another_day_or_release_does_not_count(times, monkeypatch):
-    times.note("small", 50)
-    monkeypatch.setattr("lsp_server.backends.model_times.time.time", lambda: 2 * TRIED_AGAIN_S)
-    times.note("old", 50)
-    monkeypatch.undo()
-    assert times.of("small") == 50
-    assert times.of("old") is None
-    monkeypatch.setattr("lsp_server.backends.model_times.release", lambda: "another")
-    assert times.of("small") is None
-
-
 def test_a_model_that_was_fast_today_is_taken_though_the_machine_is_busy_now(times):
     async def scene(ladder):
         await until(lambda: ladder.description.startswith("small") and settled(ladder))
@@ -163,16 +152,6 @@ def test_where_none_was_fast_enough_the_smallest_is_tried_again(times, monkeypat
         await until(lambda: ladder.description.startswith("small") and settled(ladder))
 
     play(scene, rung("small", 0.5, 900), times=times)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"times": 3}', b"\xff"])
-def test_a_damaged_file_of_times_is_as_good_as_none(tmp_path, content):
-    file = tmp_path / "models.json"
-    file.write_bytes(content)
-    times = ModelTimes(file)
-    assert times.of("small") is None
-    times.note("small", 7)
-    assert times.of("small") == 7
 
 
 def test_a_model_that_is_broken_leaves_the_embedded_one_and_a_remark(times):
