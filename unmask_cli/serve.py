@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import msgspec
 import typer
 
+from coder_model.errors import lacks_packages
 from coder_model.types import InvalidInput
 from unmask_cli.terminal import fail
 
@@ -59,7 +60,7 @@ def serve(
             asyncio.run(serve_here(settings, _say))
     except ImportError as error:
         extra = "serve,ray" if engine is Where.RAY else "serve"
-        fail("serve", InvalidInput(f"`{error.name}` is missing, and more: pip install 'unmask[{extra}]'"))
+        fail("serve", InvalidInput(f"{error.name} and more is {lacks_packages(extra)}"))
     except InvalidInput as error:
         fail("serve", error)
 

@@ -15,7 +15,7 @@ from processes import wait_until
 from results import record
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'unmask[ray]'")
+pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
 CONFIG = """
 port = {port}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from coder_model.errors import lacks_packages
 from coder_model.types import Cancelled, Draft, InvalidInput
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.newest import Newest
@@ -86,7 +87,7 @@ class HttpEndpoint:
         try:
             import uvicorn
         except ImportError:
-            raise InvalidInput("uvicorn must be installed: pip install 'unmask[http]'") from None
+            raise InvalidInput(f"uvicorn is {lacks_packages('http')}") from None
         # what is wrong with a request is told to who has sent it
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.port = await _free_port(port)
