@@ -22,7 +22,7 @@ def read_object(text: str) -> tuple[dict[str, Any], str]:
     Raises:
         InvalidInput: when it holds something else; says what and where.
     """
-    plain = _LAST_COMMA.sub(_blank, _COMMENT.sub(_blank, text.replace("\ufeff", " ", 1)))
+    plain = _LAST_COMMA.sub(_blank, _COMMENT.sub(_blank, " " + text[1:] if text.startswith("\ufeff") else text))
     if not plain.strip():
         return {}, plain
     try:

@@ -139,8 +139,8 @@ def test_the_schema_of_vs_code_is_that_of_the_server():
     package = json.loads((ROOT / "editor_clients" / "vscode" / "package.json").read_text("utf-8"))
     offered = package["contributes"]["configuration"]["properties"]
     for name, said in offered.items():
-        # what to start, and whether to start it, is the client's own
-        if name not in ("unmask.command", "unmask.enabled"):
+        # what to start, with what, where it is from, and whether to start it, is the client's own
+        if name not in ("unmask.command", "unmask.model", "unmask.wheel", "unmask.enabled"):
             own = schema()[name.removeprefix("unmask.")]
             assert said["default"] == own["default"]
             assert {k: v for k, v in said.items() if k.endswith("imum")} == range_of(own)
