@@ -17,6 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "gpu"))
 
+import feature_tables
 import kernel_tables
 import literature
 import matplotlib as mpl
@@ -96,6 +97,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "typing": tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
     },
+    "decoding.md": {"features": feature_tables.features},
     "models.md": {
         "scores": tables.scores,
         "llama_cpp": tables.beside_llama_cpp,
