@@ -32,7 +32,7 @@ from coder_model.errors import ModelFileError
 from unmask_cli.transfer_bar import TransferBar
 
 REAL, EMBEDDED = "qwen2.5-coder-0.5b", "embedded"
-DEFAULT = Path(coder_model.__file__).parent / "default"
+DEFAULT = Path(coder_model.__file__).parent / "pretrained" / "default"
 STALL_S = 60.0
 LOADING_S = 180.0
 OPTIONS = {"deadlineMs": 10_000, "leastRight": 0}

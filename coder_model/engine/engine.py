@@ -36,7 +36,7 @@ from coder_model.types import Cancelled, Decoding, Draft, FillRequest, InvalidIn
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
-DEFAULT_MODEL = Path(__file__).parents[1] / "default"
+DEFAULT_MODEL = Path(__file__).parents[1] / "pretrained" / "default"
 
 
 def never() -> bool:

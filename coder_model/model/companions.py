@@ -45,7 +45,7 @@ def unpacked(tensors: Mapping[str, Tensor], name: str) -> Tensor:
 
 def package_folder(kind: Kind) -> Path:
     """Returns where those lie that come with the package, one folder each."""
-    return Path(__file__).parents[1] / kind
+    return Path(__file__).parents[1] / "pretrained" / kind
 
 
 def users_folder(kind: Kind) -> Path:
