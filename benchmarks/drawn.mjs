@@ -8,15 +8,7 @@ const [vscode, extension, run, executablePath, more, wanted] = process.argv.slic
 const text = fs.readFileSync(0, 'utf8');
 const LONGEST_MS = 5000;
 const SETTLE_MS = 1000;
-const settings = {
-  ...JSON.parse(more),
-  'editor.autoClosingBrackets': 'never',
-  'editor.quickSuggestions': { other: 'off' },
-  'editor.parameterHints.enabled': false,
-  'chat.disableAIFeatures': true,
-  'workbench.startupEditor': 'none',
-  'files.autoSave': 'off',
-};
+const settings = { ...JSON.parse(more), 'files.autoSave': 'off' };
 
 /** In the window: from the event of the next key to the frame behind the one in which ghost text is there. */
 function measureNextKey(longest) {

@@ -1,10 +1,11 @@
 """The server of `unmask http` with the fake model, and clients that speak to it."""
 
 import asyncio
-import contextlib
 import json
 import sys
 from pathlib import Path
+
+from serving import running
 
 from lsp_server.backends.local import WorkerBackend
 from unmask_cli.endpoint.server import HttpEndpoint
@@ -14,18 +15,9 @@ WORKER = [sys.executable, str(Path(__file__).parent / "fake_worker.py")]
 TOKEN = "t" * 43
 
 
-@contextlib.asynccontextmanager
-async def served(*arguments, preset="balanced"):
+def served(*arguments, preset="balanced"):
     """A server that runs, on a port of its own."""
-    server = HttpEndpoint(WorkerBackend([*WORKER, *arguments]), TOKEN, preset)
-    ready = asyncio.Event()
-    running = asyncio.create_task(server.run(0, ready.set))
-    try:
-        await ready.wait()
-        yield server
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    return running(HttpEndpoint(WorkerBackend([*WORKER, *arguments]), TOKEN, preset))
 
 
 async def begun(server, path, body=None, method="POST", **headers):

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from serving import running
 from websockets.asyncio.client import connect
 
 from lsp_server.backends.ladder import Rung
@@ -38,18 +39,9 @@ class FakeShelf:
         return [OfferedModel(name, 1.0, None) for name in self.rungs]
 
 
-@contextlib.asynccontextmanager
-async def served(opened=None):
+def served(opened=None):
     """A server that runs, on a port of its own."""
-    server = PageServer(FakeShelf(), opened or Opened())
-    ready = asyncio.Event()
-    running = asyncio.create_task(server.run(0, ready.set))
-    try:
-        await ready.wait()
-        yield server
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    return running(PageServer(FakeShelf(), opened or Opened()))
 
 
 class Page:

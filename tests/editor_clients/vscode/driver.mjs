@@ -5,14 +5,7 @@
 import { inWorkbench, until } from './workbench.mjs';
 
 const [scenario, vscode, extension, run, executablePath, more] = process.argv.slice(2);
-const settings = {
-  ...JSON.parse(more),
-  'editor.autoClosingBrackets': 'never',
-  'editor.quickSuggestions': { other: 'off' },
-  'editor.parameterHints.enabled': false,
-  'chat.disableAIFeatures': true,
-  'workbench.startupEditor': 'none',
-};
+const settings = JSON.parse(more);
 const files = { 'a.py': '', 'b.py': 'def one():\n    pass\n', 'c.py': 'x = bad' };
 
 async function type(bench) {

@@ -8,6 +8,15 @@ import path from 'node:path';
 const ITEM = '[id="unmask.unmask"], [aria-label*="unmask"]';
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
 
+/** Nothing is drawn or typed but by the person and by us. */
+const PLAIN = {
+  'editor.autoClosingBrackets': 'never',
+  'editor.quickSuggestions': { other: 'off' },
+  'editor.parameterHints.enabled': false,
+  'chat.disableAIFeatures': true,
+  'workbench.startupEditor': 'none',
+};
+
 export async function until(condition, what, seconds = 90) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -130,7 +139,7 @@ export async function inWorkbench(place, settings, files, act) {
   const { chromium } = createRequire(path.join(extension, 'package.json'))('playwright-core');
   for (const [name, content] of Object.entries(files)) write(`${run}/workspace/${name}`, content);
   for (const folder of ['user/User', 'user/Machine']) {
-    write(`${run}/${folder}/settings.json`, JSON.stringify(settings));
+    write(`${run}/${folder}/settings.json`, JSON.stringify({ ...PLAIN, ...settings }));
   }
   const port = await freePort();
   const server = startServer(vscode, run, port);
