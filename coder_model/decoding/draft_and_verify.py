@@ -4,6 +4,8 @@ A draft comes from the text itself (a copied run) or from denoising a block of m
 by the distribution that the pass before has left. With `verify`, a commit pass over the draft accepts the
 longest run that decoding one token at a time would have chosen too, and has then already written its keys and values.
 Without it, the denoised block is taken as it is.
+
+A loop runs no commit pass itself: it yields it, and goes on when it was run, alone or with those of other loops.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from coder_model.decoding.completion import Completion
 from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import Choice, TokenSelector
 from coder_model.runtime.canvas import Canvas
+from coder_model.runtime.passes import Commit
 from coder_model.runtime.sequence import Check, Sequence
 
 ALL_AT_ONCE = Schedule(top_k, PolicyOptions(), 1)
@@ -76,6 +79,10 @@ class DecodingStep:
     """How many of them, from the first on, are decided now."""
 
 
+Loop = Iterator[DecodingStep | Commit]
+"""Yields each commit pass before it is run, and a step after every pass."""
+
+
 def fill_middle(
     ahead: ReadAhead,
     selector: TokenSelector,
@@ -83,7 +90,7 @@ def fill_middle(
     acceptance: DraftAcceptance,
     middle: Completion,
     check: Check,
-) -> Iterator[DecodingStep]:
+) -> Loop:
     """Decodes the middle that follows a context.
 
     Args:
@@ -93,15 +100,52 @@ def fill_middle(
         acceptance: how much of a draft is verified, and whether a block is denoised where nothing can be copied.
         middle: filled in; right after every pass, so that a deadline can take it as it is.
         check: called before every pass.
-
-    Yields:
-        After every pass.
     """
     if ahead.has_draft:
         middle.steps += 1
         yield DecodingStep("verify", None)
     yield from _heal(ahead, selector, options, acceptance, middle, check)
-    choice = _follow(ahead, selector, middle)
+    if choice := _follow(ahead, selector, middle):
+        yield from _go_on(choice, ahead, selector, options, acceptance, middle, check)
+
+
+def fill_branch(
+    start: tuple[Choice, ...],
+    ahead: ReadAhead,
+    selector: TokenSelector,
+    options: FillOptions,
+    acceptance: DraftAcceptance,
+    middle: Completion,
+    check: Check,
+) -> Loop:
+    """Decodes another middle, the start of which is decided.
+
+    Args:
+        start: how its first tokens were chosen, at least one; all but the last one are committed.
+        ahead: stands behind them.
+        selector: as for `fill_middle`, as are the others.
+        options: how.
+        acceptance: how much of a draft is verified.
+        middle: filled in.
+        check: called before every pass.
+    """
+    for choice in start:
+        middle.decide_(choice, selector)
+    if not middle.ended:
+        yield from _go_on(start[-1], ahead, selector, options, acceptance, middle, check)
+
+
+def _go_on(
+    last: Choice,
+    ahead: ReadAhead,
+    selector: TokenSelector,
+    options: FillOptions,
+    acceptance: DraftAcceptance,
+    middle: Completion,
+    check: Check,
+) -> Loop:
+    """Decodes what follows a choice that no pass has read."""
+    choice: Choice | None = last
     while choice:
         draft = draft_from_text(selector, options, acceptance)
         denoised = bool(options.policy) and not selector.heal and len(draft) < options.min_copy
@@ -119,7 +163,7 @@ def fill_middle(
                     return
         check()
         decided = choice.token
-        _read(ahead, [decided, *draft], acceptance, middle)
+        yield from _read(ahead, [decided, *draft], acceptance, middle)
         ahead.take(1 if options.verify else 1 + len(draft))
         choice = _follow(ahead, selector, middle)
         if denoised and draft and options.verify:
@@ -148,10 +192,10 @@ def draft_from_text(
     return found[first : first + acceptance.length(chances[first:])]
 
 
-def _read(ahead: ReadAhead, tokens: list[int], acceptance: DraftAcceptance, middle: Completion) -> None:
-    """Runs a pass over tokens behind those that are decided."""
+def _read(ahead: ReadAhead, tokens: list[int], acceptance: DraftAcceptance, middle: Completion) -> Iterator[Commit]:
+    """Reads tokens behind those that are decided."""
     began = time.perf_counter()
-    ahead.read(tokens)
+    yield from ahead.read(tokens)
     acceptance.took(len(tokens), (time.perf_counter() - began) * 1e3)
     middle.steps += 1
 
@@ -163,7 +207,7 @@ def _heal(
     acceptance: DraftAcceptance,
     middle: Completion,
     check: Check,
-) -> Iterator[DecodingStep]:
+) -> Loop:
     """Says the text to heal again up to its last token, where it takes more than one.
 
     A token that leaves some of the text is right only if the model goes on with the rest: the likeliest way through
@@ -174,7 +218,7 @@ def _heal(
         if not is_read:
             check()
             draft = draft_from_text(selector, options, acceptance, behind=choice.token)
-            _read(ahead, [choice.token, *draft], acceptance, middle)
+            yield from _read(ahead, [choice.token, *draft], acceptance, middle)
         share = selector.share_behind(choice.token, cast(Tensor, ahead.behind(choice.token)))
         if choice.probability * share < choice.rival_probability and not selector.was_refused(choice.token):
             selector.refuse(choice.token)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
+from coder_model.runtime.passes import Commit
 from coder_model.runtime.sequence import Sequence
 
 
@@ -42,10 +45,11 @@ class ReadAhead:
         """Moves on by tokens of the last pass."""
         self.taken += count
 
-    def read(self, tokens: list[int]) -> None:
-        """Runs a pass over tokens behind those that are taken; what was proposed there before is forgotten."""
+    def read(self, tokens: list[int]) -> Iterator[Commit]:
+        """Reads tokens behind those that are taken, by the pass that it yields; what was proposed goes."""
         before = self.following
+        self.sequence.truncate(self._start + self.taken)
+        yield (work := self.sequence.committing(tokens))
         self._start += self.taken
-        self.sequence.truncate(self._start)
-        self._before, self._rows = before, self.sequence.commit(tokens)
+        self._before, self._rows = before, self.sequence.committed(work)
         self._tokens, self.taken = tokens, 0

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
+import torch
 from torch import Tensor
 
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.calibration import SMALL, Calibration
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.diffusion import MOST_EXPANDED, fill_between, fill_blocks
-from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, draft_from_text, fill_middle
+from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, draft_from_text, fill_branch, fill_middle
+from coder_model.decoding.loop_passes import run_alone, run_together
 from coder_model.decoding.read_ahead import ReadAhead
-from coder_model.decoding.token_selector import TokenSelector
+from coder_model.decoding.token_selector import Choice, TokenSelector
 from coder_model.prompt.fim_prompt import Prompt, PromptFormat
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.bidirectional_sequence import BidirectionalSequence
 from coder_model.runtime.passes import PassRunner
 from coder_model.runtime.sequence import Check, Sequence
 
+TOGETHER = 32
+"""Tokens of a pass over several branches: a longer one takes a CPU as long as two passes."""
 WARM_TOKENS = 128
 """Tokens that are read in one pass while nobody waits: who does wait gets the model after it."""
 
@@ -83,6 +87,31 @@ class DecodingStrategy(Protocol):
     ) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
 
+    def fill_branches(
+        self, prompt: Prompt, branches: list[Branch], context: EngineContext, check: Check
+    ) -> Iterator[None]:
+        """Fills other middles of the hole that was filled last; yields after every pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Another middle than the one that was decoded, of which the first tokens are given."""
+
+    start: tuple[Choice, ...]
+    """How these were chosen: all but the last one are those of the first middle."""
+    selector: TokenSelector
+    """Decides the others, and says the start again where it is asked for."""
+    middle: Completion
+    """Filled in."""
+
+
+def _one_by_one(
+    strategy: DecodingStrategy, prompt: Prompt, branches: Iterable[Branch], context: EngineContext, check: Check
+) -> Iterator[None]:
+    for branch in branches:
+        for _ in strategy.fill(prompt, branch.selector, branch.middle, context, check):
+            yield
+
 
 class _OverSequence:
     """What is kept in a cache."""
@@ -127,7 +156,32 @@ class CausalStrategy(_OverSequence):
         options, acceptance = context.options, context.acceptance
         draft = draft_from_text(selector, options, acceptance)
         ahead = ReadAhead(self.sequence, self.sequence.read_with(prompt.context, draft, check), draft)
-        return fill_middle(ahead, selector, options, acceptance, middle, check)
+        return run_alone(fill_middle(ahead, selector, options, acceptance, middle, check), context.runner)
+
+    def fill_branches(
+        self, prompt: Prompt, branches: list[Branch], context: EngineContext, check: Check
+    ) -> Iterator[None]:
+        """Fills all of them in the same passes, where the runner has room for that; yields after every pass."""
+        decided = [len(prompt.context) + len(branch.start) - 1 for branch in branches]
+        if not branches or not (sequences := self.sequence.branched(decided)):
+            yield from _one_by_one(self, prompt, branches, context, check)
+            return
+        # what is denoised is denoised for one of them
+        length = max(2, 1 << (TOGETHER // len(branches)).bit_length() - 1)
+        options = replace(context.options, policy=None, block_length=min(length, context.options.block_length))
+        loops = [
+            fill_branch(
+                branch.start,
+                ReadAhead(sequence, torch.empty(1, 0), []),
+                branch.selector,
+                options,
+                DraftAcceptance(0.0),
+                branch.middle,
+                check,
+            )
+            for branch, sequence in zip(branches, sequences, strict=True)
+        ]
+        yield from run_together(loops, context.runner)
 
     def expectations(self, prompt: Prompt, tokens: list[int], check: Check) -> Iterator[Tensor]:
         """Yields what the model expects at each of the tokens that stand in the hole, and behind the last."""
@@ -147,6 +201,12 @@ class BlockStrategy(_OverSequence):
     ) -> Iterator[DecodingStep]:
         """Reads the prompt and fills the middle; yields after every pass."""
         return fill_blocks(self.sequence, prompt, selector, context.options, middle, check)
+
+    def fill_branches(
+        self, prompt: Prompt, branches: list[Branch], context: EngineContext, check: Check
+    ) -> Iterator[None]:
+        """Fills one after the other; yields after every pass."""
+        return _one_by_one(self, prompt, branches, context, check)
 
 
 class BidirectionalStrategy:
@@ -176,6 +236,12 @@ class BidirectionalStrategy:
             context.runner, prompt.context, prompt.behind, context.refresh_every, expand, MOST_EXPANDED
         )
         return fill_between(sequence, prompt.hole, selector, options, middle, check)
+
+    def fill_branches(
+        self, prompt: Prompt, branches: list[Branch], context: EngineContext, check: Check
+    ) -> Iterator[None]:
+        """Fills one after the other; yields after every pass."""
+        return _one_by_one(self, prompt, branches, context, check)
 
 
 def strategy_of(context: EngineContext) -> DecodingStrategy:

@@ -39,6 +39,11 @@ class Choice:
     rival_probability: float = 0.0
     """0 when no other token was possible."""
 
+    @property
+    def instead(self) -> Choice:
+        """The other choice."""
+        return Choice(self.rival, self.rival_probability)
+
 
 class TokenSelector:
     """Decides the tokens of one middle, from left to right."""

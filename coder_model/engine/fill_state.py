@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.draft_and_verify import DeadlineReached, DecodingStep
 from coder_model.decoding.prompt_lookup import PromptLookup
-from coder_model.decoding.strategies import EngineContext
+from coder_model.decoding.strategies import Branch, EngineContext
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
@@ -104,15 +103,16 @@ class FillState:
 
     def _decode(self, middle: Completion, start: list[int], forced: int) -> Iterator[DecodingStep]:
         """Fills a middle; takes tokens that are proposed, and how many of them are forced."""
-        prompt, strategy = self.prompt, self.session.strategy
-        copies = None
-        if self.options.copy and strategy.proposes:
+        return self.session.strategy.fill(self.prompt, self._selector(start, forced), middle, self.context, self.check)
+
+    def _selector(self, proposed: list[int], forced: int) -> TokenSelector:
+        prompt, copies = self.prompt, None
+        if self.options.copy and self.session.strategy.proposes:
             # where copies count, what the model said itself would make it say that again
             said = [] if self.copies_count else [list(one.tokens) for one in self.session.said]
             copies = PromptLookup(prompt.document, prompt.after, [*said, *prompt.others], self.copies_count)
         rules = self.region.stop_rules
-        selector = TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, start, forced)
-        return strategy.fill(prompt, selector, middle, self.context, self.check)
+        return TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, proposed, forced)
 
     def _another(self, other: Completion, start: list[int], proposed: list[int]) -> None:
         """Fills another middle that begins with `start`, and of which more may be proposed."""
@@ -168,16 +168,41 @@ class FillState:
 
         Another one is given up as soon as it is less likely than as many as are wanted.
         """
-        count = self.request.count
+        count, strategy = self.request.count, self.session.strategy
         found = {self.output.shown(middle)[0]: middle}
-        with contextlib.suppress(DeadlineReached):
-            for start in branches(middle.choices[: len(middle.tokens)], 2 * count):
-                likely = sorted((one.log_probability for text, one in found.items() if text), reverse=True)
-                least = likely[count - 1] if len(likely) >= count else -math.inf
-                other = Completion(self._limit_beside(middle), least)
-                self._another(other, start, [*start, *middle.tokens[len(start) :]])
-                if not other.unlikely:
-                    found.setdefault(self.output.shown(other)[0], other)
+        branches = self._branches(middle, 2 * count)
+        others = [branch.middle for branch in branches]
+        try:
+            for _ in strategy.fill_branches(self.prompt, branches, self.context, self.check):
+                self._take_ended(others, found)
+        except DeadlineReached:
+            pass
+        finally:
+            for other in others:
+                self._note(other)
+        self._take_ended(others, found)
         order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
         sound = [found[text] for text in order if not (found[text].limited or syntax.breaks(text))]
         return sound[:count] or [self._sound(found[order[0]], syntax)]
+
+    def _branches(self, middle: Completion, count: int) -> list[Branch]:
+        """The likeliest other middles, as far as they are given."""
+        tokens = middle.tokens
+        return [
+            Branch(
+                (*middle.choices[: len(start) - 1], middle.choices[len(start) - 1].instead),
+                self._selector([*start, *tokens[len(start) :]], len(start)),
+                Completion(self._limit_beside(middle)),
+            )
+            for start in branches(middle.choices[: len(tokens)], count)
+        ]
+
+    def _take_ended(self, others: list[Completion], found: dict[str, Completion]) -> None:
+        """Adds middles that have ended, if they are likely enough, and says to the others what that is."""
+        for other in others:
+            if other.ended and not other.unlikely:
+                found.setdefault(self.output.shown(other)[0], other)
+        likely = sorted((one.log_probability for text, one in found.items() if text), reverse=True)
+        for other in others:
+            if not other.ended and len(likely) >= self.request.count:
+                other.least_log_probability = likely[self.request.count - 1]

@@ -43,19 +43,25 @@ class KVCache:
         """Memory of all rows."""
         return self.keys.nbytes + self.values.nbytes
 
-    def copied(self, tokens: int) -> KVCache:
-        """Returns a cache of its own with the first `tokens` of each row, and room for a few more."""
-        other = copy.copy(self)
-        other._free, other._changed = list(range(self._rows)), threading.Lock()
-        room = min(self.capacity, tokens + tokens // GROWTH)
-        other.keys, other.values = (_with_room(part[:, :, :, :room], room) for part in (self.keys, self.values))
+    def copied(self, tokens: int, rows: int = 0) -> KVCache:
+        """Returns a cache of its own with the first `tokens` of each row, and room for a few more.
+
+        Args:
+            tokens: to be copied.
+            rows: of the new one, each a copy of the only row of this one; 0: as many as there are.
+        """
+        other, rows = copy.copy(self), rows or self._rows
+        other._rows, other._free, other._changed = rows, list(range(rows)), threading.Lock()
+        room = tokens + tokens // GROWTH
+        other.keys, other.values = (_with_room(part[:, :, :, :tokens], room, rows) for part in (self.keys, self.values))
         return other
 
     def grow_(self, tokens: int) -> None:
         """Makes room for so many tokens per row, and some more; whatever was captured reads the old tensors."""
         if tokens > self.capacity:
             more = max(tokens - self.capacity, self.capacity // GROWTH)
-            self.keys, self.values = (_with_room(part, self.capacity + more) for part in (self.keys, self.values))
+            room = self.capacity + more
+            self.keys, self.values = (_with_room(part, room, self._rows) for part in (self.keys, self.values))
 
     def allocate(self) -> int:
         """Returns a row that nobody has.
@@ -87,9 +93,9 @@ def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     return torch.frombuffer(mmap.mmap(-1, n_bytes), dtype=dtype).view(shape)
 
 
-def _with_room(part: Tensor, capacity: int) -> Tensor:
-    """A copy with room for more tokens."""
-    shape = (*part.shape[:3], capacity, part.shape[4])
+def _with_room(part: Tensor, capacity: int, rows: int) -> Tensor:
+    """A copy with room for more tokens; one row may become several."""
+    shape = (part.shape[0], rows, part.shape[2], capacity, part.shape[4])
     whole = _zeros(shape, part.dtype, part.device)
     whole[:, :, :, : part.shape[3]] = part
     return whole

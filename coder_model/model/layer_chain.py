@@ -1,4 +1,4 @@
-"""The layers of a pass over few tokens of one sequence as one chain of jobs, for weights in groups on a CPU.
+"""The layers of a pass over few tokens as one chain of jobs, for weights in groups on a CPU.
 
 `layer_stack.py` has the same in operations, which tests hold this to, bit by bit.
 """
@@ -20,8 +20,8 @@ from coder_model.model.config import ModelConfig
 from coder_model.model.kv_cache import KVCache
 from coder_model.model.merged_weights import LayerWeights
 
-_JOBS_OF_LAYER, _TURN, _ATTENTION = 10, 2, 3
-"""Jobs of a layer, and which of them read where the tokens stand."""
+_SHARED_JOBS, _FIRST_PLACED = 8, 2
+"""Jobs of a layer that are over all tokens, and the first of the others: two of each sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +89,28 @@ def buffers_of(config: ModelConfig, n_tokens: int, capacity: int) -> LayerBuffer
 
 
 class ChainedLayers:
-    """The layers of a model for passes of one length."""
+    """The layers of a model for passes over one number of sequences of one length."""
 
     def __init__(
-        self, layers: Sequence[LayerWeights], config: ModelConfig, buffers: LayerBuffers, taps: tuple[int, ...]
+        self,
+        layers: Sequence[LayerWeights],
+        config: ModelConfig,
+        buffers: LayerBuffers,
+        n_sequences: int,
+        taps: tuple[int, ...],
     ) -> None:
         """Writes the chain.
 
         Args:
             layers: whose matrices are packed in groups.
             config: their shape.
-            buffers: for as many tokens as a pass has.
+            buffers: for the B T tokens of a pass.
+            n_sequences: B.
             taps: layers, counted from 1, whose residual stream is kept.
         """
         self._buffers, self._eps, self._n_groups = buffers, config.norm_eps, config.n_kv_heads
+        length = len(buffers.added) // n_sequences
+        self._parts = [slice(first, first + length) for first in range(0, len(buffers.added), length)]
         self._n_layers, self._machine = len(layers), grouped.get_machine()
         self._tapped = {tap: torch.empty_like(buffers.added) for tap in taps}
         before = None
@@ -115,18 +123,34 @@ class ChainedLayers:
 
     def _attention(self, layer: LayerWeights, before: Tensor | None, stream: Tensor) -> list[jobs.MachineJob]:
         """The jobs of a layer up to the product behind its attention; where its tokens stand is filled in later."""
-        machine, of, nowhere = self._machine, self._buffers, (of_none := torch.empty(0), of_none)
+        machine, of = self._machine, self._buffers
         bias = None if layer.qkv_bias is None else layer.qkv_bias.float()
         norms = layer.qk_norms and (layer.qk_norms[0].float(), layer.qk_norms[1].float())
-        groups, eps = self._n_groups, self._eps
+        eps = self._eps
+        placed = [job for part in self._parts for job in self._of_sequence(part, bias, norms)]
         return [
             jobs.norm(machine, of.added, before, layer.first_norm.float(), stream, eps, of.normal),
             jobs.product(machine, of.normal, cast(PackedGroups, layer.qkv), of.qkv),
-            jobs.turn(machine, of.qkv, bias, norms, eps, nowhere, of.queries, groups, {}),
-            jobs.attention(machine, of.queries, groups, {}, 0, 0, 0, of.scores, of.mixed),
+            *placed,
             jobs.rounding(machine, of.mixed, of.rounded),
             jobs.product(machine, of.rounded, cast(PackedGroups, layer.out), of.added),
         ]
+
+    def _of_sequence(
+        self, part: slice, bias: Tensor | None, norms: tuple[Tensor, Tensor] | None
+    ) -> tuple[jobs.MachineJob, jobs.MachineJob]:
+        """What turns the queries and keys of one sequence and writes them, and its attention."""
+        machine, of, nowhere, groups = (
+            self._machine,
+            self._buffers,
+            (of_none := torch.empty(0), of_none),
+            self._n_groups,
+        )
+        queries = of.queries[part]
+        return (
+            jobs.turn(machine, of.qkv[part], bias, norms, self._eps, nowhere, queries, groups, {}),
+            jobs.attention(machine, queries, groups, {}, 0, 0, 0, of.scores, of.mixed[part]),
+        )
 
     def _mlp(self, layer: LayerWeights, stream: Tensor) -> list[jobs.MachineJob]:
         machine, of = self._machine, self._buffers
@@ -143,31 +167,36 @@ class ChainedLayers:
         """Runs a pass.
 
         Args:
-            x: [M, D] float32, contiguous.
+            x: [B T, D] float32, contiguous.
             cache: in bfloat16.
-            spans: of the one sequence.
+            spans: where the tokens of each sequence stand; what is behind its count is padding.
             block_length: the attention mask, see `ops.block_attention`.
-            tables: cosines and sines [M, K / 2] float32 of the tokens' positions.
+            tables: cosines and sines [B T, K / 2] float32 of the tokens' positions.
 
         Returns:
-            What is still to be added to the stream, the stream [M, D] float32, and the streams behind the taps.
+            What is still to be added to the stream, the stream [B T, D] float32, and the streams behind the taps.
 
         Raises:
             ValueError: when the tokens are not in the cache.
         """
-        row, start, count = int(spans.rows), int(spans.starts), int(spans.counts)
         keys, values = cache.keys, cache.values
-        grouped.check_inside(row, start, len(x), keys[0])
-        written, read = (jobs.places(keys[0], values[0], row, first) for first in (start, 0))
         steps = {name: part.stride(0) * part.itemsize for name, part in (("keys", keys), ("values", values))}
+        jobs_of_layer = _SHARED_JOBS + 2 * len(self._parts)
         with self._machine.pool.alone:
             self._chain.change(0, x=x)
-            for first in range(0, self._n_layers * _JOBS_OF_LAYER, _JOBS_OF_LAYER):
-                self._chain.change(first + _TURN, cosine=tables[0], sine=tables[1], **written)
-                self._chain.change(first + _ATTENTION, start=start, count=count, block=block_length, **read)
-                for name, step in steps.items():
-                    written[name] += step
-                    read[name] += step
+            for number, (part, row, start, count) in enumerate(
+                zip(self._parts, *map(Tensor.tolist, spans), strict=True)
+            ):
+                grouped.check_inside(row, start, part.stop - part.start, keys[0])
+                written, read = (jobs.places(keys[0], values[0], row, first) for first in (start, 0))
+                cosine, sine = (table[part] for table in tables)
+                turn = _FIRST_PLACED + 2 * number
+                for first in range(turn, self._n_layers * jobs_of_layer, jobs_of_layer):
+                    self._chain.change(first, cosine=cosine, sine=sine, **written)
+                    self._chain.change(first + 1, start=start, count=max(count, 1), block=block_length, **read)
+                    for name, step in steps.items():
+                        written[name] += step
+                        read[name] += step
             self._chain.run()
             of = self._buffers
             return of.added.clone(), of.streams[1].clone(), [tap.clone() for tap in self._tapped.values()]

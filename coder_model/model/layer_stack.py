@@ -54,7 +54,7 @@ class LayerStack:
         """
         self.layers, self._config, self._capacity = layers, config, capacity
         self._dtype, self._activation_dtype = dtype, activation_dtype
-        self._chains: dict[tuple[int, tuple[int, ...]], ChainedLayers] = {}
+        self._chains: dict[tuple[int, int, tuple[int, ...]], ChainedLayers] = {}
 
     def run(
         self,
@@ -77,17 +77,18 @@ class LayerStack:
         """
         n_tokens = parts.shape[1]
         is_chained = self._activation_dtype == "grouped" and 0 < n_tokens <= grouped.MOST_QUERIES
-        if is_chained and grouped.takes(parts, cache.keys[0], spans):
-            added, stream, tapped = self._chain(n_tokens, taps).run(parts[0], cache, spans, block_length, tables)
+        if is_chained and grouped.takes(parts, cache.keys[0]):
+            chain = self._chain(len(spans.rows), n_tokens, taps)
+            added, stream, tapped = chain.run(parts[0], cache, spans, block_length, tables)
             return StackOutput(added[None], stream, tapped)
         return self._in_operations(parts, cache, spans, block_length, tables, taps)
 
-    def _chain(self, n_tokens: int, taps: tuple[int, ...]) -> ChainedLayers:
-        found = self._chains.get((n_tokens, taps))
-        if found is None:
-            found = ChainedLayers(self.layers, self._config, self._buffers.first(n_tokens), taps)
-            self._chains[n_tokens, taps] = found
-        return found
+    def _chain(self, n_sequences: int, n_tokens: int, taps: tuple[int, ...]) -> ChainedLayers:
+        key = n_sequences, n_tokens, taps
+        if key not in self._chains:
+            buffers = self._buffers.first(n_tokens)
+            self._chains[key] = ChainedLayers(self.layers, self._config, buffers, n_sequences, taps)
+        return self._chains[key]
 
     @cached_property
     def _buffers(self) -> LayerBuffers:

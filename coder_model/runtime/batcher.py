@@ -101,6 +101,10 @@ class Batcher:
     def copied_row(self, row: CacheRow, tokens: int) -> None:
         """There are no rows to spare: each is a document's."""
 
+    def branched_rows(self, row: CacheRow, tokens: int, count: int) -> list[CacheRow]:  # noqa: ARG002
+        """There are no rows to spare."""
+        return []
+
     def bytes_of(self, row: CacheRow) -> int:  # noqa: ARG002
         """Returns 0: the cache has its rows whether they are used or not."""
         return 0
@@ -119,6 +123,11 @@ class Batcher:
         self._scheduler.run(work)
         if isinstance(work, Denoise):
             work.canvas.check()
+
+    def run_together(self, works: list[Commit]) -> None:
+        """Runs one pass after the other: what is joined here comes from several threads."""
+        for work in works:
+            self.run(work)
 
     def warm_up(self, block_length: int, schedules: Iterable[Schedule], barred: Iterable[int | None]) -> None:
         """Makes every step of every size and runs it once; on a GPU it is captured. See `PassRunner.warm_up`.

@@ -77,6 +77,11 @@ class EagerRunner:
         """Returns another row, in a cache of its own too."""
         return CacheRow(row.cache.copied(tokens), row.drafter_cache and row.drafter_cache.copied(tokens))
 
+    def branched_rows(self, row: CacheRow, tokens: int, count: int) -> list[CacheRow]:
+        """Returns rows of a cache of their own; nothing is drafted behind them."""
+        cache = row.cache.copied(tokens, count)
+        return [CacheRow(cache) for _ in range(count)]
+
     def bytes_of(self, row: CacheRow) -> int:
         """Returns the bytes of its caches."""
         return row.cache.n_bytes + (row.drafter_cache.n_bytes if row.drafter_cache else 0)
@@ -91,21 +96,35 @@ class EagerRunner:
         """Runs a pass; see `PassRunner.run`."""
         match work:
             case Commit():
-                self._threads.run(len(work.tokens), partial(self._commit, work))
+                self._threads.run(len(work.tokens), partial(self._commit, [work], len(work.tokens)))
             case Predict():
                 self._threads.run(len(work.tokens), partial(self._predict, work))
             case Denoise():
                 for _ in range(work.count):
                     self._threads.run(len(work.canvas.tokens), partial(self._denoise, work))
 
-    def _commit(self, work: Commit) -> None:
-        taps = self._drafter.config.taps if self._drafter else ()
-        hidden, states = self._pass(work, torch.tensor(work.tokens), self._commit_mask, taps)
-        if self._drafter and work.row.drafter_cache:
-            work.row.drafter_cache.grow_(work.start + len(work.tokens))
-            self._drafter.read(states, work.row.drafter_cache, work.start)
-        last = hidden[len(hidden) - work.wanted :]
-        work.probabilities = self.network.probabilities(last, self._forbidden).cpu() if work.wanted else last
+    def run_together(self, works: list[Commit]) -> None:
+        """Runs one pass over rows of the same cache; see `PassRunner.run_together`."""
+        longest = max(len(work.tokens) for work in works)
+        # few lengths: each number of rows and tokens has buffers of its own
+        length = 1 << (longest - 1).bit_length()
+        self._threads.run(length * len(works), partial(self._commit, works, length))
+
+    def _commit(self, works: list[Commit], length: int) -> None:
+        """Commits tokens to rows of one cache, padded to a length; only a row that is alone has a drafter's cache."""
+        row, start = works[0].row, works[0].start
+        drafter = self._drafter if row.drafter_cache else None
+        tokens = torch.tensor([work.tokens + [0] * (length - len(work.tokens)) for work in works])
+        places = [(work.row.index, work.start, len(work.tokens)) for work in works]
+        hidden, states = self._pass(row, places, tokens, self._commit_mask, drafter.config.taps if drafter else ())
+        if drafter and row.drafter_cache:
+            row.drafter_cache.grow_(start + length)
+            drafter.read(states, row.drafter_cache, start)
+        ends = [length * index + len(work.tokens) for index, work in enumerate(works)]
+        last = torch.cat([hidden[end - work.wanted : end] for work, end in zip(works, ends, strict=True)])
+        rows = self.network.probabilities(last, self._forbidden).cpu() if len(last) else last
+        for work, own in zip(works, torch.split(rows, [work.wanted for work in works]), strict=True):
+            work.probabilities = own
 
     def _denoise(self, work: Denoise) -> None:
         canvas, start = work.canvas, work.start
@@ -115,7 +134,8 @@ class EagerRunner:
             known = ~canvas.masked[:-1]
             found = self._drafter.denoise(canvas.tokens[:-1], known, work.row.drafter_cache, start)
         else:
-            hidden, _ = self._pass(work, canvas.tokens, DENOISE_MASK)
+            places = [(work.row.index, start, len(canvas.tokens))]
+            hidden, _ = self._pass(work.row, places, canvas.tokens[None], DENOISE_MASK)
             found = self.network.select(hidden[:-1] if self.config.shifted else hidden[1:], self._forbidden)
         canvas.note_(found, first=1)
         canvas.step_(work.schedule, work.index)
@@ -123,21 +143,28 @@ class EagerRunner:
 
     def _predict(self, work: Predict) -> None:
         positions = None if work.positions is None else torch.tensor([work.positions], device=self.network.device)
-        hidden, _ = self._pass(work, torch.tensor(work.tokens), DENOISE_MASK, (), positions)
+        places = [(work.row.index, work.start, len(work.tokens))]
+        hidden, _ = self._pass(work.row, places, torch.tensor([work.tokens]), DENOISE_MASK, (), positions)
         hidden = hidden[work.predicting(self.config.shifted)]
         forbidden = barring(self._forbidden, work.barred)
         work.selection = self.network.select(hidden, forbidden)
         work.probabilities = self.network.probabilities(hidden[work.slot : work.slot + 1], forbidden)[0].cpu()
 
     def _pass(
-        self, work: Work, tokens: Tensor, mask: int, taps: tuple[int, ...] = (), positions: Tensor | None = None
+        self,
+        row: CacheRow,
+        places: list[tuple[int, int, int]],
+        tokens: Tensor,
+        mask: int,
+        taps: tuple[int, ...] = (),
+        positions: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Runs the network over tokens [T] behind those of a row; see `FusedTransformer.states`."""
-        network, row = self.network, work.row
-        end = work.start + len(tokens)
+        """Runs the network over tokens [B, T] in a row's cache; see `FusedTransformer.states`, and `spans_of`."""
+        network, length = self.network, tokens.shape[1]
+        end = max(start for _, start, _ in places) + length
         if end > row.cache.capacity:
             row.cache.grow_(end)
-        spans = spans_of([(row.index, work.start, len(tokens))], network.device)
-        dtype = self._long_pass_dtype if len(tokens) >= LONG_PASS else torch.float32
+        spans = spans_of(places, network.device)
+        dtype = self._long_pass_dtype if length >= LONG_PASS else torch.float32
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            return network.states(tokens[None].to(network.device), row.cache, spans, mask, taps, positions)
+            return network.states(tokens.to(network.device), row.cache, spans, mask, taps, positions)

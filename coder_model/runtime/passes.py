@@ -136,6 +136,9 @@ class PassRunner(Protocol):
     def copied_row(self, row: CacheRow, tokens: int) -> CacheRow | None:
         """Returns another row with the first `tokens` of one; None where rows are too few for that."""
 
+    def branched_rows(self, row: CacheRow, tokens: int, count: int) -> list[CacheRow]:
+        """Returns `count` rows for `run_together` with the first `tokens` of one; none where rows are too few."""
+
     def bytes_of(self, row: CacheRow) -> int:
         """Returns how much memory is freed with a row."""
 
@@ -153,6 +156,9 @@ class PassRunner(Protocol):
             MemoryError: when the row has no room for it.
             BrokenScores: when the scores of a denoise or predict pass are not numbers.
         """
+
+    def run_together(self, works: list[Commit]) -> None:
+        """Runs a pass over several rows of `branched_rows`, whose results are then in `works`."""
 
 
 def commit_mask(config: ModelConfig) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from coder_kernels.policies import Schedule
 from coder_kernels.score_ops import select
 from coder_model.runtime.canvas import Canvas
-from coder_model.runtime.passes import Commit, Denoise, PassRunner, Predict, commit_mask
+from coder_model.runtime.passes import CacheRow, Commit, Denoise, PassRunner, Predict, commit_mask
 
 Check = Callable[[], None]
 """Called between passes; raises to stop."""
@@ -52,6 +52,14 @@ class Sequence:
         """Returns another sequence with the first `length` committed tokens; None where the runner copies no rows."""
         if (row := self._runner.copied_row(self._row, length)) is None:
             return None
+        return self._in_row(row, length)
+
+    def branched(self, lengths: list[int]) -> list[Sequence]:
+        """Returns sequences for common passes, each with so many committed tokens; none where rows are too few."""
+        rows = self._runner.branched_rows(self._row, max(lengths), len(lengths))
+        return [self._in_row(row, length) for row, length in zip(rows, lengths, strict=False)]
+
+    def _in_row(self, row: CacheRow, length: int) -> Sequence:
         other = copy.copy(self)
         other.tokens, other._row, other._read = self.tokens[:length], row, None
         return other
@@ -147,9 +155,17 @@ class Sequence:
         Returns:
             [wanted, V] float32, the distribution of the token after each.
         """
-        work = Commit(self._row, len(self.tokens), tokens, len(tokens) if wanted is None else wanted)
+        work = self.committing(tokens, wanted)
         self._runner.run(work)
-        self.tokens += tokens
+        return self.committed(work)
+
+    def committing(self, tokens: list[int], wanted: int | None = None) -> Commit:
+        """Returns the pass of `commit`, for somebody else to run."""
+        return Commit(self._row, len(self.tokens), tokens, len(tokens) if wanted is None else wanted)
+
+    def committed(self, work: Commit) -> Tensor:
+        """Takes note that a pass of `committing` was run, and returns its result."""
+        self.tokens += work.tokens
         return work.probabilities
 
     def truncate(self, length: int) -> None:

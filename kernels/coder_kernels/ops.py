@@ -177,7 +177,7 @@ def rotate_and_write_(
         checked(norm, "norms", (width,), FLOATS, keys.device)
     for table in tables:
         checked(table, "tables", (n_rows, width // 2), (torch.float32, torch.float64), keys.device)
-    if grouped.takes(parts, keys, spans):
+    if len(parts) == 1 and grouped.takes(parts, keys):
         return grouped.rotate_and_write_(parts[0], bias, norms, eps, tables, keys, values, spans)
     queries: Tensor = (dispatch.gpu_kernels(parts) or reference).rotate_and_write_(
         parts, bias, norms, eps, tables, keys, values, spans
@@ -222,7 +222,7 @@ def block_attention(
             raise ValueError(f"keys must have heads of width {WIDTHS} on a GPU, got {keys.shape[3]}")
         out: Activations = gpu.block_attention(q, keys, values, spans, block_length, activation_dtype)
         return out
-    if q.shape[1] <= grouped.MOST_QUERIES and grouped.takes(q, keys, spans):
+    if q.shape[1] <= grouped.MOST_QUERIES and grouped.takes(q, keys):
         plain = grouped.block_attention(q, keys, values, spans, block_length)
     else:
         plain = reference.block_attention(q.to(keys.dtype), keys, values, spans, block_length)

@@ -34,16 +34,14 @@ def is_there() -> bool:
     return processor.lanes() > 0
 
 
-def takes(x: Tensor, keys: Tensor, spans: AttentionMetadata) -> bool:
-    """Returns whether rotary positions and attention of a pass can be computed here: one sequence, wide heads.
+def takes(x: Tensor, keys: Tensor) -> bool:
+    """Returns whether rotary positions and attention of a pass can be computed here: wide heads, a cache in bfloat16.
 
     Args:
-        x: [1, ...], one part of a sum or one sequence; others are not taken.
+        x: what the pass begins with.
         keys: the cache.
-        spans: where the tokens stand.
     """
     is_ours = x.dtype == torch.float32 and keys.dtype == torch.bfloat16 and not x.is_cuda
-    is_ours = is_ours and len(spans.rows) == 1 and len(x) == 1
     return is_ours and is_there() and keys.shape[3] % (2 * processor.lanes()) == 0
 
 
@@ -190,41 +188,45 @@ def rotate_and_write_(
     values: Tensor,
     spans: AttentionMetadata,
 ) -> Tensor:
-    """Returns float32 queries [1, T, H, K]: see `ops.rotate_and_write_`; for one sequence and a cache in bfloat16.
+    """Returns float32 queries [B, T, H, K]: see `ops.rotate_and_write_`; for a cache in bfloat16.
 
-    Changes x [T, (H + 2 G) K] float32.
+    Changes x [B T, (H + 2 G) K] float32.
     """
-    row, start, machine = int(spans.rows), int(spans.starts), get_machine()
-    _, n_groups, _, width = keys.shape
-    n_tokens, n_heads = len(x), x.shape[1] // width - 2 * n_groups
-    check_inside(row, start, n_tokens, keys)
-    queries, cache = torch.empty(n_tokens, n_heads, width), jobs.places(keys, values, row, start)
+    machine, (_, n_groups, _, width) = get_machine(), keys.shape
+    n_tokens, n_heads = len(x) // len(spans.rows), x.shape[1] // width - 2 * n_groups
+    queries = torch.empty(len(spans.rows), n_tokens, n_heads, width)
     both = None if norms is None else (norms[0].float(), norms[1].float())
-    angles = tables[0].float(), tables[1].float()
     of_all = None if bias is None else bias.float()
-    _run(machine, jobs.turn(machine, x, of_all, both, eps, angles, queries, n_groups, cache))
-    return queries[None]
+    for index, (row, start) in enumerate(zip(spans.rows.tolist(), spans.starts.tolist(), strict=True)):
+        check_inside(row, start, n_tokens, keys)
+        part, cache = slice(index * n_tokens, (index + 1) * n_tokens), jobs.places(keys, values, row, start)
+        angles = tables[0][part].float(), tables[1][part].float()
+        _run(machine, jobs.turn(machine, x[part], of_all, both, eps, angles, queries[index], n_groups, cache))
+    return queries
 
 
 def block_attention(q: Tensor, keys: Tensor, values: Tensor, spans: AttentionMetadata, block_length: int) -> Tensor:
-    """Returns [T, H K] float32, the attention of one sequence: see `ops.block_attention`.
+    """Returns [B T, H K] float32: see `ops.block_attention`.
 
     Args:
-        q: [1, T, H, K] float32, T at most `MOST_QUERIES`.
+        q: [B, T, H, K] float32, T at most `MOST_QUERIES`.
         keys: [R, G, C, K] bfloat16.
         values: as `keys`.
-        spans: of the sequence.
+        spans: where the tokens stand; what is behind the count of a sequence is padding, and its rows of no use.
         block_length: the mask.
     """
-    _, n_tokens, n_heads, width = q.shape
-    row, start, count = int(spans.rows), int(spans.starts), int(spans.counts)
-    check_inside(row, start, count, keys)
     n_groups, machine = keys.shape[1], get_machine()
-    out = torch.empty(n_tokens, n_heads * width)
-    scores = empty_scores(machine, n_heads // n_groups, start + count)
-    cache = jobs.places(keys, values, row, 0)
-    _run(machine, jobs.attention(machine, q[0], n_groups, cache, start, count, block_length, scores, out))
-    return out
+    out = torch.empty(q.shape[0], q.shape[1], q.shape[2] * q.shape[3])
+    scores = empty_scores(machine, q.shape[2] // n_groups, int((spans.starts + spans.counts).max()) + 1)
+    for index, (row, start, count) in enumerate(zip(*map(Tensor.tolist, spans), strict=True)):
+        seen = max(count, 1)
+        check_inside(row, start, seen, keys)
+        cache = jobs.places(keys, values, row, 0)
+        _run(
+            machine,
+            jobs.attention(machine, q[index], n_groups, cache, start, seen, block_length, scores, out[index]),
+        )
+    return out.flatten(0, 1)
 
 
 def get_machine(lanes: int = 0) -> Machine:

@@ -167,6 +167,12 @@ def test_a_cache_that_grows_or_is_copied_keeps_what_it_holds_and_is_zero_behind_
         assert torch.equal(other[:, :, :, :4], before[:, :, :, :4])
     copied.keys.zero_()
     assert torch.equal(cache.keys[:, :, :, :8], held[0])
+    rows = KVCache(network.config, 1, 8, dtype)
+    rows.keys.copy_(held[0][:, :1])
+    several = rows.copied(5, 3)
+    assert sorted(several.allocate() for _ in range(3)) == [0, 1, 2]
+    assert all(torch.equal(several.keys[:, row, :, :5], held[0][:, 0, :, :5]) for row in range(3))
+    assert not several.keys[:, :, :, 5:].any()
     nothing = cache.copied(0)
     assert nothing.capacity == 0
     nothing.grow_(5)

@@ -36,10 +36,10 @@ def caches(network, rows, capacity):
     return found
 
 
-def given_to(network, n_tokens, start, seed=0):
-    places = torch.arange(start, start + n_tokens)
+def given_to(network, n_tokens, *starts, seed=0):
+    places = torch.cat([torch.arange(start, start + n_tokens) for start in starts])
     tables = tuple(table[places] for table in network._tables)
-    return torch.randn(1, n_tokens, 128, generator=torch.Generator().manual_seed(seed)), tables
+    return torch.randn(1, len(places), 128, generator=torch.Generator().manual_seed(seed)), tables
 
 
 def assert_alike(found, expected):
@@ -50,19 +50,23 @@ def assert_alike(found, expected):
 
 @given(
     n_tokens=st.integers(1, grouped.MOST_QUERIES),
-    start=st.integers(0, 90),
-    row=st.integers(0, 1),
+    starts=st.lists(st.integers(0, 90), min_size=1, max_size=3),
+    rows=st.permutations(range(3)),
+    padding=st.lists(st.integers(0, 8), min_size=3, max_size=3),
     block_length=st.sampled_from([0, 1, 4]),
     taps=st.sampled_from([(), (1,)]),
     room=st.integers(0, 5),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_chain_says_what_operations_say(network, n_tokens, start, row, block_length, taps, room):
-    one, other = caches(network, 2, start + n_tokens + room)
-    parts, tables = given_to(network, n_tokens, start)
-    spans, stack = spans_of([(row, start, n_tokens)], "cpu"), network._stack
+def test_a_chain_says_what_operations_say(network, n_tokens, starts, rows, padding, block_length, taps, room):
+    length = max(1, n_tokens // len(starts))
+    one, other = caches(network, 3, max(starts) + length + room)
+    parts, tables = given_to(network, length, *starts)
+    counts = [max(0, length - missing) for missing in padding]
+    places, stack = [*zip(rows, starts, counts, strict=False)], network._stack
+    spans = spans_of(places, "cpu")
     found = stack.run(parts, one, spans, block_length, tables, taps)
-    assert (n_tokens, taps) in stack._chains
+    assert (len(starts), length * len(starts), taps) in stack._chains
     assert_alike(found, stack._in_operations(parts, other, spans, block_length, tables, taps))
     assert torch.equal(one.keys, other.keys)
     assert torch.equal(one.values, other.values)
@@ -70,7 +74,7 @@ def test_a_chain_says_what_operations_say(network, n_tokens, start, row, block_l
 
 def test_what_a_pass_returned_stays_when_the_next_one_runs(network):
     cache, stack = caches(network, 1, 40)[0], network._stack
-    (first, tables), (second, _) = given_to(network, 3, 9, 1), given_to(network, 3, 9, 2)
+    (first, tables), (second, _) = given_to(network, 3, 9, seed=1), given_to(network, 3, 9, seed=2)
     spans = spans_of([(0, 9, 3)], "cpu")
     found = stack.run(first, cache, spans, 1, tables, (1,))
     kept = [found.parts.clone(), found.stream.clone(), found.tapped[0].clone()]
@@ -80,7 +84,7 @@ def test_what_a_pass_returned_stays_when_the_next_one_runs(network):
 
 def test_passes_of_several_threads_do_not_mix(network):
     stack, spans = network._stack, spans_of([(0, 9, 5)], "cpu")
-    inputs = [given_to(network, 5, 9, seed) for seed in range(4)]
+    inputs = [given_to(network, 5, 9, seed=seed) for seed in range(4)]
     own = [caches(network, 1, 20)[0] for _ in inputs]
     expected = [stack.run(parts, cache, spans, 1, tables) for (parts, tables), cache in zip(inputs, own, strict=True)]
     wrong = []
@@ -109,11 +113,24 @@ def test_a_pass_that_does_not_fit_into_the_cache_is_refused_and_the_next_one_is_
     assert_alike(stack.run(parts, one, fits, 1, tables), stack._in_operations(parts, other, fits, 1, tables, ()))
 
 
-@pytest.mark.parametrize("places", [[(0, 3, 2), (1, 4, 2)], [(0, 3, grouped.MOST_QUERIES + 1)]], ids=["rows", "long"])
-def test_passes_of_several_rows_or_many_tokens_run_in_operations(network, places):
-    cache = caches(network, 2, 60)[0]
-    n_tokens = sum(count for _, _, count in places)
-    parts, tables = given_to(network, n_tokens, 0)
-    before = dict(network._stack._chains)
-    assert network._stack.run(parts, cache, spans_of(places, "cpu"), 1, tables).parts.shape == (1, n_tokens, 128)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_passes_over_many_tokens_run_in_operations(network, rows):
+    cache = caches(network, rows, 60)[0]
+    count = grouped.MOST_QUERIES // rows + 1
+    parts, tables = given_to(network, count, *[3] * rows)
+    before, spans = dict(network._stack._chains), spans_of([(row, 3, count) for row in range(rows)], "cpu")
+    assert network._stack.run(parts, cache, spans, 1, tables).parts.shape == (1, rows * count, 128)
     assert network._stack._chains == before
+
+
+def test_no_sequence_depends_on_those_beside_it(network):
+    cache, own = caches(network, 2, 60)
+    parts, tables = given_to(network, 4, 3, 17)
+    together = network._stack.run(parts, cache, spans_of([(1, 3, 4), (0, 17, 4)], "cpu"), 1, tables)
+    for index, place in enumerate([(1, 3, 4), (0, 17, 4)]):
+        rows = slice(4 * index, 4 * index + 4)
+        alone = network._stack.run(
+            parts[:, rows].contiguous(), own, spans_of([place], "cpu"), 1, tuple(table[rows] for table in tables)
+        )
+        assert torch.equal(alone.parts, together.parts[:, rows])
+    assert torch.equal(cache.keys, own.keys)

@@ -114,3 +114,27 @@ def test_a_draft_is_read_in_the_pass_that_reads_what_is_new_and_says_what_two_pa
 def test_a_long_read_has_no_draft_in_it(own, tokenizer):
     context = tokens_of(tokenizer, READ_WITH_DRAFT + 1)
     assert len(Sequence(passes_of(own, tokenizer)).read_with(context, [9], lambda: None)) == 1
+
+
+def test_branches_read_together_what_each_reads_alone(own, model, tokenizer):
+    network = FusedTransformer(copy.deepcopy(model), torch.float32, CAPACITY)
+    runner = EagerRunner(network, Vocabulary(tokenizer).forbidden)
+    sequence, tokens = Sequence(runner), tokens_of(tokenizer, 60)
+    sequence.read(tokens[:40], lambda: None)
+    lengths, behind = [40, 31, 36], [tokens[40:41], tokens[2:9], tokens[5:8]]
+    for portion in (behind, [each[::-1] for each in behind]):
+        branches = sequence.branched(lengths)
+        works = [branch.committing(new) for branch, new in zip(branches, portion, strict=True)]
+        runner.run_together(works)
+        for branch, work, length, new in zip(branches, works, lengths, portion, strict=True):
+            alone = Sequence(runner)
+            alone.read(tokens[:length], lambda: None)
+            assert_near(branch.committed(work), alone.commit(new))
+            assert branch.tokens == tokens[:length] + new
+    assert sequence.tokens == tokens[:40]
+
+
+def test_where_rows_are_documents_there_are_no_branches(own, tokenizer):
+    sequence = Sequence(passes_of(own, tokenizer))
+    sequence.read(tokens_of(tokenizer, 20), lambda: None)
+    assert sequence.branched([20, 15]) == []
