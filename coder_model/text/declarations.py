@@ -109,7 +109,11 @@ def is_assigned(node: Node) -> bool:
 def is_access(node: Node) -> bool:
     """Returns whether a node is a member of something that stands before it."""
     parent = node.parent
-    return parent is not None and field_of(node) in _MEMBER_FIELDS and not _DECLARATION.fullmatch(parent.type)
+    if parent is None:
+        return False
+    if parent.type == "method_invocation":
+        return field_of(node) == "name" and parent.child_by_field_name("object") is not None
+    return field_of(node) in _MEMBER_FIELDS and not _DECLARATION.fullmatch(parent.type)
 
 
 def is_key(node: Node) -> bool:

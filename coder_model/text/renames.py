@@ -19,6 +19,22 @@ _IMPLICIT = {"java", "cpp"}
 """Languages whose members are named without what they belong to."""
 MOST_PLACES = 64
 """What is used more often is renamed by other means."""
+_USUAL = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    add all any append apply at back begin bind build call catch clear clone close code collect concat
+    contains copy count create data decode delete each empty encode end entries error every exec execute
+    extend fetch fill filter finally find first flush forEach format from front get group has hasNext id
+    indexOf includes index info init insert into is isEmpty items iter join key keys kind last len length
+    lines load lock log lower map match max message min name next of on open parse path pop print push put
+    query raise read ready reduce release remove replace reset resolve result reverse run save search send set
+    shift size skip slice some sort split start state status stop strip sub substring sum take tell test text
+    then title toString trim type unlock unwrap update upper url value values wait write
+    """,
+    )
+)
+"""Names of members that containers, texts, files and the like have too, in many languages."""
 
 
 def left_behind(parsed: Parsed, old: str, new: str, rows: Sequence[tuple[int, int]]) -> list[Change]:
@@ -73,6 +89,8 @@ def _members(parsed: Parsed, declaration: Node, uses: list[Node]) -> list[Node]:
     if any(names.declares(node) and names.is_member(node) and names.owner_of(node) != owner for node in uses):
         return []
     found = [node for node in uses if names.is_access(node) or names.is_short(node)]
+    if parsed.said(uses[0]) in _USUAL:
+        found = [node for node in found if _is_of(parsed, node, _owner_name(parsed, declaration))]
     if parsed.language in _IMPLICIT and owner:
         bare = [
             node for node in uses if not names.is_access(node) and not names.is_key(node) and names.is_in(node, owner)
@@ -83,6 +101,33 @@ def _members(parsed: Parsed, declaration: Node, uses: list[Node]) -> list[Node]:
                 bare = [one for one in bare if not names.is_in(one, home)]
         found += bare
     return found
+
+
+def _owner_name(parsed: Parsed, declaration: Node) -> str:
+    """The name of the type that a member is of; empty where nothing says it."""
+    for one in ancestors(declaration):
+        # a method of Go says it in front of its name
+        if receiver := one.child_by_field_name("receiver"):
+            return parsed.said(receiver).strip("()").split()[-1].lstrip("*")
+    owner = names.owner_of(declaration)
+    name = owner and (owner.child_by_field_name("name") or owner.child_by_field_name("type"))
+    return parsed.said(name) if name else ""
+
+
+def _is_of(parsed: Parsed, node: Node, owner: str) -> bool:
+    """True where the text says that what stands before a member is of a type: itself, or made or declared as one."""
+    access = node.parent
+    if access is None or not owner:
+        return names.is_short(node)
+    holder = parsed.text[parsed.span(access)[0] : parsed.span(node)[0]].rstrip("->?.:! \t\n")
+    if re.search(rf"(?:\b(?:self|this|cls|super\(\))|\b{re.escape(owner)}(?:\(.*\))?)$", holder, re.DOTALL):
+        return True
+    variable = re.search(r"\w+$", holder)
+    if not variable:
+        return False
+    held, of = re.escape(variable[0]), re.escape(owner)
+    made = rf"\b{held}\b[\s:=&*]*(?:new\s+)?\b{of}\b|\b{of}\b[\s*&]+{held}\b"
+    return re.search(made, parsed.text) is not None
 
 
 def _named_arguments(parsed: Parsed, declaration: Node, uses: list[Node]) -> list[Node]:

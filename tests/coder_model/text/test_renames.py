@@ -50,6 +50,37 @@ OTHERS = [
 ]
 
 
+USUAL = [
+    (
+        "python",
+        "class Cache:\n    def {{get||fetch}}(self, k, d):\n        return d.get(k)\n    def f(self):\n"
+        "        return self.«get|fetch»(1, {})\ncache = Cache()\ncache.«get|fetch»(1, {})\n{}.get(2)\n"
+        "Cache().«get|fetch»(1, {})\n",
+    ),
+    ("python", "class A:\n    def f(self, name):\n        self.{{name||title}} = name\n        other.name = 1\n"),
+    (
+        "typescript",
+        "class Q { {{push||add}}(x: T) { this.xs.push(x); } }\nconst q = new Q();\nq.«push|add»(1);\n[].push(2);\n",
+    ),
+    (
+        "go",
+        "func (q *Q) {{Len||Size}}() int { return len(q.xs) }\n"
+        "func f(q *Q, r *R) int { return q.«Len|Size»() + r.«Len|Size»() }\n",
+    ),
+    ("go", "type Q struct{}\nfunc (q *Q) {{get||take}}() {}\nfunc f(q *Q, r R) { q.«get|take»(); r.get() }\n"),
+    (
+        "java",
+        "class Q { void {{add||put}}(int x) { list.add(x); } }\n"
+        "class B { void f(Q q, List<Q> l) { q.«add|put»(1); l.add(q); } }\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language", "text"), USUAL)
+def test_a_member_that_many_things_have_is_renamed_where_the_text_says_whose_it_is(language, text):
+    check(language, text)
+
+
 @pytest.mark.parametrize("text", PYTHON)
 def test_uses_of_a_name_follow_its_declaration(text):
     check("python", text)
