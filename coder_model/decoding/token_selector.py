@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coder_model.decoding.prompt_lookup import PromptLookup
+from coder_model.decoding.sampling import Sampling
 from coder_model.errors import BrokenScores
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.text.stop_rules import StopRules
@@ -56,10 +57,12 @@ class TokenSelector:
         copies: PromptLookup | None,
         recalled: Sequence[int] = (),
         forced: int = 0,
+        sampling: Sampling | None = None,
     ) -> None:
         """Takes the bytes to heal, what ends the middle, and tokens that were suggested here before.
 
-        The first `forced` of those tokens are chosen whatever the model says; the others are only proposed.
+        The first `forced` of those tokens are chosen whatever the model says; the others are only proposed. With
+        `sampling` new text is drawn, else it is the likeliest; the text to heal is.
         """
         self.finished = False
         """True once the decided tokens fill the hole."""
@@ -73,7 +76,7 @@ class TokenSelector:
         self._text = b""
         self._copies = copies
         self._recalled = list(recalled)
-        self._forced = forced
+        self._forced, self._sampling, self._decided = forced, sampling, 0
         self.heal = heal
         """Bytes that the next tokens must still begin with."""
         self._before = b""
@@ -98,12 +101,15 @@ class TokenSelector:
         self._constraint.merge_(shares)
         if not self._text.strip():
             self._prefer_code_(shares)
-        likeliest = int(shares.argmax())
-        token = self._recalled[0] if self._forced and self._recalled else likeliest
-        first = float(shares[token])
-        if math.isnan(shares[likeliest]):
+        token = int(shares.argmax())
+        if math.isnan(shares[token]):
             raise BrokenScores
-        shares[likeliest] = -1.0
+        if self._forced and self._recalled:
+            token = self._recalled[0]
+        elif self._sampling and not self.heal:
+            token = self._sampling.draw(shares, self._decided)
+        first = float(shares[token])
+        shares[token] = -1.0
         rival = int(shares.argmax())
         return Choice(token, first, rival, float(shares[rival]))
 
@@ -149,6 +155,7 @@ class TokenSelector:
         """Takes note of a decided token."""
         data = self._vocabulary.bytes[token]
         self._refused.clear()
+        self._decided += 1
         self._text += data[len(self.heal) :]
         self._before = data if len(data) < len(self.heal) else b""
         self.heal = self.heal[len(data) :]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.draft_and_verify import DeadlineReached, DecodingStep
 from coder_model.decoding.prompt_lookup import PromptLookup
+from coder_model.decoding.sampling import Sampling
 from coder_model.decoding.strategies import Branch, EngineContext
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.engine.options import EngineOptions
@@ -112,7 +113,8 @@ class FillState:
             said = [] if self.copies_count else [list(one.tokens) for one in self.session.said]
             copies = PromptLookup(prompt.document, prompt.after, [*said, *prompt.others], self.copies_count)
         rules = self.region.stop_rules
-        return TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, proposed, forced)
+        sampling = Sampling(self.options.temperature, self.options.seed) if self.options.temperature else None
+        return TokenSelector(self.context.vocabulary, prompt.heal, rules, copies, proposed, forced, sampling)
 
     def _another(self, other: Completion, start: list[int], proposed: list[int]) -> None:
         """Fills another middle that begins with `start`, and of which more may be proposed."""

@@ -44,6 +44,10 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
     takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
     remask_below: Share = 0.3
+    temperature: NotNegative = 0.0
+    """New text is drawn from p ** (1 / temperature); 0: the likeliest token is taken."""
+    seed: Count = 0
+    """Of what is drawn: the same one draws the same text."""
     alternatives: Count = 3
     """Middles tried instead of one that leaves syntax errors; what is broken all the same is cut where it parses. 0: it
     stays as it is."""

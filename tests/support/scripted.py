@@ -14,6 +14,7 @@ from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.prompt.tokenizer import PUBLISHED_LINE, CodeTokenizer, SpecialTokens
 from coder_model.prompt.vocabulary import Vocabulary
+from coder_model.runtime.passes import Commit
 from coder_model.text.stop_rules import StopRules
 from coder_model.types import HoleMode
 
@@ -55,9 +56,15 @@ class ScriptedDecoder:
         return p / p.sum()
 
     def commit(self, tokens):
+        return self.committed(self.committing(tokens))
+
+    def committing(self, tokens):
+        return Commit(None, len(self.tokens), tokens, len(tokens))
+
+    def committed(self, work):
         rows = []
         self.passes += 1
-        for token in tokens:
+        for token in work.tokens:
             self.tokens.append(token)
             rows.append(self.said())
         return torch.stack(rows)
@@ -66,7 +73,7 @@ class ScriptedDecoder:
         del self.tokens[length:]
 
 
-def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24, recalled=()):
+def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24, recalled=(), sampling=None):
     """Fills a hole by what a scripted model says; returns all bytes of the middle and its new text.
 
     What is recalled is a draft, which the first pass reads.
@@ -77,7 +84,8 @@ def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24
     sequence = ScriptedDecoder(tokenizer, says, floor)
     middle = Completion(limit)
     options = FillOptions(None, PolicyOptions(), 8, 8, 0, True, bool(recalled), 2, 0.0)
-    selector, acceptance = TokenSelector(vocabulary, heal, stop_rules, None, recalled), DraftAcceptance(3.0)
+    selector = TokenSelector(vocabulary, heal, stop_rules, None, recalled, sampling=sampling)
+    acceptance = DraftAcceptance(3.0)
     rows, draft = sequence.said()[None], draft_from_text(selector, options, acceptance)
     if draft:
         rows = torch.cat([rows, sequence.commit(draft)])
