@@ -153,7 +153,7 @@ class Connections:
         elif isinstance(message, Cancel):
             dropped = self._queue.cancel(client, message.id)
         else:
-            client.send(Pong(self._queue.passes))
+            client.send(Pong(self._queue.passes, time.process_time()))
         for job in dropped:
             if isinstance(job.work, Fill):
                 client.send(Dropped(job.work.id))

@@ -57,7 +57,9 @@ class Pong(msgspec.Struct, frozen=True, tag=True):
     """The worker is alive."""
 
     passes: int | None
-    """Passes of the model begun so far, None while it has nothing to do; one that stands still is a hang."""
+    """Passes of the model begun so far, None while it has nothing to do."""
+    processor_s: float = 0.0
+    """Seconds of processors that the worker has had so far: where neither number grows it hangs."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):

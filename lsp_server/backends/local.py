@@ -236,7 +236,7 @@ class WorkerBackend:
                 self._wanted.clear()
                 self._set_state("resting")
             case Pong():
-                self._pulse.felt(message.passes, time.monotonic())
+                self._pulse.felt(message.passes, message.processor_s, time.monotonic())
             case FillProgress() | Dropped():
                 if answers := self._answers.get(message.id):
                     answers.put_nowait(message)

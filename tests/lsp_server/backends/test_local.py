@@ -14,7 +14,7 @@ from processes import gone, wait_until, worker_of
 from coder_model.worker.connections import LOCK
 from lsp_server.backends import worker_socket
 from lsp_server.backends.base import BackendUnavailable
-from lsp_server.backends.supervisor import HANG_S, MAX_DEATHS, Backoff, Pulse
+from lsp_server.backends.supervisor import HANG_S, MAX_DEATHS, MOST_PROCESSOR_S, Backoff, Pulse
 
 
 def children(client):
@@ -191,10 +191,29 @@ def test_a_worker_that_dies_too_often_stays_down():
 def test_a_pulse_is_lost_when_no_pass_begins():
     pulse = Pulse()
     assert not pulse.is_lost(100.0)
-    pulse.felt(7, 101.0)
-    pulse.felt(7, 101.0 + HANG_S)
+    pulse.felt(7, 1.0, 101.0)
+    pulse.felt(7, 1.01, 101.0 + HANG_S)
     assert pulse.is_lost(101.5 + HANG_S)
-    pulse.felt(8, 102.0 + HANG_S)
+    pulse.felt(8, 1.02, 102.0 + HANG_S)
     assert not pulse.is_lost(103.0 + HANG_S)
-    pulse.felt(None, 110.0 + HANG_S)
+    pulse.felt(None, 1.02, 110.0 + HANG_S)
     assert not pulse.is_lost(111.0 + HANG_S)
+
+
+def test_a_worker_that_has_little_of_a_busy_machine_is_not_lost_while_it_gets_on():
+    pulse = Pulse()
+    pulse.felt(7, 1.0, 100.0)
+    for second in range(1, 60):
+        pulse.felt(7, 1.0 + 0.1 * second, 100.0 + second)
+        assert not pulse.is_lost(100.5 + second)
+    # it says nothing more
+    assert pulse.is_lost(159.0 + HANG_S + 0.1)
+
+
+def test_a_pass_that_takes_processors_for_ever_is_lost():
+    pulse = Pulse()
+    pulse.felt(7, 0.0, 100.0)
+    pulse.felt(7, MOST_PROCESSOR_S - 1, 170.0)
+    assert not pulse.is_lost(170.5)
+    pulse.felt(7, MOST_PROCESSOR_S, 171.0)
+    assert pulse.is_lost(171.5)
