@@ -46,7 +46,7 @@ SNOOZE = "unmask.snooze"
 """Command: quiet for so many minutes."""
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
-SAVE_S, EDIT_TOLD_S = 60.0, 10.0
+SAVE_S = 60.0
 END = 2**31 - 1
 """Beyond the end of any line: its end."""
 MakeBackend = Callable[[Settings], Backend]
@@ -116,6 +116,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
+        completers[0].lateness.on_change = tell
         for command in (holes, rewrites, watching, edits):
             command.serve_with(completers[0], context, server.backend)
 
@@ -136,7 +137,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         left = completers[0].quiet_until - time.monotonic()
         until = datetime.now() + timedelta(seconds=left) if left > 0 else None
         if server.backend:
-            announcer.tell(server.backend, until)
+            announcer.tell(server.backend, until, too_late=completers[0].lateness.too_late(server.backend.serving))
 
     @server.command(SNOOZE)
     def snooze(*arguments: Any) -> None:
@@ -251,8 +252,6 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
 
     async def carried_out(command: HoleActions | RewriteActions | Watching, *arguments: Any) -> None:
         await command.execute(arguments)
-        # for a while the status says what became of it
-        asyncio.get_running_loop().call_later(EDIT_TOLD_S, tell)
 
     server.command(FILL_HOLES)(partial(carried_out, holes))
     server.command(REWRITE)(partial(carried_out, rewrites))

@@ -14,7 +14,7 @@ from coder_kernels.quantise import few_bits
 from coder_model.checkpoints import prepared
 from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, in_words
 from coder_model.checkpoints.memory_plan import free_bytes, plan
 from coder_model.checkpoints.store import EMBEDDED, Store, as_path
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
@@ -109,7 +109,7 @@ def open_single(
         engine = Engine(
             loaded.model,
             loaded.tokenizer,
-            f"{Path(model).name} ({chosen.precision})",
+            f"{Path(model).name} ({in_words(chosen.precision)})",
             options,
             loaded.generation,
             drafter_for(loaded.model),
