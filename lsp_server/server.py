@@ -55,12 +55,12 @@ MakeBackend = Callable[[Settings], Backend]
 class UnmaskServer(LanguageServer):
     """The server's state: documents, first settings, and the backend once the client has said hello."""
 
-    def __init__(self, make_backend: MakeBackend) -> None:
+    def __init__(self, make_backend: MakeBackend, settings: Settings) -> None:
         super().__init__("unmask", release(), protocol_cls=Protocol, converter_factory=lenient_converter)
         self.documents = Documents()
         self.statistics = UsageStats()
-        self.initial_settings = Settings()
-        """What `initializationOptions` made of the defaults."""
+        self.initial_settings = settings
+        """The user's own; once the client has said hello, what `initializationOptions` made of them."""
         self.privacy = Privacy([])
         self._named: set[str] = set()
         self.backend: Backend | None = None
@@ -90,9 +90,9 @@ class UnmaskServer(LanguageServer):
             await self.backend.close()
 
 
-def make_server(make_backend: MakeBackend) -> UnmaskServer:
-    """Returns a server with its handlers registered."""
-    server = UnmaskServer(make_backend)
+def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> UnmaskServer:
+    """Returns a server with its handlers registered; what a client sets goes before `settings`."""
+    server = UnmaskServer(make_backend, settings or Settings())
     completers: list[Completer] = []
     warming = Warming(lambda uri, position: completers[0].warm(uri, position))
     announcer = Announcer(server)
@@ -103,7 +103,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
-        server.initial_settings = server.read_settings(params.initialization_options, Settings())
+        server.initial_settings = server.read_settings(params.initialization_options, server.initial_settings)
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
         try:
             server.backend = server.make_backend(server.initial_settings)
@@ -260,10 +260,10 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     return server
 
 
-def run(make_backend: MakeBackend) -> int:
-    """Serves on stdin and stdout until the client goes away; returns the exit code."""
+def run(make_backend: MakeBackend, settings: Settings | None = None) -> int:
+    """Serves on stdin and stdout until the client goes away, see `make_server`; returns the exit code."""
     begin_log()
-    server = make_server(make_backend)
+    server = make_server(make_backend, settings)
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns
