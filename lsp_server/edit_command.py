@@ -18,7 +18,7 @@ from coder_model.types import Cancelled, Draft, FillRequest
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.completion import Completer
 from lsp_server.context import Context
-from lsp_server.documents import Document, Documents, Position, without_surrogates
+from lsp_server.documents import Document, Documents, Position
 from lsp_server.progress import Progress
 from lsp_server.status import Announcer
 
@@ -78,10 +78,10 @@ class EditCommand:
         assert self._served
         completer, context, _ = self._served
         return FillRequest(
-            session=document.uri + self.session,
+            session=document.name + self.session,
             prefix="",
             suffix="",
-            path=without_surrogates(document.uri),
+            path=document.name,
             language=document.language,
             snippets=context.snippets(document, row),
             least_probability=least_probability,

@@ -138,10 +138,10 @@ class EditOffers:
         _, context, backend = self._served
         serving, revision = backend.serving, document.revision
         common = FillRequest(
-            session=document.uri + SESSION,
+            session=document.name + SESSION,
             prefix="",
             suffix="",
-            path=without_surrogates(document.uri),
+            path=document.name,
             language=document.language,
             # a completion goes first
             speculative=True,

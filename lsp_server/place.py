@@ -78,10 +78,10 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
     if settings.least_right is not None and not place.invoked:
         least = settings.least_right
     return FillRequest(
-        session=document.uri,
+        session=document.name,
         prefix=place.prefix,
         suffix=place.suffix,
-        path=without_surrogates(document.uri),
+        path=document.name,
         language=document.language,
         hole=hole,
         snippets=context.snippets(document, place.row),
@@ -103,10 +103,10 @@ def warm_request(document: Document, position: Position, context: Context) -> Fi
         position = document.position(row, len(line.rstrip("\r\n")))
     place = place_at(document, position, invoked=False, selected=None)
     return FillRequest(
-        session=document.uri,
+        session=document.name,
         prefix=place.prefix,
         suffix=place.suffix,
-        path=without_surrogates(document.uri),
+        path=document.name,
         language=document.language,
         snippets=context.snippets(document, place.row, rests=True),
     )

@@ -46,7 +46,7 @@ SNOOZE = "unmask.snooze"
 """Command: quiet for so many minutes."""
 SNOOZE_MINUTES, MAX_SNOOZE_MINUTES = 10, 7 * 24 * 60
 SECTION = "unmask"
-SAVE_S, EDIT_TOLD_S = 60.0, 10.0
+SAVE_S = 60.0
 END = 2**31 - 1
 """Beyond the end of any line: its end."""
 MakeBackend = Callable[[Settings], Backend]
@@ -55,12 +55,12 @@ MakeBackend = Callable[[Settings], Backend]
 class UnmaskServer(LanguageServer):
     """The server's state: documents, first settings, and the backend once the client has said hello."""
 
-    def __init__(self, make_backend: MakeBackend) -> None:
+    def __init__(self, make_backend: MakeBackend, settings: Settings) -> None:
         super().__init__("unmask", release(), protocol_cls=Protocol, converter_factory=lenient_converter)
         self.documents = Documents()
         self.statistics = UsageStats()
-        self.initial_settings = Settings()
-        """What `initializationOptions` made of the defaults."""
+        self.initial_settings = settings
+        """The user's own; once the client has said hello, what `initializationOptions` made of them."""
         self.privacy = Privacy([])
         self._named: set[str] = set()
         self.backend: Backend | None = None
@@ -90,9 +90,9 @@ class UnmaskServer(LanguageServer):
             await self.backend.close()
 
 
-def make_server(make_backend: MakeBackend) -> UnmaskServer:
-    """Returns a server with its handlers registered."""
-    server = UnmaskServer(make_backend)
+def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> UnmaskServer:
+    """Returns a server with its handlers registered; what a client sets goes before `settings`."""
+    server = UnmaskServer(make_backend, settings or Settings())
     completers: list[Completer] = []
     warming = Warming(lambda uri, position: completers[0].warm(uri, position))
     announcer = Announcer(server)
@@ -103,7 +103,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
-        server.initial_settings = server.read_settings(params.initialization_options, Settings())
+        server.initial_settings = server.read_settings(params.initialization_options, server.initial_settings)
         server.documents.encoding = cast(Encoding, server.workspace.position_encoding)
         try:
             server.backend = server.make_backend(server.initial_settings)
@@ -116,6 +116,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
+        completers[0].lateness.on_change = tell
         for command in (holes, rewrites, watching, edits):
             command.serve_with(completers[0], context, server.backend)
 
@@ -136,7 +137,7 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
         left = completers[0].quiet_until - time.monotonic()
         until = datetime.now() + timedelta(seconds=left) if left > 0 else None
         if server.backend:
-            announcer.tell(server.backend, until)
+            announcer.tell(server.backend, until, too_late=completers[0].lateness.too_late(server.backend.serving))
 
     @server.command(SNOOZE)
     def snooze(*arguments: Any) -> None:
@@ -251,8 +252,6 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
 
     async def carried_out(command: HoleActions | RewriteActions | Watching, *arguments: Any) -> None:
         await command.execute(arguments)
-        # for a while the status says what became of it
-        asyncio.get_running_loop().call_later(EDIT_TOLD_S, tell)
 
     server.command(FILL_HOLES)(partial(carried_out, holes))
     server.command(REWRITE)(partial(carried_out, rewrites))
@@ -261,10 +260,10 @@ def make_server(make_backend: MakeBackend) -> UnmaskServer:
     return server
 
 
-def run(make_backend: MakeBackend) -> int:
-    """Serves on stdin and stdout until the client goes away; returns the exit code."""
+def run(make_backend: MakeBackend, settings: Settings | None = None) -> int:
+    """Serves on stdin and stdout until the client goes away, see `make_server`; returns the exit code."""
     begin_log()
-    server = make_server(make_backend)
+    server = make_server(make_backend, settings)
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         asyncio.run(_serve(server))
     # the reader thread may hang in a read that never returns

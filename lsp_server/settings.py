@@ -17,7 +17,8 @@ from lsp_server.trigger_policy import PresetName
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The server's settings; clients write the names in camel case.
 
-    Nothing here can name a program, a file or an address: settings can come from a workspace.
+    Nothing here can name a program, a file or an address: settings can come from a workspace. The user's own file has
+    them too, and more (`UserSettings`).
     """
 
     deadline_ms: Milliseconds | None = 2000.0

@@ -1,7 +1,8 @@
 """What the person is told of the model: one status, and progress while it loads. Never a popup.
 
 The status is a notification `didChangeStatus` with `busy`, `message` and `kind`, as the clients of Copilot's language
-server read it (copilot-language-server-release, README, "Status"); others pass it over.
+server read it (copilot-language-server-release, README, "Status"); others pass it over. What a command says of itself
+is such a message too, for a moment; `state` is what the status says without it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from lsp_server.backends.base import Backend, State
+from lsp_server.lateness import TOO_LATE
 
 STATUS = "didChangeStatus"
+SAID_S = 10.0
+"""Seconds for which the message of a command stands where the status does."""
 
 
 def status_of(
@@ -29,6 +33,7 @@ def status_of(
     receiver: str = "",
     remark: str = "",
     description: str = "",
+    too_late: bool = False,
 ) -> dict[str, Any]:
     """Returns the parameters of the notification.
 
@@ -40,6 +45,7 @@ def status_of(
         receiver: host that code goes to; empty when it stays on this machine.
         remark: what is wrong with the user's settings although there is a model; empty when nothing is.
         description: of the model, where it is on this machine.
+        too_late: whether the deadline cuts answer after answer.
     """
     if state == "down":
         return {"kind": "Error", "busy": False, "message": f"no model: {reason}; `unmask doctor` examines it"}
@@ -49,7 +55,8 @@ def status_of(
         share = f" ({share_loaded:.0%})" if share_loaded else ""
         return {"kind": "Normal", "busy": True, "message": f"the model is loading{share}"}
     message = f"on, code goes to {receiver}" if receiver else f"on: {description}" if description else "on"
-    return {"kind": "Normal", "busy": False, "message": f"{message}; {remark}" if remark else message}
+    parts = [message, TOO_LATE if too_late else "", remark]
+    return {"kind": "Warning" if too_late else "Normal", "busy": False, "message": "; ".join(filter(None, parts))}
 
 
 class Announcer:
@@ -57,19 +64,20 @@ class Announcer:
 
     def __init__(self, server: LanguageServer) -> None:
         self._server = server
-        self._told: dict[str, Any] = {}
+        self._status: dict[str, Any] = {"kind": "Normal", "busy": True, "message": "not started"}
+        self._said: asyncio.TimerHandle | None = None
         self._tokens = itertools.count(1)
         self._progress: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
 
-    def tell(self, backend: Backend, quiet_until: datetime | None) -> None:
+    def tell(self, backend: Backend, quiet_until: datetime | None, *, too_late: bool = False) -> None:
         """Sends the status when it differs from the last one, and shows progress while the model loads."""
         state = backend.state
         facts = backend.share_loaded, backend.receiver, backend.remark, backend.description
-        status = status_of(state, backend.reason, quiet_until, *facts)
-        if status != self._told:
-            self._told = status
-            self._server.protocol.notify(STATUS, status)
+        status = status_of(state, backend.reason, quiet_until, *facts, too_late)
+        if status != self._status:
+            self._status = status
+            self._tell_again()
         if state == "starting" and self._progress is None:
             self._loaded.clear()
             self._progress = asyncio.create_task(self._show_progress())
@@ -77,9 +85,19 @@ class Announcer:
             self._loaded.set()
 
     def say(self, message: str, *, busy: bool) -> None:
-        """Sends a message of the moment; the next `tell` sends the status again."""
-        self._told = {"kind": "Normal", "busy": busy, "message": message}
-        self._server.protocol.notify(STATUS, self._told)
+        """Sends a message of the moment: what a command does, or for `SAID_S` what became of it."""
+        self._send(busy=busy, message=message)
+        if not busy:
+            self._said = asyncio.get_running_loop().call_later(SAID_S, self._tell_again)
+
+    def _tell_again(self) -> None:
+        self._send(**self._status)
+
+    def _send(self, **news: Any) -> None:
+        if self._said:
+            self._said.cancel()
+            self._said = None
+        self._server.protocol.notify(STATUS, {**self._status, **news, "state": self._status["message"]})
 
     async def _show_progress(self) -> None:
         window = self._server.client_capabilities.window

@@ -14,6 +14,7 @@ import msgspec
 from platformdirs import user_state_path
 
 from coder_model.whole_file import written_whole
+from lsp_server.lateness import TOO_LATE
 
 KEPT_AFTER_S = 30.0
 """An accepted suggestion that still stands in the document after so long was worth accepting."""
@@ -21,14 +22,32 @@ KEEP_DAYS = 90
 STEPS_PER_DOUBLING = 4
 """Buckets of the latency histogram for each doubling: one is 19 % wider than the one before."""
 
+LATE_SHARE = 0.5
+"""Of the model's answers; where so many were late, the report says what helps."""
+FILTER = "filter:"
+"""Before the name of a count of `KEPT_BACK`."""
+KEPT_BACK = {
+    "said_again": "shown a moment ago, and not taken",
+    "special_tokens": "marks of a prompt, fences, control characters",
+    "repetition": "went in circles",
+    "line_above": "said a line above once more",
+    "already_there": "stood behind the cursor already",
+    "closing_line": "closing brackets that the next line has already",
+    "indentation": "indented otherwise than the place wants",
+    "punctuation": "punctuation or words at the cursor twice",
+    "whitespace": "blanks at an end",
+    "harm": "would have left more faults in the document",
+}
+"""Why a text was kept back or shortened, for people; all but `said_again` are names of filters (`filtersOff`)."""
+
 
 class Record(msgspec.Struct):
     """What one server saw; records add up."""
 
     counts: dict[str, int] = {}
-    """`requests`, `shown`, `fills` (by the model), `remembered`, `unlikely`, `accepted`, `partly_accepted`, `kept`,
-    `desynchronised`, `filter:NAME`, and of clients that say so `seen`; of next edits `edits_offered`, `edits_seen` and
-    `edits_accepted`."""
+    """`requests`, `shown`, `fills` (by the model), `late` (cut by the deadline), `remembered`, `unlikely`, `accepted`,
+    `partly_accepted`, `kept`, `desynchronised`, `filter:NAME` (see `KEPT_BACK`), and of clients that say so `seen`; of
+    next edits `edits_offered`, `edits_seen` and `edits_accepted`."""
     milliseconds: dict[int, int] = {}
     """Requests by bucket: bucket b holds those below 2 ** (b / STEPS_PER_DOUBLING) ms."""
 
@@ -119,6 +138,7 @@ def report(record: Record) -> list[str]:
 
     lines = [f"{'requests':<18}{counts['requests']:>8}"]
     lines += [line(name, counts[name], "requests") for name in ("shown", "fills", "remembered", "unlikely")]
+    lines.append(line("late", counts["late"], "fills"))
     lines += [line(name.replace("_", " "), counts[name], "shown") for name in ("accepted", "partly_accepted")]
     if counts["edits_offered"]:
         lines.append(f"{'next edits':<18}{counts['edits_offered']:>8}")
@@ -127,5 +147,12 @@ def report(record: Record) -> list[str]:
     lines.append("request to reply  " + ", ".join(f"p{q} {record.percentile(q):.0f} ms" for q in (50, 95, 99)))
     if counts["desynchronised"]:
         lines.append(f"{'texts that differed from the editor at save':<44}{counts['desynchronised']:>8}")
-    lines += [f"{name:<26}{count:>8}" for name, count in sorted(counts.items()) if name.startswith("filter:")]
-    return lines
+    if counts["late"] >= LATE_SHARE * max(1, counts["fills"]):
+        lines.append(TOO_LATE)
+    return lines + _kept_back(counts)
+
+
+def _kept_back(counts: Counter[str]) -> list[str]:
+    names = sorted(name.removeprefix(FILTER) for name in counts if name.startswith(FILTER) and counts[name])
+    lines = [f"{name:<18}{counts[FILTER + name]:>8}  {KEPT_BACK.get(name, '')}".rstrip() for name in names]
+    return ["", "kept back, or shortened", *lines] if lines else []

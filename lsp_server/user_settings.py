@@ -1,4 +1,6 @@
-"""What only the user decides: which model, and whether code may leave the machine. Never read from a workspace.
+"""The user's own file: all that an editor may set too, which goes before it, and what only the user decides.
+
+That is which model, and whether code may leave the machine. It is never read from a workspace.
 
 The file is `settings.toml` in the user's configuration folder (`$XDG_CONFIG_HOME/unmask` on Linux).
 """
@@ -15,6 +17,7 @@ from platformdirs import user_config_path
 
 from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import Kind
+from lsp_server.settings import Settings
 
 AUTO = "auto"
 
@@ -36,8 +39,8 @@ class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
 
 
-class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file's content."""
+class UserSettings(Settings, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The file's content: settings by the names that an editor has for them, and those of the user alone."""
 
     model: str = AUTO
     """`auto` for the best installed one that is fast enough here (`targetMs`), `embedded`, the name of an installed
@@ -87,9 +90,9 @@ def read_what_is_right(path: Path | None = None) -> tuple[UserSettings, str]:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return UserSettings(), complaint
-    known = {field.name: field for field in msgspec.structs.fields(UserSettings)}
+    known = {field.encode_name: field for field in msgspec.structs.fields(UserSettings)}
     good: dict[str, Any] = {}
     for name, value in values.items():
         with contextlib.suppress(msgspec.ValidationError, KeyError):
-            good[name] = msgspec.convert(value, known[name].type)
+            good[known[name].name] = msgspec.convert(value, known[name].type)
     return UserSettings(**good), complaint

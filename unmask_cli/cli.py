@@ -14,6 +14,7 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
+from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.engine.options import EngineOptions, PolicyName
 from coder_model.errors import ModelFileError
 from coder_model.types import InvalidInput
@@ -21,8 +22,8 @@ from lsp_server.backends.remote_apis import SHAPES
 from lsp_server.rewriting import Strength
 from lsp_server.settings import engine_options
 from lsp_server.trigger_policy import PresetName
-from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
-from unmask_cli import models, serve, train, train_compare
+from lsp_server.user_settings import AUTO, UserSettings, read_user_settings, read_what_is_right
+from unmask_cli import models, serve, train, train_compare, train_weights
 from unmask_cli.command_group import Commands
 from unmask_cli.log import log
 from unmask_cli.setup import setup
@@ -38,7 +39,8 @@ _Model = Annotated[
 _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
 _Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
-train.app.command()(train_compare.compare)
+for training in (train_compare.compare, train_weights.quantise, train_weights.average):
+    train.app.command()(training)
 app.add_typer(train.app, name="train")
 app.add_typer(serve.app, name="serve")
 
@@ -78,15 +80,16 @@ def lsp(
     from lsp_server.server import run
     from lsp_server.settings import Settings
 
-    # read when the client has said hello: what is wrong with them is told as a status
+    # what is wrong with them is told as a status
+    user, complaint = read_what_is_right()
+    user = _with_options(user, model, verifier, quantize)
+
     def chosen(settings: Settings) -> Backend:
-        user, complaint = read_what_is_right()
-        user = _with_options(user, model, verifier, quantize)
         return backend_in_any_case(user, engine_options(settings), settings.target_ms, complaint)
 
     if sys.stdin.isatty():
         print("unmask lsp: waits for what an editor writes to it; Ctrl-D ends it", file=sys.stderr)
-    run(chosen)
+    run(chosen, user)
 
 
 @app.command(name="fill")
@@ -229,7 +232,10 @@ def evaluate_cases(
     model: Annotated[str, typer.Option(help="directory or name of a model; the embedded one when absent")] = "",
     quantize: _Quantize = "auto",
     limit: Annotated[Optional[int], typer.Option(min=1, help="only so many cases, evenly spread")] = None,  # noqa: UP045
-    by: Annotated[str, typer.Option(help="fields and tags to split by")] = "copyable,mode,lang,kind",
+    by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="fields and tags to split by; of copyable, mode, lang and kind those that there are"),
+    ] = None,
     options: Annotated[Any, typer.Option(parser=json_object, metavar="JSON", help="of EngineOptions")] = "{}",
     only_model: Annotated[
         bool, typer.Option("--only-model", help="leave out the copy baseline and one token at a time")
@@ -244,7 +250,8 @@ def evaluate_cases(
     from unmask_cli.evaluate import evaluate
 
     try:
-        split_by = [name for name in by.split(",") if name]
+        _check_model(model)
+        split_by = None if by is None else [name for name in by.split(",") if name]
         evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model, concurrent=concurrent)
     except (InvalidInput, ModelFileError) as error:
         fail("eval", error)
@@ -255,8 +262,23 @@ for command in (setup, stats, log):
 
 
 def _user(model: str, verifier: str, quantize: str) -> UserSettings:
-    """The user's settings, with what the command line says instead."""
-    return _with_options(read_user_settings(), model, verifier, quantize)
+    """The user's settings, with what the command line says instead.
+
+    Raises:
+        InvalidInput: when they cannot be read, or a model that they name is not here: said before anything is loaded.
+    """
+    user = _with_options(read_user_settings(), model, verifier, quantize)
+    for name in () if user.remote else (user.model, user.verifier):
+        _check_model(name)
+    return user
+
+
+def _check_model(name: str) -> None:
+    if name not in ("", AUTO, EMBEDDED):
+        try:
+            locate(name)
+        except ModelFileError as error:
+            raise InvalidInput(str(error)) from error
 
 
 def _with_options(user: UserSettings, model: str, verifier: str, quantize: str) -> UserSettings:

@@ -22,7 +22,6 @@ from lsp_server.backends import worker_socket
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.backends.factory import PATIENCE, chosen_backend, embedded, model_rungs, offer
 from lsp_server.backends.model_times import ModelTimes
-from lsp_server.settings import Settings
 from lsp_server.usage_stats import default_folder
 from lsp_server.user_settings import AUTO, UserSettings
 
@@ -30,7 +29,6 @@ PACKAGES = ("pygls", "lsprotocol", "msgspec", "tree-sitter", "torch", "tokenizer
 MIN_PYTHON = (3, 11)
 MIN_FREE = 100 << 20
 """Bytes, for a corpus of one's own or a record; a model needs more, which `models pull` says."""
-TARGET_MS = Settings().target_ms
 
 
 async def examine(read_user: Callable[[], UserSettings]) -> bool:
@@ -90,14 +88,14 @@ async def _models(read_user: Callable[[], UserSettings]) -> AsyncIterator[tuple[
     try:
         user = read_user()
         if user.remote or user.verifier or user.model not in ("", AUTO):
-            yield await _answer("model", chosen_backend(user, EngineOptions(), TARGET_MS))
+            yield await _answer("model", chosen_backend(user, EngineOptions(), user.target_ms))
             return
         backend = embedded(EngineOptions())
         yield await _answer("model: embedded", backend)
     except InvalidInput as error:
         yield "model", str(error), False
         return
-    rungs, times = model_rungs(user, EngineOptions(), TARGET_MS), ModelTimes()
+    rungs, times = model_rungs(user, EngineOptions(), user.target_ms), ModelTimes()
     for rung in rungs:
         worker = rung.make()
         yield await _answer(f"model: {rung.name}", worker)
@@ -105,7 +103,7 @@ async def _models(read_user: Callable[[], UserSettings]) -> AsyncIterator[tuple[
             times.note(rung.key, worker.ready.suggestion_ms)
     fast = [rung.name for rung in rungs if (times.of(rung.key) or math.inf) <= rung.limit_ms]
     taken = fast[-1] if fast else f"embedded; {offer()}" if not rungs else "embedded"
-    yield "auto", f"takes {taken} (targetMs is {TARGET_MS:.0f}; the smallest may take {PATIENCE} times that)", True
+    yield "auto", f"takes {taken} (targetMs is {user.target_ms:.0f}; the smallest may take {PATIENCE} times that)", True
 
 
 async def _answer(name: str, backend: Backend) -> tuple[str, str, bool]:

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
+from coder_model.evaluation.cases import OWN_CASES, Case, read_cases, split_by
 from coder_model.evaluation.run import Contest, Outcome, contest, difference, groups, run, summary, write
 from coder_model.training.progress import Ticker, left
 from coder_model.types import InvalidInput
@@ -23,7 +23,7 @@ from unmask_cli.waiting import waiting
 
 
 def evaluate(
-    data: Path | None, model: str, quantize: str, limit: int | None, by: list[str], options: dict[str, Any],
+    data: Path | None, model: str, quantize: str, limit: int | None, by: list[str] | None, options: dict[str, Any],
     out: Path | None, *, only_model: bool, concurrent: int = 1,
 ) -> None:  # fmt: skip
     """Scores a model and, unless `only_model`, what it is compared with; prints a table and writes JSON if asked.
@@ -33,18 +33,20 @@ def evaluate(
         model: directory or name; the embedded one when empty.
         quantize: precision of the weights.
         limit: number of cases, evenly spread; None for all.
-        by: fields and tags to split the figures by.
+        by: fields and tags to split the figures by; `USUAL_SPLIT` as far as the cases have it when None.
         options: of `EngineOptions`.
         out: file to write; None for none.
         only_model: leave out the copy baseline, one token at a time, and the model without copies.
         concurrent: cases filled at a time; the times are then those beside each other.
 
     Raises:
-        InvalidInput: when cases or options are none, or more cases at a time than the device takes; names them.
+        InvalidInput: when cases or options are none, no case has what to split by, or more cases at a time than the
+            device takes; names them.
         ModelFileError: when the model cannot be loaded.
     """
     data = data or OWN_CASES
     cases = read_cases(data, limit)
+    by = split_by(cases, by)
     with waiting("the model is loading"):
         chosen = contest(model, quantize, options, only_model)
     if not 1 <= concurrent <= chosen.max_concurrent:

@@ -22,7 +22,6 @@ from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import chosen_backend
 from lsp_server.denoising import MASK_SIGN
 from lsp_server.documents import split_lines
-from lsp_server.settings import Settings
 from lsp_server.user_settings import UserSettings
 from unmask_cli.waiting import until_ready
 
@@ -67,7 +66,7 @@ async def fill_file(
         hole=hole_mode(hole, prefix, suffix, language_of(file.name)),
         deadline_ms=deadline_ms,
     )
-    backend = chosen_backend(user, options, Settings().target_ms)
+    backend = chosen_backend(user, options, user.target_ms)
     await backend.start()
     try:
         await until_ready(backend)

@@ -17,7 +17,6 @@ from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.backends.factory import chosen_backend
 from lsp_server.hole_finding import MOST_HOLES
 from lsp_server.joint_fill import fill_jointly, with_fills
-from lsp_server.settings import Settings
 from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
 from unmask_cli.fill import read_source
@@ -52,10 +51,10 @@ async def fill_holes(
         suffix="",
         path=file.name,
         language=language,
-        least_probability=least_probability_of_fill(Settings().preset),
+        least_probability=least_probability_of_fill(user.preset),
         deadline_ms=deadline_ms,
     )
-    backend = chosen_backend(user, options, Settings().target_ms)
+    backend = chosen_backend(user, options, user.target_ms)
     await backend.start()
     try:
         await until_ready(backend)

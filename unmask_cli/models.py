@@ -58,7 +58,6 @@ def recommend() -> None:
     from lsp_server.backends.factory import time_key
     from lsp_server.backends.ladder import expected_ms
     from lsp_server.backends.model_times import ModelTimes
-    from lsp_server.settings import Settings
     from lsp_server.user_settings import read_what_is_right
     from unmask_cli.hardware import hardware
     from unmask_cli.recommend import best, choices
@@ -69,7 +68,7 @@ def recommend() -> None:
     def measured(entry: Entry) -> float | None:
         return times.last(time_key(entry.name, entry.file.sha256 if entry.file else "", user.quantize))
 
-    found = choices(catalogue().values(), has, installed, measured, expected_ms, Settings().target_ms)
+    found = choices(catalogue().values(), has, installed, measured, expected_ms, user.target_ms)
     best_one = best(found)
     print(has)
     rows = [

@@ -17,7 +17,6 @@ from lsp_server.backends.factory import chosen_backend, no_judge
 from lsp_server.documents import split_lines
 from lsp_server.passages import Passage, trimmed
 from lsp_server.rewriting import NotJudged, Strength, rewrite
-from lsp_server.settings import Settings
 from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
 from unmask_cli.fill import read_source
@@ -53,7 +52,7 @@ async def rewrite_lines(
     lines = split_lines(text)
     first, last = trimmed(lines, *rows_at(lines, place, file))
     passage = Passage.of(lines, first, last, language)
-    least = least_probability_of_fill(Settings().preset)
+    least = least_probability_of_fill(user.preset)
     common = FillRequest(str(file), "", "", path=file.name, language=language, least_probability=least)
     backend = chosen_backend(user, EngineOptions(), _TARGET_MS)
     await backend.start()

@@ -14,14 +14,17 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
+from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
-from coder_model.training.sources import check_held_out, existing
+from coder_model.training.sources import check_held_out, check_minutes, existing
 from unmask_cli.terminal import INTERRUPTED, NOT_NOW, fail, json_object
 from unmask_cli.waiting import waiting
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-_Output = Annotated[Path, typer.Option(help="directory to write")]
+MOST_RANK = 1024
+"""Of an adapter of any model; one of few heads takes less."""
+Output = Annotated[Path, typer.Option(help="directory to write")]
 _Corpus = Annotated[Path, typer.Argument(help="directory that `prepare` wrote")]
 
 
@@ -37,6 +40,18 @@ def one_line(work: Path | None = None) -> Iterator[None]:
         raise
     except (CorpusError, ModelFileError) as error:
         fail("train", error)
+
+
+def _check(corpus: Path, minutes: float, **models: str) -> None:
+    """Refuses what can be refused before torch is imported, which takes seconds; `models` by the names of options."""
+    existing(corpus)
+    check_minutes(minutes)
+    for option, model in models.items():
+        if model not in ("", EMBEDDED):
+            try:
+                locate(model)
+            except ModelFileError as error:
+                raise ModelFileError(f"--{option} {model!r}: {error}") from error
 
 
 @app.callback(invoke_without_command=True)
@@ -63,7 +78,8 @@ def adapt(
     with one_line():
         if corpus is None:
             raise CorpusError("a command or --corpus is needed; see unmask train --help")
-        _adapt(init, objective is not None, existing(corpus).resolve(), output, minutes)
+        _check(corpus, minutes, init=init)
+        _adapt(init, objective is not None, corpus.resolve(), output, minutes)
 
 
 def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes: float) -> None:
@@ -73,7 +89,6 @@ def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes
     from platformdirs import user_data_path
 
     from coder_model.checkpoints.hf_config import is_published
-    from coder_model.checkpoints.open import locate
     from coder_model.engine.engine import DEFAULT_MODEL
     from coder_model.training.adapt import adapt as train_on
 
@@ -109,7 +124,7 @@ def drafter(
 ) -> None:
     """Train a drafter for an autoregressive model, which makes it faster and never changes its text."""
     with one_line():
-        existing(corpus)
+        _check(corpus, minutes, target=target)
     from coder_model.worker.threads import choose_threads
 
     choose_threads()
@@ -141,7 +156,7 @@ def adapter(
     ] = None,
     rank: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="of the changes; 16 when absent, or that of the adapter to go on from"),
+        typer.Option(min=1, max=MOST_RANK, help="of the changes; 16 when absent, or that of the adapter to go on from"),
     ] = None,
     layers: Annotated[
         Optional[Literal["all", "attention+down"]],  # noqa: UP045
@@ -150,7 +165,7 @@ def adapter(
 ) -> None:
     """Train an adapter for an autoregressive model, so that it fills holes as your code does."""
     with one_line():
-        existing(corpus)
+        _check(corpus, minutes, target=target, teacher=teacher)
     from coder_model.worker.threads import choose_threads
 
     choose_threads()
@@ -184,7 +199,7 @@ def _tell(gain: object, name: str, folder: Path, output: Path) -> None:
 
 @app.command()
 def prepare(
-    output: _Output,
+    output: Output,
     roots: Annotated[Optional[list[Path]], typer.Argument(help="directories of projects")] = None,  # noqa: UP045
     projects: Annotated[
         Optional[Path],  # noqa: UP045
@@ -238,7 +253,7 @@ def _licences(file: Path) -> dict[str, str]:
 
 
 @app.command()
-def pack(corpus: _Corpus, output: _Output) -> None:
+def pack(corpus: _Corpus, output: Output) -> None:
     """Compress a prepared corpus into parts."""
     from coder_model.training import pack as packing
 
@@ -248,37 +263,12 @@ def pack(corpus: _Corpus, output: _Output) -> None:
 
 
 @app.command()
-def unpack(parts: Annotated[Path, typer.Argument(help="directory that `pack` wrote")], output: _Output) -> None:
+def unpack(parts: Annotated[Path, typer.Argument(help="directory that `pack` wrote")], output: Output) -> None:
     """Make a prepared corpus of such parts."""
     from coder_model.training import pack as packing
 
     with one_line(), waiting("the corpus is unpacked"):
         packing.unpack(parts, output)
-
-
-@app.command()
-def quantise(model: Annotated[Path, typer.Argument(help="model directory")], output: _Output) -> None:
-    """Store a model's matrices as int8."""
-    from coder_model.model import weights
-
-    with one_line(), waiting("the matrices are rounded"):
-        weights.save(*weights.load(model), output, int8=True)
-
-
-@app.command()
-def average(models: Annotated[list[Path], typer.Argument(help="model directories")], output: _Output) -> None:
-    """Write the mean of models that went on from the same weights."""
-    from coder_model.model import weights
-
-    with one_line(), waiting("the models are averaged"):
-        loaded = [weights.load(path) for path in models]
-        model, tokenizer = loaded[0]
-        for path, (other, _) in zip(models, loaded, strict=True):
-            if other.config != model.config:
-                raise ModelFileError(f"{path} must have the shape of {models[0]}, found another")
-        states = [other.state_dict() for other, _ in loaded]
-        model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
-        weights.save(model, tokenizer, output)
 
 
 @app.command()

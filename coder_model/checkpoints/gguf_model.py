@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 
 from coder_model.checkpoints.gguf_header import Header
 from coder_model.checkpoints.hf_tokenizer import LLAMA3_PIECE, QWEN_PIECE, byte_level_bpe
+from coder_model.checkpoints.store import GGUF_SUFFIX
 from coder_model.errors import ModelFileError
 
-SUFFIX = ".gguf"
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
 PIECES: Mapping[str, str] = {
     "qwen2": QWEN_PIECE, "deepseek-r1-qwen": QWEN_PIECE, "llama-bpe": LLAMA3_PIECE, "llama3": LLAMA3_PIECE,
@@ -41,11 +41,11 @@ def in_folder(path: Path) -> Path | None:
     Raises:
         ModelFileError: when there are several.
     """
-    if path.suffix == SUFFIX and not path.is_dir():
+    if path.suffix == GGUF_SUFFIX and not path.is_dir():
         return path
     if (path / "config.json").exists():
         return None
-    found = sorted(path.glob(f"*{SUFFIX}"))
+    found = sorted(path.glob(f"*{GGUF_SUFFIX}"))
     if len(found) > 1:
         raise ModelFileError(
             f"{path} must hold one GGUF file, found {', '.join(file.name for file in found)}: name one"

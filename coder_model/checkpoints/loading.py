@@ -35,6 +35,7 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 
 Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8", "grouped"]
 WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8", "grouped")
+_IN_WORDS: dict[Precision, str] = {"grouped": "5 to 8 bits a weight"}
 _FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
 _TABLE, _HEAD, _NORM = "embed_tokens.weight", "lm_head.weight", "norm.weight"
 _LEFT_OUT = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
@@ -232,6 +233,11 @@ def _place_(model: Transformer, name: str, value: Tensor | Quantised) -> None:
         owner.bias = value
     else:
         setattr(owner, field, nn.Parameter(value, requires_grad=False))
+
+
+def in_words(precision: Precision) -> str:
+    """Returns what people are told of a precision: its name, or what that means where it does not say so."""
+    return _IN_WORDS.get(precision, precision)
 
 
 def bytes_of(config: ModelConfig, precision: Precision) -> int:

@@ -12,11 +12,10 @@ import torch
 
 from coder_kernels.quantise import few_bits
 from coder_model.checkpoints import prepared
-from coder_model.checkpoints.gguf_model import SUFFIX
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of
+from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, in_words
 from coder_model.checkpoints.memory_plan import free_bytes, plan
-from coder_model.checkpoints.store import EMBEDDED, Store, as_path
+from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.engine.engine import DEFAULT_MODEL, Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.speculative_engine import SpeculativeEngine
@@ -25,22 +24,6 @@ from coder_model.model import weights
 from coder_model.model.drafter_files import drafter_for
 from coder_model.model.quantized_linear import pack_
 from coder_model.runtime.batcher import cache_rows, widest_batch
-
-
-def locate(model: str) -> tuple[Path, str]:
-    """Returns a model's directory or GGUF file and its family, empty where its files say it.
-
-    Raises:
-        ModelFileError: when `model` is neither of them nor installed, or its files have changed.
-    """
-    if path := as_path(model):
-        if not path.is_dir() and not (path.suffix == SUFFIX and path.is_file()):
-            raise ModelFileError(
-                f"model must be a directory, a {SUFFIX} file, or a name of `unmask models list`, got {model!r}"
-            )
-        return path, ""
-    manifest = Store().check(model)
-    return Path(manifest.directory), manifest.family
 
 
 def open_engine(
@@ -109,7 +92,7 @@ def open_single(
         engine = Engine(
             loaded.model,
             loaded.tokenizer,
-            f"{Path(model).name} ({chosen.precision})",
+            f"{Path(model).name} ({in_words(chosen.precision)})",
             options,
             loaded.generation,
             drafter_for(loaded.model),

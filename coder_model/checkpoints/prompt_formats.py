@@ -23,8 +23,8 @@ def prompt_format_of(family: Family, ids: Mapping[str, int], hidden_size: int = 
     end = ids[family.end[0]]
 
     def others(parts: PromptParts) -> list[int]:
-        """Other files, and which one this is: what changes least stands first."""
-        if not family.file or not parts.snippets:
+        """Other files, and which one this is where they or its own text do not say it; what changes least first."""
+        if not family.file or not (parts.snippets or parts.is_empty):
             return []
         folder = [ids[family.repository], *parts.folder] if family.repository else []
         files = [token for text in (*parts.snippets, parts.title) for token in (ids[family.file], *text)]

@@ -25,6 +25,7 @@ WANTED = ("config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenize
 
 EMBEDDED = "embedded"
 """Name of the model that comes with the package; no installed one may have it."""
+GGUF_SUFFIX = ".gguf"
 
 
 class File(msgspec.Struct, frozen=True):
@@ -266,3 +267,19 @@ def _checked(directory: Path, expected: dict[str, str]) -> dict[str, File]:
 def _looks_like(path: Path, noted: File) -> bool:
     facts = path.stat()
     return (facts.st_size, facts.st_mtime_ns, facts.st_ino) == (noted.size, noted.changed_ns, noted.inode)
+
+
+def locate(model: str) -> tuple[Path, str]:
+    """Returns a model's directory or GGUF file and its family, empty where its files say it.
+
+    Raises:
+        ModelFileError: when `model` is neither of them nor installed, or its files have changed.
+    """
+    if path := as_path(model):
+        if not path.is_dir() and not (path.suffix == GGUF_SUFFIX and path.is_file()):
+            raise ModelFileError(
+                f"model must be a directory, a {GGUF_SUFFIX} file, or a name of `unmask models list`, got {model!r}"
+            )
+        return path, ""
+    manifest = Store().check(model)
+    return Path(manifest.directory), manifest.family

@@ -51,8 +51,9 @@ class SyntaxCheck:
 
     @property
     def is_empty_line(self) -> bool:
-        """Whether the cursor's line holds nothing but blanks."""
-        return not (self.before.rpartition("\n")[2] + self.after.partition("\n")[0]).strip()
+        """Whether the cursor's line holds nothing but blanks, and the file more: in an empty one nothing is missed."""
+        line = self.before.rpartition("\n")[2] + self.after.partition("\n")[0]
+        return not line.strip() and bool(self.before.strip() or self.after.strip())
 
     def errors(self, middle: str) -> int:
         """Returns the error and missing nodes above the floor, 0 for a language without a grammar."""

@@ -42,6 +42,9 @@ _EXTENSION = {
     "java": "java",
 }
 
+FIELDS, USUAL_SPLIT = ("lang", "mode", "kind"), ("copyable", "mode", "lang", "kind")
+"""Of a case, by which figures can be split, and what they are split by unless somebody says otherwise; tags beside."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -82,6 +85,20 @@ def read_cases(path: Path, limit: int | None = None) -> list[Case]:
     if limit and limit < len(cases):
         cases = [cases[i * len(cases) // limit] for i in range(limit)]
     return cases
+
+
+def split_by(cases: list[Case], wanted: list[str] | None) -> list[str]:
+    """Returns the fields and tags that figures are split by: those wanted, or of the usual ones those that there are.
+
+    Raises:
+        InvalidInput: when no case has one that is wanted; says what there is.
+    """
+    there = dict.fromkeys([*FIELDS, *(tag for case in cases for tag in case.tags)])
+    if wanted is None:
+        return [name for name in USUAL_SPLIT if name in there]
+    if unknown := [name for name in wanted if name not in there]:
+        raise InvalidInput(f"--by must be of {', '.join(there)}; no case has {', '.join(unknown)}")
+    return wanted
 
 
 def _read_file(file: Path) -> Iterator[Case]:

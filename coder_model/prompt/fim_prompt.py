@@ -74,6 +74,8 @@ class PromptParts:
     """Name of the folder that the file is in, as a line."""
     title: list[int] = field(default_factory=list)
     """Name of the file, as a line."""
+    is_empty: bool = False
+    """True when the file holds nothing but blanks and the word at the cursor."""
 
 
 PromptFormat = Callable[[PromptParts], tuple[list[int], list[int]]]
@@ -104,7 +106,8 @@ def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget, form: 
     prefix = newlines(request.prefix[-MAX_PREFIX_CHARS:])
     suffix = newlines(request.suffix[:MAX_SUFFIX_CHARS])
     piece = tokenizer.last_piece(prefix)[-MAX_HEAL_CHARS:]
-    lines = list(tokenizer.encode_lines(prefix[: len(prefix) - len(piece)]))
+    whole = prefix[: len(prefix) - len(piece)]
+    lines = list(tokenizer.encode_lines(whole))
     after = tokenizer.encode(suffix)
     near = after[: budget.suffix]
     named = [tokenizer.encode(f"{file_name(s.path)}\n") for s in request.snippets]
@@ -113,7 +116,8 @@ def build(request: FillRequest, tokenizer: CodeTokenizer, budget: Budget, form: 
     name = tokenizer.encode(file_name(request.path))[:MAX_NAME_TOKENS]
     line_end = tokenizer.encode("\n")
     folder = tokenizer.encode(folder_name(request.path))[:MAX_NAME_TOKENS] + line_end
-    parts = PromptParts(name, near, True, snippets, [], folder, name + line_end)
+    is_empty = not (whole.strip() or suffix.strip())
+    parts = PromptParts(name, near, True, snippets, [], folder, name + line_end, is_empty)
     taken = sum(map(len, form(parts)))
     kept = crop(lines, max(budget.context - budget.middle - taken, ANCHOR))
     ends = len(near) == len(after) and len(request.suffix) <= MAX_SUFFIX_CHARS

@@ -18,7 +18,7 @@ import torch
 from rich.progress import Progress
 
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.open import locate
+from coder_model.checkpoints.store import locate
 from coder_model.engine.engine import Engine
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.evaluation.cases import Case
@@ -35,9 +35,9 @@ from coder_model.training.objective import joint_loss
 from coder_model.training.optim import optimizers_for, schedulers_for
 from coder_model.training.own_code import files_of, held_out_of
 from coder_model.training.progress import share_bars
-from coder_model.training.published.own_work import check_minutes
 from coder_model.training.sampler import Sampler
 from coder_model.training.shards import Shard, write_split
+from coder_model.training.sources import check_minutes
 
 MAX_CASES, HOLES_PER_FILE = 300, 12
 SHORTEST_REFERENCE = 3

@@ -8,6 +8,7 @@ project lies in the mirror under its name, as plain files or as a bare git repos
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -84,6 +85,16 @@ def in_folders(roots: Iterable[Path], licences: dict[str, str]) -> list[Source]:
         folders = sorted(child for child in existing(root).iterdir() if child.is_dir())
         found += [Source(child.name, child, licences.get(child.name, "")) for child in folders]
     return found
+
+
+def check_minutes(minutes: float) -> None:
+    """Refuses a time in which nothing can be learnt.
+
+    Raises:
+        CorpusError: when it is not positive, or infinite.
+    """
+    if not 0 < minutes < math.inf:
+        raise CorpusError(f"minutes must be positive and end some time, got {minutes}")
 
 
 def existing(corpus: Path) -> Path:

@@ -194,6 +194,20 @@ def test_lone_surrogates_are_answered_without_one(shared):
     assert item["insertText"].startswith("<x = '\ufffd")
 
 
+@pytest.mark.parametrize("uri", ["file:///work/a\ud800.py", "untitled:\udfff", "file:///work/%ED%A0%80.py"])
+def test_a_lone_surrogate_in_a_name_is_no_error(uri):
+    client = LspClient(SERVER)
+    try:
+        client.open(uri, "x = ")
+        assert client.items(uri, 0, 4)
+        watched = {"uri": uri, "version": 1, "position": [0, 4]}
+        client.request("workspace/executeCommand", {"command": "unmask.watch", "arguments": [watched]})
+        assert "in 2 passes" in client.told[-1]
+        assert not any("ERROR" in line for line in client.log)
+    finally:
+        client.close()
+
+
 def test_a_file_of_fifty_thousand_lines_and_a_line_of_a_megabyte_are_answered(shared):
     assert ask(shared, "x = 1\n" * 50_000, 40_000, 5)
     assert ask(shared, "x" * 1_000_000, 0, 1_000_000)

@@ -10,9 +10,11 @@ import pytest
 from fakes import SERVER, URI, ask
 from lsp_client import LspClient
 from processes import wait_until
+from tiny_user import UNMASK, TinyUser
 
+from coder_model.types import InvalidInput
 from lsp_server.settings import PolicyName, Settings, read_settings
-from lsp_server.user_settings import UserSettings, read_what_is_right
+from lsp_server.user_settings import UserSettings, read_user_settings, read_what_is_right
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,3 +165,45 @@ def test_the_users_file_is_used_as_far_as_it_is_right(tmp_path):
     assert "settings.toml" in complaint
     path.write_text("no TOML")
     assert read_what_is_right(path)[0] == UserSettings()
+
+
+def test_all_that_an_editor_may_set_may_stand_in_the_users_file_and_what_the_editor_says_goes_before_it(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        'leastRight = 0.3\ndeadlineMs = 900\npreset = "quiet"\nlanguages = { rust = false }\nmodel = "mine"\n'
+    )
+    user = read_user_settings(path)
+    assert user == UserSettings(900.0, preset="quiet", least_right=0.3, languages={"rust": False}, model="mine")
+    read, wrong = read_settings({"leastRight": 0.5}, user)
+    assert (read.least_right, read.deadline_ms, wrong) == (0.5, 900.0, [])
+
+
+@pytest.mark.parametrize("garbage", ["-0.1", "1", "nan", "-inf", "true", "'x'", "[0.5]", "{ x = 1 }", "1" * 400])
+def test_garbage_in_the_users_file_is_named_and_the_rest_of_it_counts(tmp_path, garbage):
+    path = tmp_path / "settings.toml"
+    path.write_text(f"leastRight = {garbage}\ndeadlineMs = 700\n")
+    with pytest.raises(InvalidInput, match="settings.toml must be the user's settings: .*leastRight|out of range"):
+        read_user_settings(path)
+    read, complaint = read_what_is_right(path)
+    assert read == UserSettings(deadline_ms=700.0)
+    assert "settings.toml" in complaint
+    assert "\n" not in complaint
+
+
+def test_a_workspace_cannot_set_what_the_user_alone_decides():
+    hostile = {"model": "evil", "verifier": "evil", "exact": True, "quantize": "int4", "remote": {"kind": "openai"}}
+    read, wrong = read_settings(hostile, UserSettings(model="mine"))
+    assert read == UserSettings(model="mine")
+    assert len(wrong) == len(hostile)
+
+
+def test_the_server_goes_by_the_users_file(tmp_path):
+    user = TinyUser(tmp_path)
+    user.configure('preset = "manual"\nmodel = "embedded"\n')
+    client = LspClient([*UNMASK, "lsp"], environment=user.environment)
+    try:
+        client.open(URI, "def add(a, b):\n    return ")
+        assert wait_until(lambda: client.items(URI, 1, 11, 1), 60)
+        assert client.items(URI, 1, 11) == []
+    finally:
+        client.close()

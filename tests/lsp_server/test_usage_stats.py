@@ -1,8 +1,11 @@
 import math
+from typing import get_args
 
 import pytest
 
-from lsp_server.usage_stats import Record, UsageStats, read_records, report, total
+from coder_model.text.filters import FilterName
+from lsp_server.lateness import TOO_LATE
+from lsp_server.usage_stats import KEPT_BACK, Record, UsageStats, read_records, report, total
 
 
 def test_what_is_saved_is_read_and_adds_up(tmp_path):
@@ -53,3 +56,20 @@ def test_next_edits_are_reported_where_there_were_any():
     lines = report(Record({"requests": 10, "shown": 5, "edits_offered": 4, "edits_accepted": 1}))
     assert "next edits               4" in lines
     assert "edits accepted           1   25.0 % of edits_offered" in lines
+
+
+def test_answers_that_came_too_late_are_counted_and_where_they_are_many_the_report_says_what_helps():
+    lines = report(Record({"requests": 10, "fills": 8, "late": 4}))
+    assert "late                     4   50.0 % of fills" in lines
+    assert TOO_LATE in lines
+    assert TOO_LATE not in report(Record({"requests": 10, "fills": 9, "late": 4}))
+    assert TOO_LATE not in report(Record({"requests": 10}))
+
+
+def test_every_reason_to_keep_something_back_is_said_in_words():
+    assert set(KEPT_BACK) == {"said_again", *get_args(FilterName)}
+    lines = report(Record({"requests": 9} | {f"filter:{name}": 3 for name in KEPT_BACK}))
+    for name, words in KEPT_BACK.items():
+        assert f"{name:<18}       3  {words}" in lines
+    assert max(map(len, lines)) <= 80
+    assert not any("filter:" in line for line in lines)

@@ -1,10 +1,10 @@
 """A worker with an engine of some lines: echoes the end of the prefix.
 
 In the cursor's line `slow` sleeps, `hang` never comes back, `crash` dies, `wrong` raises, `huge` needs more memory than
-there is until the engine has been relieved, `silent` finds blanks, `unsure` doubts, and `snippets` says what was shown
-beside the document. For holes that are filled together the name of the function counts as the cursor's line, and is
-returned, with how often something is returned around the hole. A text that is judged is as likely as its words, of
-which `bad` alone is unlikely; in its document `good` is drafted from then on.
+there is until the engine has been relieved, `silent` finds blanks, `overdue` is cut by the deadline, `unsure` doubts,
+and `snippets` says what was shown beside the document. For holes that are filled together the name of the function
+counts as the cursor's line, and is returned, with how often something is returned around the hole. A text that is
+judged is as likely as its words, of which `bad` alone is unlikely; in its document `good` is drafted from then on.
 """
 
 import argparse
@@ -111,7 +111,9 @@ class FakeEngine:
             Draft(f"{text}{i}", final=True, confidence=0.5, steps=2, tokens=3, elapsed_ms=1.0)
             for i in range(1, request.count)
         )
-        yield Draft(text, final=True, confidence=sure, steps=2, tokens=3, elapsed_ms=1.0, others=others)
+        finished = "overdue" not in line
+        ms = 1.0 if finished else request.deadline_ms
+        yield Draft(text, True, sure, steps=2, tokens=3, elapsed_ms=ms, finished=finished, others=others)
 
 
 def judgement(text):

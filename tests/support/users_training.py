@@ -31,5 +31,5 @@ def refused(kind: str, folder: Path, code: Path, capsys, *more: str, target: str
     named = ["--target", target or str(safetensors(folder)), "--corpus", str(code), "--output", str(folder / "out")]
     assert exit_code(["train", kind, *named, *more]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("unmask train: ")
+    assert error.startswith("unmask train")
     return error

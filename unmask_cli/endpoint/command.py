@@ -11,7 +11,6 @@ from platformdirs import user_state_path
 from coder_model.engine.options import EngineOptions
 from coder_model.types import InvalidInput
 from lsp_server.backends.factory import backend_in_any_case
-from lsp_server.settings import Settings
 from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings
 from unmask_cli.endpoint.server import HttpEndpoint
@@ -31,7 +30,7 @@ async def serve_http(user: UserSettings, port: int, preset: PresetName) -> None:
         InvalidInput: when the port is taken, or the file of the token cannot be used.
     """
     file = token_file()
-    backend = backend_in_any_case(user, EngineOptions(), Settings().target_ms)
+    backend = backend_in_any_case(user, EngineOptions(), user.target_ms)
     server = HttpEndpoint(backend, read_token(file), preset)
 
     def ready() -> None:

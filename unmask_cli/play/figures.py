@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lsp_server.usage_stats import STEPS_PER_DOUBLING, Record, default_folder, read_days, total
+from lsp_server.usage_stats import FILTER, KEPT_BACK, STEPS_PER_DOUBLING, Record, default_folder, read_days, total
 
 QUANTILES = (50, 95, 99)
 
@@ -20,12 +20,14 @@ def of_folder(folder: Path | None = None) -> dict[str, Any]:
 
 
 def _of(record: Record) -> dict[str, Any]:
-    """Counts, what was held back by which filter, and latencies: [upper edge in ms, requests] by bucket."""
+    """Counts, what was kept back and why, and latencies: [upper edge in ms, requests] by bucket."""
     has_times = bool(record.milliseconds)
     return {
-        "counts": {name: count for name, count in record.counts.items() if not name.startswith("filter:")},
+        "counts": {name: count for name, count in record.counts.items() if not name.startswith(FILTER)},
         "filters": {
-            name.removeprefix("filter:"): count for name, count in record.counts.items() if name.startswith("filter:")
+            KEPT_BACK.get(name.removeprefix(FILTER), name.removeprefix(FILTER)): count
+            for name, count in record.counts.items()
+            if name.startswith(FILTER)
         },
         "ms": {f"p{q}": record.percentile(q) for q in QUANTILES} if has_times else {},
         "histogram": [(2 ** (bucket / STEPS_PER_DOUBLING), n) for bucket, n in sorted(record.milliseconds.items())],

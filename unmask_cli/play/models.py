@@ -12,7 +12,6 @@ from coder_model.engine.options import EngineOptions
 from lsp_server.backends.factory import embedded, model_rungs
 from lsp_server.backends.ladder import Rung, first_rung
 from lsp_server.backends.model_times import ModelTimes
-from lsp_server.settings import Settings
 from lsp_server.user_settings import AUTO, UserSettings
 from unmask_cli.play.messages import OfferedModel
 
@@ -24,7 +23,7 @@ class Shelf:
         self._times = times or ModelTimes()
         options = EngineOptions()
         of_the_user = msgspec.structs.replace(user, model=AUTO, verifier="")
-        installed = model_rungs(of_the_user, options, Settings().target_ms)
+        installed = model_rungs(of_the_user, options, user.target_ms)
         named = [] if user.model in ("", AUTO, EMBEDDED) and not user.verifier else model_rungs(user, options, math.inf)
         own = Rung(EMBEDDED, EMBEDDED, 0.0, partial(embedded, options), math.inf)
         self.rungs = {rung.name: rung for rung in (*named, own, *installed)}

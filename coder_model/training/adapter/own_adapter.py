@@ -33,7 +33,6 @@ from coder_model.training.published.own_work import (
     WORK,
     bar,
     begin,
-    check_minutes,
     digest_of,
     holes_within,
     keep,
@@ -45,6 +44,7 @@ from coder_model.training.published.own_work import (
 from coder_model.training.published.prepare import prepare_for, prepare_teacher
 from coder_model.training.published.timed_run import LOG
 from coder_model.training.published.vocabulary import check_same_vocabulary, head_size
+from coder_model.training.sources import check_minutes
 
 INIT = "init"
 """Folder of the work directory with the adapter that is gone on from."""

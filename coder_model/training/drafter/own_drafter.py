@@ -20,7 +20,6 @@ from coder_model.training.published.own_work import (
     WORK,
     bar,
     begin,
-    check_minutes,
     digest_of,
     holes_within,
     keep,
@@ -32,6 +31,7 @@ from coder_model.training.published.own_work import (
 from coder_model.training.published.prepare import prepare_for
 from coder_model.training.published.timed_run import LOG
 from coder_model.training.published.vocabulary import head_size
+from coder_model.training.sources import check_minutes
 
 TRAINING = DrafterOptions("", "", 0.0)
 """Sizes and rates; corpus, output, minutes, holes and what to go on from are filled in."""

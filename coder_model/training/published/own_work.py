@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +16,7 @@ from rich.progress import Progress
 
 from coder_model.checkpoints.hf_config import Published, is_published, read_published
 from coder_model.checkpoints.loading import tensors_of
-from coder_model.checkpoints.open import locate
-from coder_model.checkpoints.store import EMBEDDED
+from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.training.own_code import File
 from coder_model.training.published.holes import HoleOptions
@@ -56,16 +54,6 @@ def holes_within(holes: _Holes, context_tokens: int) -> _Holes:
     """How sequences are cut: as they usually are, in proportion where less is seen."""
     length = min(holes.length, context_tokens)
     return replace(holes, length=length, longest_middle=length // 8, longest_suffix=length * 7 // 16)
-
-
-def check_minutes(minutes: float) -> None:
-    """Refuses a time in which nothing can be learnt.
-
-    Raises:
-        CorpusError: when it is not positive, or infinite.
-    """
-    if not 0 < minutes < math.inf:
-        raise CorpusError(f"minutes must be positive and end some time, got {minutes}")
 
 
 def digest_of(files: list[File]) -> str:

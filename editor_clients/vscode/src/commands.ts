@@ -130,7 +130,7 @@ async function showMenu(server: Server): Promise<void> {
   const items = offered
     .filter(({ command }) => command !== 'unmask.menu')
     .map(({ command, title }) => ({ label: title, command }));
-  const picked = await vscode.window.showQuickPick(items, { placeHolder: `unmask: ${server.status.message}` });
+  const picked = await vscode.window.showQuickPick(items, { placeHolder: `unmask: ${server.status.state ?? server.status.message}` });
   if (picked) {
     await vscode.commands.executeCommand(picked.command);
   }

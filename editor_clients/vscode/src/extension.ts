@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { commandsOf } from './commands';
 import { Server, type Status } from './server';
 
-const ICONS = { Normal: 'sparkle', Error: 'warning', Inactive: 'bell-slash', Off: 'circle-slash' };
+const ICONS = { Normal: 'sparkle', Warning: 'watch', Error: 'warning', Inactive: 'bell-slash', Off: 'circle-slash' };
 
 let server: Server;
 

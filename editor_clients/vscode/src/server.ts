@@ -11,9 +11,11 @@ export const LANGUAGES = [
 
 /** What the server says of itself, or this of a server that does not run. */
 export interface Status {
-  kind: 'Normal' | 'Error' | 'Inactive' | 'Off';
+  kind: 'Normal' | 'Warning' | 'Error' | 'Inactive' | 'Off';
   busy: boolean;
   message: string;
+  /** What the message is without the words of a command, which are there for a moment. */
+  state?: string;
 }
 
 export class Server implements vscode.Disposable {

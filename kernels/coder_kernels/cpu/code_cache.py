@@ -1,16 +1,17 @@
 """Machine code that was made once, in the user's cache folder: making it takes most of a second and 37 MB.
 
-A file is the code's own digest and the code: LLVM ends the process where it is given half an object.
+A file is the code's own digest and the code: LLVM ends the process where it is given half an object. Where two
+processes have made code at the same time, one of them keeps it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 _DIGEST = 32
@@ -38,13 +39,15 @@ def code_of(key: str, make: Callable[[], bytes]) -> bytes:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # the system takes the lock from whoever dies: a part that lies there under it is nobody's any more
+    with FileLock(folder / "lock", blocking=False):
+        for left in folder.glob("*.part"):
+            left.unlink(missing_ok=True)
+        part = path.with_suffix(".part")
         part.write_bytes(content)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    newest = sorted(path.parent.glob("*.o"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for old in newest[_MOST_FILES:]:
-        old.unlink(missing_ok=True)
+        newest = sorted(folder.glob("*.o"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for old in newest[_MOST_FILES:]:
+            old.unlink(missing_ok=True)

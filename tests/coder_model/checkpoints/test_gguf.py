@@ -16,7 +16,8 @@ from coder_kernels.ggml_blocks import FORMATS
 from coder_kernels.quantise import dequantise
 from coder_model.checkpoints.hf_config import is_published, read_published
 from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, bytes_of, check, load_weights
-from coder_model.checkpoints.open import locate, open_engine
+from coder_model.checkpoints.open import open_engine
+from coder_model.checkpoints.store import locate
 from coder_model.errors import ModelFileError
 from coder_model.model import weights
 from coder_model.types import FillRequest

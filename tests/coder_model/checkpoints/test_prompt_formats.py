@@ -35,6 +35,24 @@ def test_other_files_stand_first_and_then_which_one_this_is(hidden_size):
     assert context == [REPOSITORY, 6, FILE, 8, 9, FILE, 10, FILE, 7, *alone]
 
 
+@pytest.mark.parametrize("hidden_size", [1, 896])
+def test_where_a_file_holds_nothing_the_model_is_told_which_one_it_is(hidden_size):
+    tokenizer, form = foreign_tokenizer(), prompt_format_of(QWEN, IDS, hidden_size)
+
+    def context(prefix, suffix=""):
+        request = FillRequest("s", prefix, suffix, path="file:///home/shop/main.go")
+        return fim_prompt.build(request, tokenizer, Budget.of(256), form).context
+
+    def named(ids):
+        return ids[: ids.index(PREFIX)] if PREFIX in ids else ids
+
+    title = [REPOSITORY, *tokenizer.encode("shop\n"), FILE, *tokenizer.encode("main.go\n")]
+    for prefix, suffix in (("", ""), ("\n\n", "\n"), ("pack", ""), ("\n  pack", "\n\n")):
+        assert named(context(prefix, suffix)) == title
+    for prefix, suffix in (("package main\n", ""), ("", "\npackage main")):
+        assert named(context(prefix, suffix)) == []
+
+
 def test_typing_only_appends_to_what_a_model_with_the_suffix_first_is_shown():
     tokenizer = foreign_tokenizer()
     form = prompt_format_of(QWEN, IDS, 896)

@@ -64,12 +64,13 @@ def test_a_middle_breaks_what_parses_without_it(before, middle, after, breaks):
 @pytest.mark.parametrize(
     ("before", "after", "is_empty"),
     [
-        ("", "", True),
+        ("", "", False),
+        ("\n  ", "\n", False),
         ("x = 1\n    ", "\ny = 2\n", True),
         ("x = 1", "\n", False),
         ("    ", ")\n", False),
         ("x\n\t", " \r\n", True),
     ],
 )
-def test_a_line_of_blanks_is_empty_whatever_stands_around_it(before, after, is_empty):
+def test_a_line_of_blanks_is_empty_whatever_stands_around_it_and_a_file_without_text_has_none(before, after, is_empty):
     assert SyntaxCheck(before, after, "python").is_empty_line is is_empty

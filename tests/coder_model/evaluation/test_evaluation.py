@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_model.evaluation import baselines, sandbox
-from coder_model.evaluation.cases import OWN_CASES, Case, read_cases
+from coder_model.evaluation.cases import OWN_CASES, Case, read_cases, split_by
 from coder_model.evaluation.metrics import paired_difference, percentile, score
 from coder_model.evaluation.run import Decision, by_copy, by_engine, difference, groups, run, summary, write
 from coder_model.types import Draft, InvalidInput
@@ -241,3 +241,11 @@ def test_a_test_of_another_language_is_not_run_as_python(tmp_path):
     found = with_check(tmp_path, lang="javascript", test="assert(f(3) === 3)", entry_point=None)
     assert score(found, " a").passed is None
     assert "passed" not in summary(run([found], by_copy))
+
+
+def test_figures_are_split_by_what_the_cases_have_and_another_name_is_answered_with_what_there_is():
+    cases = [Case("1", "python", "a", "b", "c", tags={"depth": 1}), Case("2", "go", "a", "b", "c", tags={"task": "t"})]
+    assert split_by(cases, None) == ["mode", "lang", "kind"]
+    assert split_by(cases, ["task", "lang"]) == ["task", "lang"]
+    with pytest.raises(InvalidInput, match="--by must be of lang, mode, kind, depth, task; no case has langs, x"):
+        split_by(cases, ["lang", "langs", "x"])

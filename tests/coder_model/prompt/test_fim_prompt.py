@@ -36,6 +36,8 @@ def test_line_ends_are_those_of_training(tokenizer):
 def test_a_lone_surrogate_is_refused_by_name():
     with pytest.raises(InvalidInput, match="suffix must be valid Unicode"):
         FillRequest("s", "", "\ud800")
+    with pytest.raises(InvalidInput, match="session must be valid Unicode"):
+        FillRequest("\ud800", "", "")
 
 
 @given(lines=st.lists(st.integers(1, 9), max_size=60), budget=st.integers(8, 64))

@@ -1,6 +1,6 @@
 import json
 
-from lsp_server.usage_stats import read_days
+from lsp_server.usage_stats import KEPT_BACK, read_days
 from unmask_cli.play.figures import of_folder
 
 
@@ -19,7 +19,7 @@ def test_days_add_up_and_are_in_order(tmp_path):
     found = of_folder(tmp_path)
     assert [day["day"] for day in found["days"]] == ["2026-05-01", "2026-05-02"]
     assert found["total"]["counts"] == {"shown": 7}
-    assert found["total"]["filters"] == {"harm": 1}
+    assert found["total"]["filters"] == {KEPT_BACK["harm"]: 1}
     assert found["total"]["histogram"] == [(2.0, 1), (4.0, 1)]
     assert found["total"]["ms"] == {"p50": 2.0, "p95": 4.0, "p99": 4.0}
 

@@ -9,7 +9,7 @@ from play_page import page_of, served
 from websockets.asyncio.client import connect
 
 from coder_model.types import InvalidInput
-from lsp_server.usage_stats import UsageStats
+from lsp_server.usage_stats import KEPT_BACK, UsageStats
 from unmask_cli.play.messages import AskFill
 from unmask_cli.play.visit import Opened, Visit
 
@@ -164,7 +164,7 @@ async def test_the_figures_are_those_of_the_user_and_hold_no_text(monkeypatch, t
         await page.say(type="statistics")
         figures = (await page.until("statistics"))[-1]["figures"]
         assert figures["total"]["counts"] == {"requests": 3, "shown": 2, "accepted": 1}
-        assert figures["total"]["filters"] == {"harm": 1}
+        assert figures["total"]["filters"] == {KEPT_BACK["harm"]: 1}
         assert [model["name"] for model in figures["models"]] == ["fake", "other", "broken"]
 
 

@@ -93,7 +93,8 @@ end
 function M.show_status()
   if server.client_of(nil) then
     local here = M.is_on() and '' or '; ghost text is off in this buffer, :Unmask toggle turns it on'
-    local message = server.status()
+    local status = server.last_status() or {}
+    local message = status.state or status.message or ''
     server.say((message == '' and 'the server has said nothing yet' or message) .. here)
   end
 end

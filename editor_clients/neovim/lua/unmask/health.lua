@@ -49,12 +49,16 @@ end
 
 local function check_model()
   local status = require('unmask.server').last_status()
+  -- not the words of a command, which are there for a moment
+  local model = status and (status.state or status.message)
   if not status then
     vim.health.info('no server has said anything of a model yet')
+  elseif status.kind == 'Warning' then
+    vim.health.warn('model: ' .. model)
   elseif status.kind == 'Error' then
-    vim.health.error(status.message, '`unmask doctor` in a terminal examines it')
+    vim.health.error(model, '`unmask doctor` in a terminal examines it')
   else
-    vim.health.ok('model: ' .. status.message)
+    vim.health.ok('model: ' .. model)
   end
 end
 

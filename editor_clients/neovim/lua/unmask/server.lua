@@ -91,7 +91,7 @@ function M.restart()
   start_when_gone()
 end
 
---- What the server said last, as `{ kind, busy, message }`; nil without a server.
+--- What the server said last, as `{ kind, busy, message, state }`; nil without a server.
 function M.last_status()
   local client = vim.lsp.get_clients({ name = 'unmask' })[1]
   return client and states[client.id]

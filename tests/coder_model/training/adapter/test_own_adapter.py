@@ -113,7 +113,8 @@ def test_an_interrupted_training_prepares_nothing_again_and_keeps_what_was_befor
     ("more", "match"),
     [
         (["--minutes", "0"], "minutes must be positive and end some time, got 0.0"),
-        (["--rank", "0"], "rank must be from 1 to 16, got 0"),
+        (["--rank", "0"], "'--rank': Input should be greater than or equal to 1"),
+        (["--rank", "100000"], "'--rank': Input should be less than or equal to 1024"),
         (["--rank", "99"], "rank must be from 1 to 16, got 99"),
         (["--init", "nowhere"], "must be an adapter's configuration"),
         (["--teacher", "larger-coder"], "larger-coder is not installed"),

@@ -1,0 +1,38 @@
+"""What cannot be done is refused before anything heavy is imported: at once, in one line that names what was given."""
+
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT_TORCH = (
+    "import sys; sys.modules['torch'] = None; sys.argv[0] = 'unmask'; from unmask_cli.cli import main; main()"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("train --corpus . --minutes 0", "minutes must be positive and end some time, got 0.0"),
+        ("train --corpus . --init nosuch", "--init 'nosuch': nosuch is not installed"),
+        (
+            "train drafter --target nosuch --corpus . --minutes nan",
+            "minutes must be positive and end some time, got nan",
+        ),
+        ("train drafter --target ./nosuch --corpus .", "--target './nosuch': model must be a directory, a .gguf file"),
+        ("train adapter --target embedded --corpus . --teacher nosuch", "--teacher 'nosuch': nosuch is not installed"),
+        ("train adapter --target nosuch --corpus . --rank 100000", "'--rank': Input should be less than or equal to"),
+        ("play --model nosuch --no-browser", "nosuch is not installed, nor in `unmask models list`"),
+        ("http --verifier ./nosuch", "model must be a directory, a .gguf file, or a name of `unmask models list`"),
+        ("fill a.py --at 1:1 --model nosuch", "nosuch is not installed"),
+        ("rewrite a.py 1:1 --model nosuch", "nosuch is not installed"),
+        ("eval --model nosuch", "nosuch is not installed"),
+    ],
+)
+def test_it_is_said_before_torch_is_imported(arguments, named, tmp_path):
+    command = [sys.executable, "-c", WITHOUT_TORCH, *arguments.split()]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"unmask {arguments.split()[0]}")
+    assert named in line
