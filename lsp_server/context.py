@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from coder_model.text.file_names import names_of
+from coder_model.text.pieces import piece_of
 from coder_model.text.privacy import Privacy
-from coder_model.text.redaction import redacted
 from coder_model.types import Snippet
 from lsp_server.documents import Document, Documents, without_surrogates
 from lsp_server.imports import Imports
@@ -108,7 +108,7 @@ class Context:
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
         # in a fixed order: the same pieces are then the same tokens
         pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
-        alike = [Snippet(without_surrogates(piece.uri), redacted(piece.text, piece.language)) for piece in pieces]
+        alike = [piece_of(without_surrogates(piece.uri), piece.text, piece.language) for piece in pieces]
         return (*self._imports.snippets(document, text), *alike)
 
     def _read(self, document: Document) -> None:

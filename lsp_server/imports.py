@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from coder_model.text.file_names import path_of
+from coder_model.text.pieces import piece_of
 from coder_model.text.privacy import Privacy
-from coder_model.text.redaction import redacted
 from coder_model.text.signatures import Import, imports_of, signatures_of
 from coder_model.text.syntax import language_of
 from coder_model.types import Snippet
@@ -59,7 +59,7 @@ class Imports:
             file = next(_files(imported, path, root, document.language), None) if used else None
             offered = signatures_of(self._text(file), language_of(file.name), names) if file else ""
             if file and offered:
-                found.append(Snippet(file.name, redacted(offered[:MAX_CHARS], path=file.name)))
+                found.append(piece_of(file.name, offered[:MAX_CHARS]))
             if len(found) == FILES:
                 break
         return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from coder_model.text.normalize import newlines
+from coder_model.text.pieces import piece_of
 from coder_model.text.syntax import errors_in
 from coder_model.text.token_edits import Change, changed
 from coder_model.types import FillRequest, Snippet
@@ -153,7 +154,7 @@ class _Place:
         start, end = candidate.edited
         if self.shown[0] <= start and end <= self.shown[1]:
             return ()
-        return (Snippet(path, newlines(edited.text[start:end])),)
+        return (piece_of(path, newlines(edited.text[start:end])),)
 
 
 async def _argument(place: _Place, hole: tuple[str, str], common: FillRequest, ask: Ask) -> str:

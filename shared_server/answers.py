@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from coder_model.types import Draft
+from lsp_server.backends.served_apis import (
+    Json,
+    before_stops,
+    completion_object,
+    infill_answer,
+    text_choice,
+    usage,
+)
 from shared_server.gateway import Answered
-from shared_server.problems import Problem
 from shared_server.shapes import InfillBody, Wanted, read_edit, read_fim, read_infill
 
-Object = dict[str, Any]
-DONE = b"data: [DONE]\n\n"
+_CHAT = "chat.completion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,11 @@ class Dialect:
     """A protocol."""
 
     read: Callable[[bytes], Wanted]
-    whole: Callable[[str, str, Wanted, Answered], Object]
+    whole: Callable[[str, str, Wanted, Answered], Json]
     """(id, engine, what was wanted, answer) -> the JSON."""
-    draft: Callable[[str, str, Wanted, Draft], Object] | None
+    draft: Callable[[str, str, Wanted, Draft], Json] | None
     """The same of a draft before the last, as an event; None where none is sent."""
-    last: Callable[[str, str, Wanted, Answered], Object]
+    last: Callable[[str, str, Wanted, Answered], Json]
     """The same of the last event of a stream."""
     ends_with_done: bool = True
 
@@ -35,52 +37,22 @@ class Dialect:
 def texts_of(wanted: Wanted, answer: Answered) -> list[str]:
     """Returns the answer and those beside it, each up to the first of the strings that it is to end at."""
     drafts = (answer.draft, *answer.draft.others)
-    return [_stopped(draft.text, wanted.body.stops) for draft in drafts[: wanted.count]]
-
-
-def event(data: Object) -> bytes:
-    """Returns one event of a stream."""
-    return b"data: " + msgspec.json.encode(data) + b"\n\n"
-
-
-def error_object(problem: Problem) -> Object:
-    """Returns a problem as OpenAI's clients know it."""
-    kind = "invalid_request_error" if problem.status < 500 else "server_error"
-    return {"error": {"message": problem.reason, "type": kind, "code": problem.status}}
-
-
-def _stopped(text: str, stops: tuple[str, ...]) -> str:
-    ends = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
+    return [before_stops(draft.text, wanted.body.stops) for draft in drafts[: wanted.count]]
 
 
 def _finish(answer: Answered) -> str:
     return "length" if answer.is_cut else "stop"
 
 
-def _usage(answer: Answered) -> Object:
-    # a gateway knows no tokenizer: the prompt's tokens are not told
-    return {"completion_tokens": answer.draft.tokens}
-
-
-def _completion(request: str, engine: str, choices: list[Object]) -> Object:
-    about = {"id": request, "object": "text_completion", "created": int(time.time()), "model": engine}
-    return about | {"choices": choices}
-
-
-def _fim_whole(request: str, engine: str, wanted: Wanted, answer: Answered) -> Object:
+def _fim_whole(request: str, engine: str, wanted: Wanted, answer: Answered) -> Json:
     finish = _finish(answer)
-    choices = [{"index": i, "text": text, "finish_reason": finish} for i, text in enumerate(texts_of(wanted, answer))]
-    return _completion(request, engine, choices) | {"usage": _usage(answer)}
+    choices = [text_choice(text, finish, i) for i, text in enumerate(texts_of(wanted, answer))]
+    return completion_object(request, engine, choices) | {"usage": usage(answer.draft)}
 
 
-def _fim_draft(request: str, engine: str, wanted: Wanted, draft: Draft) -> Object:
-    text = _stopped(draft.text, wanted.body.stops)
-    return _completion(request, engine, [{"index": 0, "text": text, "finish_reason": None}])
-
-
-def _chat(request: str, engine: str, choices: list[Object], kind: str = "chat.completion") -> Object:
-    return _completion(request, engine, choices) | {"object": kind}
+def _fim_draft(request: str, engine: str, wanted: Wanted, draft: Draft) -> Json:
+    text = before_stops(draft.text, wanted.body.stops)
+    return completion_object(request, engine, [text_choice(text, None)])
 
 
 def _rewritten(wanted: Wanted, middle: str) -> str:
@@ -91,40 +63,30 @@ def _rewritten(wanted: Wanted, middle: str) -> str:
     return f"```\n{wanted.edited.before}{middle}{wanted.edited.after}\n```"
 
 
-def _edit_whole(request: str, engine: str, wanted: Wanted, answer: Answered) -> Object:
+def _edit_whole(request: str, engine: str, wanted: Wanted, answer: Answered) -> Json:
     content = _rewritten(wanted, texts_of(wanted, answer)[0])
     message = {"role": "assistant", "content": content}
     choices = [{"index": 0, "message": message, "finish_reason": _finish(answer)}]
-    return _chat(request, engine, choices) | {"usage": _usage(answer)}
+    return completion_object(request, engine, choices, _CHAT) | {"usage": usage(answer.draft)}
 
 
-def _edit_draft(request: str, engine: str, wanted: Wanted, draft: Draft) -> Object:
-    delta = {"content": _rewritten(wanted, _stopped(draft.text, wanted.body.stops))}
-    return _chat(request, engine, [{"index": 0, "delta": delta, "finish_reason": None}], "chat.completion.chunk")
+def _edit_draft(request: str, engine: str, wanted: Wanted, draft: Draft) -> Json:
+    delta = {"content": _rewritten(wanted, before_stops(draft.text, wanted.body.stops))}
+    choices = [{"index": 0, "delta": delta, "finish_reason": None}]
+    return completion_object(request, engine, choices, f"{_CHAT}.chunk")
 
 
-def _edit_last(request: str, engine: str, wanted: Wanted, answer: Answered) -> Object:
+def _edit_last(request: str, engine: str, wanted: Wanted, answer: Answered) -> Json:
     delta = {"role": "assistant", "content": _rewritten(wanted, texts_of(wanted, answer)[0])}
     choices = [{"index": 0, "delta": delta, "finish_reason": _finish(answer)}]
-    return _chat(request, engine, choices, "chat.completion.chunk") | {"usage": _usage(answer)}
+    return completion_object(request, engine, choices, f"{_CHAT}.chunk") | {"usage": usage(answer.draft)}
 
 
-def _infill_whole(request: str, engine: str, wanted: Wanted, answer: Answered) -> Object:  # noqa: ARG001
-    draft, body = answer.draft, wanted.body
+def _infill_whole(request: str, engine: str, wanted: Wanted, answer: Answered) -> Json:  # noqa: ARG001
+    body = wanted.body
     assert isinstance(body, InfillBody)
-    rate = draft.tokens / draft.elapsed_ms * 1000 if draft.elapsed_ms else 0.0
-    timings = {"predicted_n": draft.tokens, "predicted_ms": draft.elapsed_ms, "predicted_per_second": rate}
-    said = {
-        "content": texts_of(wanted, answer)[0],
-        "stop": True,
-        "stop_type": "limit" if answer.is_cut else "eos",
-        "model": engine,
-        "tokens_predicted": draft.tokens,
-        "truncated": False,
-        "timings": timings,
-    }
-    flat = said | {f"timings/{name}": value for name, value in timings.items()}
-    return {name: flat[name] for name in body.response_fields if name in flat} if body.response_fields else said
+    text = texts_of(wanted, answer)[0]
+    return infill_answer(engine, text, answer.draft, answer.is_cut, body.response_fields)
 
 
 COMPLETION = Dialect(read_fim, _fim_whole, _fim_draft, _fim_whole)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from coder_model.types import Draft
-from shared_server.answers import DONE, Dialect, error_object, event, texts_of
+from lsp_server.backends.served_apis import DONE, error_object, event
+from shared_server.answers import Dialect, texts_of
 from shared_server.audit import AuditLine
 from shared_server.doors import Doors, ask_of
 from shared_server.gateway import Answered, Ask, Gateway, Show
@@ -164,10 +165,10 @@ class Call:
 
     async def _tell(self, problem: Problem) -> None:
         if not self._is_begun:
-            await self._send_json(problem.status, error_object(problem), problem.headers)
+            await self._send_json(problem.status, error_object(problem.status, problem.reason), problem.headers)
             return
         # too late for a status: the stream ends with the reason
-        await self._part(event(error_object(problem)), more=False)
+        await self._part(event(error_object(problem.status, problem.reason)), more=False)
 
     async def _begin_stream(self, headers: Mapping[str, str]) -> None:
         if not self._is_begun:

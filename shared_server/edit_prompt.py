@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from coder_model.types import Snippet
 from shared_server.problems import invalid
 
 _FILE = re.compile(
@@ -33,7 +32,8 @@ class EditedFile:
     after: str
     tail: str
     """Behind the lines, from the line end on."""
-    snippets: tuple[Snippet, ...]
+    snippets: tuple[tuple[str, str], ...]
+    """Names of other files, and pieces of them."""
 
 
 def edited_file(content: str) -> EditedFile:
@@ -48,7 +48,7 @@ def edited_file(content: str) -> EditedFile:
     before, cursor, after = found["code"].partition(_CURSOR)
     if not cursor or _CURSOR in after:
         raise invalid("messages[0].content must hold one <|cursor|> between the marks of <|code_to_edit|>")
-    snippets = tuple(Snippet(path, text) for path, text in _SNIPPET.findall(content[: found.start()]))
+    snippets = tuple(_SNIPPET.findall(content[: found.start()]))
     # a line end alone belongs to the marks: there is nothing before the lines, or behind them
     head, tail = (text if text != "\n" else "" for text in (found["head"], found["tail"]))
     return EditedFile(found["path"] or "", head, before, after, tail, snippets)

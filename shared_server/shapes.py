@@ -1,11 +1,12 @@
 """What clients send, field by field with its range, and what it asks for. Unknown fields are refused; no network here.
 
 Sources: Inception's API reference for `/v1/fim/completions` and `/v1/edit/completions`, OpenAI's for `/v1/completions`,
-llama.cpp's `tools/server/README.md` for `/infill`. `lsp_server/backends/remote_apis.py` is the other side of the same.
+llama.cpp's `tools/server/README.md` for `/infill`. `lsp_server/backends/served_apis.py` has what `unmask http` shares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
@@ -15,6 +16,8 @@ from coder_model.ranges import NotNegative, Share
 from coder_model.text.file_names import is_secret
 from coder_model.text.normalize import newlines
 from coder_model.types import FillRequest, HoleMode, InvalidInput, Snippet
+from lsp_server.backends.prompt_marks import read_prompt
+from lsp_server.backends.served_apis import decoded, shown_pieces, stops_of
 from shared_server.edit_prompt import EditedFile, edited_file
 from shared_server.problems import invalid
 
@@ -43,7 +46,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def stops(self) -> tuple[str, ...]:
         """All of them."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        return stops_of(self.stop)
 
     @property
     def hole(self) -> HoleMode:
@@ -171,6 +174,8 @@ def read_fim(data: bytes) -> Wanted:
         Problem: 400 that names the field and what it must be.
     """
     body = _read(data, FimBody)
+    if not body.suffix and read_prompt(body.prompt).prefix != body.prompt:
+        raise invalid("prompt must be the text before the cursor, and suffix that behind it: marks are not read here")
     hole = body.hole if body.block is None else "block" if body.block else "line"
     return Wanted(
         body,
@@ -200,7 +205,7 @@ def read_edit(data: bytes) -> Wanted:
         edited.after + edited.tail,
         body.hole,
         edited.path,
-        snippets=edited.snippets,
+        snippets=_shown(edited.snippets),
         max_tokens=body.max_tokens,
         edited=edited,
         shows_drafts=body.stream and body.diffusing,
@@ -226,12 +231,16 @@ def read_infill(data: bytes) -> Wanted:
 
 
 def _snippets(sent: tuple[SentSnippet, ...]) -> tuple[Snippet, ...]:
-    return tuple(Snippet(one.filename, newlines(one.text)) for one in sent if not is_secret(one.filename))
+    return _shown([(one.filename, one.text) for one in sent])
+
+
+def _shown(sent: Sequence[tuple[str, str]]) -> tuple[Snippet, ...]:
+    # the paths are those of another machine: nothing of this one is looked at
+    return shown_pieces(sent, lambda name: not is_secret(name))
 
 
 def _read(data: bytes, kind: type[B]) -> B:
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        # names fields and types, no values
-        raise invalid(f"the body must be what this path takes: {error}") from None
+        return decoded(data, kind)
+    except InvalidInput as error:
+        raise invalid(str(error)) from None

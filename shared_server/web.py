@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from shared_server.answers import COMPLETION, EDIT, INFILL, Dialect, error_object
+from lsp_server.backends.served_apis import error_object, model_list
+from shared_server.answers import COMPLETION, EDIT, INFILL, Dialect
 from shared_server.audit import Audit, AuditLine
 from shared_server.call import Call, House
 from shared_server.doors import Doors
@@ -60,8 +61,7 @@ class Web:
 
     async def _models(self, request: Request) -> Response:
         self._doors.caller(request.headers)
-        data = [{"id": name, "object": "model", "owned_by": "unmask"} for name in self._gateway.engines]
-        return JSONResponse({"object": "list", "data": data})
+        return JSONResponse(model_list(self._gateway.engines))
 
     async def _health(self, _: Request) -> Response:
         states = [engine.pool.states.values() for engine in self._gateway.engines.values()]
@@ -91,4 +91,4 @@ class _Completions:
 
 async def _refused(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
-    return JSONResponse(error_object(problem), problem.status, problem.headers)
+    return JSONResponse(error_object(problem.status, problem.reason), problem.status, problem.headers)

@@ -1,264 +1,23 @@
 """Every way that text of files takes to a model, and what keeps a file from it."""
 
 import ast
-import asyncio
-import json
-import subprocess
-from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from fake_service import FakeService
-from lsprotocol import types
-from remote_requests import said, settings
+from doors import DOORS, GIT, MARK, OWN, SECRET, piece_beside, piece_for_a_team, piece_over_http, signature_of_an_import
 
-from coder_model.engine.options import EngineOptions
 from coder_model.errors import CorpusError
-from coder_model.evaluation.cases import read_cases
-from coder_model.text.privacy import Privacy
-from coder_model.training.own_code import files_of
-from coder_model.training.sources import in_folders
-from coder_model.types import Draft, FillRequest, InvalidInput
+from coder_model.types import InvalidInput
 from lsp_server.backends.base import BackendUnavailable
-from lsp_server.backends.remote import RemoteBackend
-from lsp_server.completion import Completer
-from lsp_server.context import Context
-from lsp_server.documents import Documents, Position
-from lsp_server.edit_offers import EditOffers
-from lsp_server.hole_actions import HoleActions
-from lsp_server.imports import Imports
-from lsp_server.settings import Settings
-from lsp_server.status import Announcer
-from lsp_server.usage_stats import UsageStats
-from lsp_server.user_settings import UserSettings
-from lsp_server.watching import Watching
-from unmask_cli import fill, fill_holes, rewrite
-from unmask_cli.endpoint.shapes import read_completion, read_infill
-from unmask_cli.play.visit import Opened, Visit
+from shared_server.problems import Problem
 
 ROOT = Path(__file__).parents[1]
-MARK = "total_price_of_the_order"
-PYTHON = (
-    f"class Order:\n    def {MARK}(self, items):\n        pass\n" + "# a line of some length, so that it is code\n" * 8
-)
-TYPESCRIPT = f"export function {MARK}(items: number[]): number {{\n  return 0;\n}}\n"
-SECRET, OWN, GIT = ".aws", "kept", "built"
-"""Folders that a rule keeps back: by its name, by `.unmaskignore`, by `.gitignore`."""
-
-
-class Listening:
-    """A backend that notes what it is asked."""
-
-    state, remark, description, on_change, serving, judges = "ready", "", "", None, None, True
-    reason, share_loaded, ready, editor = "", 1.0, None, None
-
-    def __init__(self):
-        self.heard = ""
-
-    async def start(self): ...
-
-    async def wait_ready(self): ...
-
-    async def close(self): ...
-
-    def warm(self, asked):
-        self.heard += asked.prefix + (asked.judged or "") + asked.suffix
-
-    async def fill(self, asked, watch=False):
-        self.warm(asked)
-        yield Draft("", True, 1.0, 0, 0, 0.0)
-
-
-def completer_for(file):
-    documents, backend = Documents(), Listening()
-    documents.open(file.as_uri(), "python", 1, file.read_text())
-    context = Context(documents, Privacy([]))
-    return Completer(documents, backend, context, Settings(), UsageStats()), backend, documents, context
-
-
-def completion(file, _monkeypatch):
-    completer, backend, _, _ = completer_for(file)
-    asyncio.run(completer.complete(file.as_uri(), Position(2, 12), invoked=True))
-    return backend.heard
-
-
-def warming(file, _monkeypatch):
-    completer, backend, _, _ = completer_for(file)
-    completer.warm(file.as_uri(), Position(2, 12))
-    return backend.heard
-
-
-def watched_fill(file, _monkeypatch):
-    completer, backend, documents, context = completer_for(file)
-    protocol = SimpleNamespace(notify=lambda *_: None)
-    watching = Watching(SimpleNamespace(protocol=protocol), documents, Announcer(SimpleNamespace(protocol=protocol)))
-    watching.serve_with(completer, context, backend)
-    asyncio.run(watching.execute([{"uri": file.as_uri(), "version": 1, "position": [2, 12]}]))
-    return backend.heard
-
-
-def code_action(file, _monkeypatch):
-    completer, backend, documents, context = completer_for(file)
-    holes = HoleActions(None, documents, None)
-    holes.serve_with(completer, context, backend)
-    place = types.Range(types.Position(0, 0), types.Position(0, 0))
-    parameters = types.CodeActionParams(types.TextDocumentIdentifier(file.as_uri()), place, types.CodeActionContext([]))
-    return file.read_text() if holes.offered(parameters) else ""
-
-
-def next_edit(file, _monkeypatch):
-    completer, backend, documents, context = completer_for(file)
-    documents.get(file.as_uri()).replace(Position(2, 8), Position(2, 12), "return 1")
-    offers = EditOffers(documents, Counter())
-    offers.serve_with(completer, context, backend)
-    asyncio.run(offers.offer(file.as_uri(), None, Position(2, 8)))
-    return backend.heard
-
-
-def piece_beside(file, _monkeypatch):
-    _, _, documents, context = completer_for(file)
-    here = file.parents[1] / "here.py"
-    documents.open(here.as_uri(), "python", 1, f"import os\n\n{MARK} class Order items self\n")
-    return "".join(piece.text for piece in context.snippets(documents.get(here.as_uri()), 2))
-
-
-def signature_of_an_import(file, _monkeypatch):
-    documents = Documents()
-    here = file.parents[1] / "here.ts"
-    documents.open(here.as_uri(), "typescript", 1, f"import {{ {MARK} }} from './{file.parent.name}/{file.stem}';\n")
-    found = Imports(documents, Privacy([])).snippets(documents.get(here.as_uri()), f"{MARK}(")
-    return "".join(piece.text for piece in found)
-
-
-def command_fill(file, monkeypatch):
-    backend = Listening()
-    monkeypatch.setattr(fill, "chosen_backend", lambda *_: backend)
-    asyncio.run(fill.fill_file(file, "3:13", "auto", EngineOptions(), UserSettings(), None, watch=False, as_json=False))
-    return backend.heard
-
-
-def command_all_holes(file, monkeypatch):
-    backend = Listening()
-    monkeypatch.setattr(fill_holes, "chosen_backend", lambda *_: backend)
-    asyncio.run(fill_holes.fill_holes(file, EngineOptions(), UserSettings(), None, write=False))
-    return backend.heard
-
-
-def command_rewrite(file, monkeypatch):
-    backend = Listening()
-    monkeypatch.setattr(rewrite, "chosen_backend", lambda *_: backend)
-    with suppress(InvalidInput):
-        asyncio.run(rewrite.rewrite_lines(file, "1:3", "light", "", UserSettings(), write=False))
-    return backend.heard
-
-
-def command_play(file, _monkeypatch):
-    backend = Listening()
-    backend.make = lambda: backend
-    shelf = SimpleNamespace(rungs={"": backend}, first="", choices=list)
-
-    async def said():
-        opened = Opened.of(file)
-        yield json.dumps({"type": "fill", "id": 1, "prefix": opened.text, "suffix": "", "path": opened.name})
-        async with asyncio.timeout(10):
-            while not backend.heard:
-                await asyncio.sleep(0)
-
-    async def send(_): ...
-
-    async def visit():
-        await Visit("play", shelf, Opened.of(file), send).answer(said())
-
-    asyncio.run(visit())
-    return backend.heard
-
-
-def endpoint_over_http(file, _monkeypatch):
-    body = json.dumps({"prompt": file.read_text(), "suffix": "", "path": str(file)})
-    return read_completion(body.encode()).request("http", "manual").prefix
-
-
-def piece_over_http(file, _monkeypatch):
-    body = json.dumps({"prompt": "x = ", "input_extra": [{"filename": str(file), "text": file.read_text()}]})
-    return "".join(piece.text for piece in read_infill(body.encode()).request("http", "manual").snippets)
-
-
-def command_eval(file, _monkeypatch):
-    case = {"id": "1", "lang": "python", "prefix": MARK, "suffix": "", "reference": "1"}
-    file.write_text(json.dumps(case))
-    return read_cases(file)[0].prefix
-
-
-def corpus_of_projects(file, _monkeypatch):
-    (project,) = [one for one in in_folders([file.parents[2]], {}) if one.path == file.parents[1]]
-    return "".join(data.decode() for path, data in project.files(lambda path: path.endswith(".py")))
-
-
-def own_code(file, _monkeypatch):
-    for name in ("one", "two"):
-        (file.parents[1] / f"{name}.py").write_text(f"# the file of the number {name}\n" * 20)
-    return "".join(text for _, text in files_of(file.parents[1]))
-
-
-def bare_repository(file, _monkeypatch):
-    for name in ("one", "two"):
-        (file.parents[1] / f"{name}.py").write_text(f"# the file of the number {name}\n" * 20)
-    git = ["git", "-C", str(file.parents[1]), "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for arguments in ("init -q", "add -f .", "commit -qm all", "clone -q --bare . bare"):
-        subprocess.run([*git, *arguments.split()], check=True, capture_output=True)
-    return "".join(text for _, text in files_of(file.parents[1] / "bare"))
-
-
-def remote_service(file, _monkeypatch):
-    async def sent():
-        async with FakeService() as service:
-            backend = RemoteBackend(settings(service))
-            try:
-                await said(backend, FillRequest("s", file.read_text(), "", path=file.as_uri()))
-            finally:
-                await backend.close()
-            return json.dumps(service.bodies)
-
-    return asyncio.run(sent())
-
-
-@dataclass(frozen=True)
-class Door:
-    through: object
-    """(file, monkeypatch) -> what of it a model would see."""
-    module: str
-    """Where the text is taken."""
-    kept: tuple[str, ...] = (SECRET, OWN)
-    name: str = "orders.py"
-    text: str = PYTHON
-
-
-DOORS = [
-    Door(completion, "lsp_server/place.py"),
-    Door(warming, "lsp_server/place.py"),
-    Door(watched_fill, "lsp_server/place.py"),
-    Door(code_action, "lsp_server/edit_command.py"),
-    Door(next_edit, "lsp_server/edit_offers.py"),
-    Door(piece_beside, "lsp_server/context.py", (SECRET, OWN, GIT)),
-    Door(signature_of_an_import, "lsp_server/imports.py", (SECRET, OWN, GIT), "orders.ts", TYPESCRIPT),
-    Door(command_fill, "unmask_cli/fill.py"),
-    Door(command_all_holes, "unmask_cli/fill_holes.py"),
-    Door(command_rewrite, "unmask_cli/rewrite.py"),
-    Door(command_play, "unmask_cli/play/visit.py"),
-    Door(endpoint_over_http, "unmask_cli/endpoint/shapes.py"),
-    Door(piece_over_http, "unmask_cli/endpoint/shapes.py", (SECRET, OWN, GIT)),
-    Door(command_eval, "coder_model/evaluation/cases.py", name="cases.jsonl"),
-    Door(corpus_of_projects, "coder_model/training/corpus.py", (SECRET, OWN, GIT)),
-    Door(own_code, "coder_model/training/own_code.py", (SECRET, OWN, GIT)),
-    Door(bare_repository, "coder_model/training/own_code.py"),
-    Door(remote_service, "lsp_server/backends/remote.py", (SECRET,)),
-]
-TAKERS = {"FillRequest", "Snippet", "files", "AsyncClient"}
+PIECE_DOORS = {piece_beside, signature_of_an_import, piece_over_http, piece_for_a_team}
+TAKERS = {"FillRequest", "piece_of", "shown_pieces", "files", "AsyncClient"}
 """Calls that make a request or a piece of a prompt, read a corpus, or open a connection."""
 NO_FILES = {
+    "lsp_server/backends/served_apis.py": "is given its text by the two shapes.py",
     "coder_model/engine/suggestion_time.py": "asks for a place of its own text",
     "coder_model/evaluation/run.py": "has its text from cases.py",
     "lsp_server/next_edit.py": "is given its text by edit_offers.py",
@@ -284,17 +43,37 @@ def test_each_door_lets_through_what_the_rule_allows_and_nothing_else(door, plac
     file.parent.mkdir()
     file.write_text(door.text)
     seen = ""
-    with suppress(InvalidInput, CorpusError, BackendUnavailable):
+    with suppress(InvalidInput, CorpusError, BackendUnavailable, Problem):
         seen = door.through(file, monkeypatch)
     assert (MARK in seen) == (place not in door.kept)
 
 
-def test_whatever_takes_text_to_a_model_is_a_door():
-    takers = {
+def test_no_key_goes_through_a_door_for_pieces_of_other_files(project, monkeypatch):
+    key = "ghp_" + "aB3dE6gH9j" * 4
+    for door in (one for one in DOORS if one.through in PIECE_DOORS):
+        file = project / "shown" / door.name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(door.text.replace("items", f'items="{key}", more', 1))
+        seen = door.through(file, monkeypatch)
+        assert MARK in seen
+        assert key not in seen, door.through.__name__
+
+
+def callers_of(*names):
+    """Modules that call one of these, by the last word of its name."""
+    return {
         file.relative_to(ROOT).as_posix()
-        for package in ("coder_model", "lsp_server", "unmask_cli")
+        for package in ("coder_model", "lsp_server", "unmask_cli", "shared_server")
         for file in (ROOT / package).rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in TAKERS
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in names
     }
-    assert takers == {door.module for door in DOORS} | NO_FILES.keys()
+
+
+def test_whatever_takes_text_to_a_model_is_a_door():
+    assert callers_of(*TAKERS) == {door.module for door in DOORS} | NO_FILES.keys()
+
+
+def test_pieces_of_other_files_are_made_in_one_place():
+    assert callers_of("Snippet") == {"coder_model/text/pieces.py"}
+    assert "lsp_server/backends/served_apis.py" in callers_of("piece_of")

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coder_model.text.pieces import piece_of
 from coder_model.text.privacy import Privacy
 from coder_model.types import HoleMode, InvalidInput, Snippet
 
@@ -129,7 +130,7 @@ def _case(line: str, place: str) -> Case:
             mode=mode,
             kind=row.get("kind", ""),
             tags=row.get("tags") or {},
-            snippets=tuple(Snippet(s["path"], s["text"]) for s in row.get("snippets") or ()),
+            snippets=tuple(piece_of(s["path"], s["text"]) for s in row.get("snippets") or ()),
             test=_test(row),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -33,6 +33,8 @@ LONGEST = 200
 """Characters of a secret."""
 _BEFORE = 80
 """Characters of a line before a name that are looked at."""
+_OPTIONS = 400
+"""Characters between `curl` and the user that it is given: without an end a line of `curl`s would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,11 @@ _WITHOUT_NAME: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "curl",
-        re.compile(rf"""\bcurl\b[^\n]*?[ \t](?:-u|--user)[ =]?["']?[^\s:"']+:(?P<value>[^\s"']{{3,{LONGEST}}})"""),
+        re.compile(
+            rf"""\bcurl\b[^\n]{{0,{_OPTIONS}}}?[ \t](?:-u|--user)[ =]?["']?[^\s:"']+:
+            (?P<value>[^\s"']{{3,{LONGEST}}})""",
+            re.VERBOSE,
+        ),
     ),
 )
 """What is in every text of the form, and its pattern."""

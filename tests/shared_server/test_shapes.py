@@ -129,6 +129,12 @@ def test_files_with_secrets_are_neither_filled_nor_shown():
     assert read_infill(sent).snippets == ()
 
 
+@pytest.mark.parametrize("prompt", ["<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>", "[SUFFIX]b[PREFIX]a"])
+def test_a_prompt_between_marks_is_refused_and_one_with_a_suffix_is_text(prompt):
+    assert "marks are not read here" in refusal(read_fim, {"prompt": prompt})
+    assert read_fim(json.dumps({"prompt": prompt, "suffix": "\n"}).encode()).prefix == prompt
+
+
 def test_the_words_of_a_refusal_quote_no_text():
     assert "s3cret" not in refusal(read_fim, {"prompt": ["s3cret"]})
     assert "s3cret" not in refusal(read_fim, b'{"prompt": "s3cret')

@@ -42,7 +42,7 @@ async def test_a_middle_is_filled(client, backend):
     response = await client.post(FIM, json=body("def f():\n    return ", suffix="\n", path="a.py", language="python"))
     assert response.status_code == 200
     said = response.json()
-    assert said["choices"] == [{"index": 0, "text": "<    return >", "finish_reason": "stop"}]
+    assert said["choices"] == [{"index": 0, "text": "<    return >", "logprobs": None, "finish_reason": "stop"}]
     assert (said["object"], said["model"]) == ("text_completion", "unmask")
     assert response.headers["x-unmask-level"] == "0"
     assert response.headers["cache-control"] == "no-store"
@@ -63,7 +63,7 @@ async def test_a_stream_has_the_text_once_it_is_final(client):
     response = await client.post(FIM, json=body(stream=True))
     assert response.headers["content-type"].startswith("text/event-stream")
     (only, done) = events(response)
-    assert only["choices"][0] == {"index": 0, "text": "<x>", "finish_reason": "stop"}
+    assert only["choices"][0] == {"index": 0, "text": "<x>", "logprobs": None, "finish_reason": "stop"}
     assert done == "[DONE]"
 
 

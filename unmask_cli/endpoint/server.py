@@ -20,9 +20,21 @@ import msgspec
 from coder_model.errors import lacks_packages
 from coder_model.types import Cancelled, Draft, InvalidInput
 from lsp_server.backends.base import Backend, BackendUnavailable
+from lsp_server.backends.served_apis import (
+    DONE,
+    Json,
+    before_stops,
+    completion_object,
+    error_object,
+    event,
+    infill_answer,
+    model_list,
+    text_choice,
+    usage,
+)
 from lsp_server.newest import Newest
 from lsp_server.trigger_policy import PresetName
-from unmask_cli.endpoint.shapes import Asked, Json, completion_answer, infill_answer, read_completion, read_infill
+from unmask_cli.endpoint.shapes import Asked, read_completion, read_infill
 from unmask_cli.loopback import HERE, is_token, objection
 
 if TYPE_CHECKING:
@@ -118,14 +130,12 @@ class HttpEndpoint:
             answer, streams = await self._answered(head, receive)
         except _Refused as refused:
             status, reason = refused.args
-            kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-            error = {"error": {"message": reason, "type": kind, "code": status}}
-            return await _send(send, status, msgspec.json.encode(error), "application/json")
-        body = msgspec.json.encode(answer)
+            body = msgspec.json.encode(error_object(status, reason))
+            return await _send(send, status, body, "application/json")
         if not streams:
-            return await _send(send, HTTPStatus.OK, body, "application/json")
-        end = b"" if head.path == "/infill" else b"data: [DONE]\n\n"
-        return await _send(send, HTTPStatus.OK, b"data: " + body + b"\n\n" + end, "text/event-stream")
+            return await _send(send, HTTPStatus.OK, msgspec.json.encode(answer), "application/json")
+        end = b"" if head.path == "/infill" else DONE
+        return await _send(send, HTTPStatus.OK, event(answer) + end, "text/event-stream")
 
     async def _answered(self, head: _Head, receive: ASGIReceiveCallable) -> tuple[Json, bool]:
         self._check(head)
@@ -135,14 +145,16 @@ class HttpEndpoint:
             case "GET", "/health":
                 return {"status": "ok" if self._backend.state == "ready" else self._backend.state}, False
             case "GET", "/v1/models":
-                return {"object": "list", "data": [{"id": model, "object": "model", "owned_by": "unmask"}]}, False
+                return model_list([model]), False
             case "POST", "/v1/completions":
                 asked, draft = await self._filled(head, receive, read_completion)
-                text = asked.stopped(draft.text)
-                return completion_answer(str(next(self._numbers)), model, text, draft), asked.streams
+                choice = text_choice(before_stops(draft.text, asked.stops), "stop" if draft.finished else "length")
+                answer = completion_object(f"cmpl-{next(self._numbers)}", model, [choice])
+                return answer | {"usage": usage(draft)}, asked.streams
             case "POST", "/infill":
                 asked, draft = await self._filled(head, receive, read_infill)
-                return infill_answer(model, asked.stopped(draft.text), draft, asked.fields), asked.streams
+                text = before_stops(draft.text, asked.stops)
+                return infill_answer(model, text, draft, not draft.finished, asked.fields), asked.streams
         raise _Refused(
             HTTPStatus.NOT_FOUND, "POST /v1/completions, POST /infill, GET /v1/models, GET /health are answered"
         )

@@ -1,14 +1,11 @@
-"""What editors send and what they are answered, in OpenAI's words for `/v1/completions` and llama.cpp's for `/infill`.
+"""What editors send, in OpenAI's words for `/v1/completions` and llama.cpp's for `/infill`.
 
 Fields that say how another engine samples or caches are passed over, as are unknown ones: editors send all sorts.
-`lsp_server/backends/remote_apis.py` is the other side of the same.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
@@ -16,17 +13,13 @@ from coder_model.ranges import NotNegative
 from coder_model.text.fill_mode import hole_at
 from coder_model.text.normalize import newlines
 from coder_model.text.privacy import Privacy
-from coder_model.text.redaction import redacted
 from coder_model.text.syntax import language_of
-from coder_model.types import Draft, FillRequest, InvalidInput, Snippet
+from coder_model.types import FillRequest, InvalidInput
+from lsp_server.backends.prompt_marks import AskedText, read_prompt
+from lsp_server.backends.served_apis import decoded, shown_pieces, stops_of
 from lsp_server.place import PREFIX_CHARS, SUFFIX_CHARS
 from lsp_server.settings import Settings
 from lsp_server.trigger_policy import PresetName, least_right
-from unmask_cli.endpoint.prompts import AskedText, read_prompt
-
-MOST_FILES = 16
-"""Pieces of other files that are taken of those sent; the last ones are the newest."""
-Json = dict[str, Any]
 
 
 class CompletionCall(msgspec.Struct, frozen=True):
@@ -98,7 +91,6 @@ class Asked:
         least = least_right(preset, suffix.partition("\n")[0], 0)
         if hole is None or least is None or not self.wants_text:
             return None
-        shown = [one for one in text.others[-MOST_FILES:] if privacy.may("show", one[0])]
         return FillRequest(
             session=session,
             prefix=prefix,
@@ -106,15 +98,10 @@ class Asked:
             path=text.path,
             language=language,
             hole=hole,
-            snippets=tuple(Snippet(path, redacted(newlines(piece), path=path)) for path, piece in shown),
+            snippets=shown_pieces(text.others, lambda name: privacy.may("show", name)),
             least_right=least,
             deadline_ms=self.most_ms or Settings().deadline_ms,
         )
-
-    def stopped(self, text: str) -> str:
-        """Returns a text up to the first of the strings that it is to end before."""
-        ends = [place for stop in self.stops if stop and (place := text.find(stop)) >= 0]
-        return text[: min(ends)] if ends else text
 
 
 def read_completion(body: bytes) -> Asked:
@@ -123,9 +110,9 @@ def read_completion(body: bytes) -> Asked:
     Raises:
         InvalidInput: names the field and what it must be; quotes no text.
     """
-    call = _read(body, CompletionCall)
+    call = decoded(body, CompletionCall)
     text = read_prompt(call.prompt) if call.suffix is None else AskedText(call.prompt, call.suffix)
-    return Asked(replace(text, path=call.path or text.path), _stops(call.stop), call.stream)
+    return Asked(replace(text, path=call.path or text.path), stops_of(call.stop), call.stream)
 
 
 def read_infill(body: bytes) -> Asked:
@@ -134,41 +121,9 @@ def read_infill(body: bytes) -> Asked:
     Raises:
         InvalidInput: names the field and what it must be; quotes no text.
     """
-    call = _read(body, InfillCall)
+    call = decoded(body, InfillCall)
     others = tuple((one.filename, one.text) for one in call.input_extra)
     text = AskedText(call.input_prefix + call.prompt, call.input_suffix, call.path, others)
     fields = tuple(call.response_fields)
     most_ms = call.t_max_predict_ms or None
-    return Asked(text, _stops(call.stop), call.stream, most_ms, fields, wants_text=call.n_predict != 0)
-
-
-def completion_answer(number: str, model: str, text: str, draft: Draft) -> Json:
-    """Returns the answer of `/v1/completions`, or its one event; the prompt's tokens are not counted here."""
-    choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": "stop" if draft.finished else "length"}
-    usage = {"prompt_tokens": 0, "completion_tokens": draft.tokens, "total_tokens": draft.tokens}
-    about = {"id": f"cmpl-{number}", "object": "text_completion", "created": int(time.time()), "model": model}
-    return {**about, "choices": [choice], "usage": usage}
-
-
-def infill_answer(model: str, text: str, draft: Draft, fields: tuple[str, ...]) -> Json:
-    """Returns the answer of `/infill`, or its one event: all of it, or the fields that are wanted, each by its path."""
-    ms, n = max(draft.elapsed_ms, 0.001), draft.tokens
-    speed = {"predicted_per_token_ms": ms / max(n, 1), "predicted_per_second": 1000 * n / ms}
-    timings = {"prompt_n": 0, "prompt_ms": 0.0, "prompt_per_token_ms": 0.0, "prompt_per_second": 0.0}
-    timings |= {"predicted_n": n, "predicted_ms": ms, **speed}
-    cut = "limit" if not draft.finished else "eos"
-    answer = {"content": text, "stop": True, "stop_type": cut, "model": model, "tokens_predicted": n}
-    answer |= {"tokens_cached": 0, "truncated": False, "timings": timings}
-    flat = answer | {f"timings/{name}": value for name, value in timings.items()}
-    return {name: flat[name] for name in fields if name in flat} if fields else answer
-
-
-def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
-    return (stop,) if isinstance(stop, str) else tuple(stop or ())
-
-
-def _read(body: bytes, kind: type[CompletionCall | InfillCall]) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise InvalidInput(f"the body must be what this path takes: {error}") from None
+    return Asked(text, stops_of(call.stop), call.stream, most_ms, fields, wants_text=call.n_predict != 0)

@@ -1,6 +1,7 @@
 """Forms of secrets times languages: what is redacted, and that nothing else is."""
 
 import string
+import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -192,3 +193,13 @@ def test_the_ending_of_a_file_says_what_its_language_would():
 def test_redacting_twice_changes_nothing_more(text, language):
     once = redacted(text, language)
     assert redacted(once, language) == once
+
+
+def test_a_line_of_many_commands_takes_a_time_that_grows_with_it():
+    def taken(size):
+        began = time.process_time()
+        redacted(("curl -u " * size)[:size])
+        return time.process_time() - began
+
+    # as its square would be 16 times
+    assert min(taken(32_000) for _ in range(3)) < 9 * min(taken(8_000) for _ in range(3))

@@ -2,10 +2,8 @@ import json
 
 import pytest
 
-from coder_model.types import Draft, InvalidInput
-from unmask_cli.endpoint.shapes import Asked, completion_answer, infill_answer, read_completion, read_infill
-
-DRAFT = Draft("x", True, 0.5, 2, 3, 6.0)
+from coder_model.types import InvalidInput
+from unmask_cli.endpoint.shapes import Asked, read_completion, read_infill
 
 
 def completion(**body):
@@ -64,11 +62,6 @@ def test_a_file_that_no_model_may_see_is_refused(name):
         completion(prompt=prompt).request("s", "manual")
 
 
-@pytest.mark.parametrize("stop", [["b", "a"], "a", ["", "a"]])
-def test_a_text_ends_before_the_first_stop(stop):
-    assert completion(stop=stop).stopped("xyab") == "xy"
-
-
 @pytest.mark.parametrize(
     ("read", "body", "named"),
     [
@@ -87,21 +80,6 @@ def test_what_is_wrong_with_a_body_is_named_and_quotes_nothing(read, body, named
         read(body)
     assert named in str(error.value)
     assert "secret" not in str(error.value)
-
-
-def test_an_answer_has_what_strict_clients_want():
-    answer = completion_answer("7", "fake", "x", DRAFT)
-    assert answer["choices"] == [{"index": 0, "text": "x", "logprobs": None, "finish_reason": "stop"}]
-    assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}
-    assert set(answer) == {"id", "object", "created", "model", "choices", "usage"}
-
-
-def test_fields_of_infill_are_wanted_by_their_paths():
-    assert infill_answer("fake", "x", DRAFT, ("content", "timings/predicted_n", "gone")) == {
-        "content": "x",
-        "timings/predicted_n": 3,
-    }
-    assert infill_answer("fake", "x", DRAFT, ())["timings"]["predicted_per_second"] == 500
 
 
 def test_nobody_who_reads_ahead_is_filled_for():

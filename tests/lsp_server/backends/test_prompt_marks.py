@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask_cli.endpoint.prompts import MARKS, AskedText, read_prompt
+from lsp_server.backends.prompt_marks import MARKS, AskedText, read_prompt
 
 
 @pytest.mark.parametrize(("before", "between", "end"), MARKS)
