@@ -1,11 +1,12 @@
 """`unmask serve` under load: many people typing at once, the real server on a port, workers with a real model.
 
-    python benchmarks/serve_load.py [--replicas 2] [--seconds 20] [--model embedded] [--engine ray]
+    python benchmarks/serve_load.py [--replicas 2] [--seconds 20] [--model embedded] [--engine ray] [--fairness]
 
 Everybody types the same file from another place on: a dozen keys 150 to 200 ms apart, then a pause; each key asks, and
 hangs up on what is still open, as editors do. First the server's capacity is measured, since it is the machine's; the
 phases are parts or multiples of it: sustained (half), burst (1.2 times), overload (ten times) and what is right after
-it, one tenant who asks for a hundred times as much as another one, and kill -9 of a worker. Server and people share the
+it, one tenant who asks for a hundred times as much as another one, with a quota of a quarter of the capacity and without
+(`--fairness`: these alone, and capacity), and kill -9 of a worker. Server and people share the
 processors, so rates are a lower bound and the ratios within a run are what to trust.
 """
 
@@ -39,6 +40,10 @@ KEY_S, KEYS, PAUSE_S = (0.15, 0.2), 12, 3.0
 PER_PERSON = KEYS / (KEYS * sum(KEY_S) / 2 + PAUSE_S)
 """Requests a second of one person at the keyboard."""
 GREEDY = 100
+UNLIMITED = 1e5
+"""Requests a second."""
+FAIR_TIMES = 3
+"""How much longer the phases of two tenants are: a quarter of the capacity has few answers."""
 TYPING_MS = 1500.0
 """Deadline of each request: two busy cores are no GPU."""
 CONFIG = """
@@ -210,35 +215,46 @@ async def team(arguments: argparse.Namespace, share: float) -> AsyncGenerator[Te
 async def measure(arguments: argparse.Namespace) -> Figures:
     """Runs all phases; returns what was seen."""
     seconds = arguments.seconds
-    async with team(arguments, 1e5) as made:
+    async with team(arguments, UNLIMITED) as made:
         await made.at_once(arguments.replicas, 5)
         full = await made.at_once(2 * arguments.replicas, seconds)
         capacity = len(full.ms) / seconds
-        people = capacity / PER_PERSON
         phases = {"capacity": full.figures(seconds)}
-        for name, times in (("sustained, half", 0.5), ("burst, 1.2 times", 1.2), ("overload, 10 times", 10.0)):
-            phases[name] = (await made.phase(times * people, seconds)).figures(seconds)
-        began = time.monotonic()
-        while len((await made.at_once(1, 0.5)).ms) < 1:
-            pass
-        recovery_s = time.monotonic() - began
-        phases["right after, half"] = (await made.phase(0.5 * people, seconds)).figures(seconds)
-        killed = asyncio.create_task(made.phase(0.5 * people, seconds))
-        await asyncio.sleep(seconds / 3)
-        os.kill(made.workers()[0], signal.SIGKILL)
-        phases["kill -9 of a worker, half"] = (await killed).figures(seconds)
-    # each team has a quarter of what the server can do
-    async with team(arguments, capacity / 4) as made:
-        await made.at_once(arguments.replicas, 5)
-        phases["one tenant alone, a quarter"] = (await made.phase(0.25 * people, seconds)).figures(seconds)
-        flood = asyncio.create_task(made.flood(GREEDY * 0.25 * capacity, seconds, "greedy"))
-        phases["beside one who asks 100 times"] = (await made.phase(0.25 * people, seconds)).figures(seconds)
-        phases["the one who asks 100 times"] = (await flood).figures(seconds)
+        found = {} if arguments.fairness else await _overloaded(made, phases, capacity, seconds)
+    for quota, said in ((capacity / 4, "a quarter as its quota"), (UNLIMITED, "no quota")):
+        await _unfair(arguments, phases, capacity, quota, said)
     return {
         "engine": arguments.engine, "model": arguments.model, "replicas": arguments.replicas, "seconds": seconds,
-        "deadline_ms": TYPING_MS, "capacity_per_s": round(capacity, 1), "recovery_s": round(recovery_s, 2),
-        "phases": phases,
+        "deadline_ms": TYPING_MS, "capacity_per_s": round(capacity, 1), **found, "phases": phases,
     }  # fmt: skip
+
+
+async def _overloaded(made: Team, phases: Figures, capacity: float, seconds: float) -> Figures:
+    """Adds the phases of one tenant; returns what else was seen."""
+    people = capacity / PER_PERSON
+    for name, times in (("sustained, half", 0.5), ("burst, 1.2 times", 1.2), ("overload, 10 times", 10.0)):
+        phases[name] = (await made.phase(times * people, seconds)).figures(seconds)
+    began = time.monotonic()
+    while len((await made.at_once(1, 0.5)).ms) < 1:
+        pass
+    recovery_s = time.monotonic() - began
+    phases["right after, half"] = (await made.phase(0.5 * people, seconds)).figures(seconds)
+    killed = asyncio.create_task(made.phase(0.5 * people, seconds))
+    await asyncio.sleep(seconds / 3)
+    os.kill(made.workers()[0], signal.SIGKILL)
+    phases["kill -9 of a worker, half"] = (await killed).figures(seconds)
+    return {"recovery_s": round(recovery_s, 2)}
+
+
+async def _unfair(arguments: argparse.Namespace, phases: Figures, capacity: float, quota: float, said: str) -> None:
+    """Adds the phases of two tenants, one of which asks for a hundred times as much, with a quota for that one."""
+    people, seconds = 0.25 * capacity / PER_PERSON, FAIR_TIMES * arguments.seconds
+    async with team(arguments, quota) as made:
+        await made.at_once(arguments.replicas, 5)
+        phases[f"one tenant alone, a quarter ({said})"] = (await made.phase(people, seconds)).figures(seconds)
+        flood = asyncio.create_task(made.flood(GREEDY * 0.25 * capacity, seconds, "greedy"))
+        phases[f"beside one who asks 100 times, {said}"] = (await made.phase(people, seconds)).figures(seconds)
+        phases[f"the one who asks 100 times, {said}"] = (await flood).figures(seconds)
 
 
 def main() -> None:
@@ -249,6 +265,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--port", type=int, default=8021)
+    parser.add_argument("--fairness", action="store_true", help="only capacity, and one tenant beside another one")
     parser.add_argument("--out", type=Path, default=RESULTS / "serve-load.json")
     arguments = parser.parse_args()
     found = asyncio.run(measure(arguments))

@@ -88,6 +88,7 @@ class Call:
     async def _answered(self) -> Answered:
         house = self._house
         self._caller = house.doors.caller(self._headers)
+        house.gateway.count(self._caller)
         wanted = self._dialect.read(await self._body())
         show = self._show(wanted) if wanted.shows_drafts else None
         ask = ask_of(wanted, self._caller, self._headers, house.settings, house.gateway.engines, show)

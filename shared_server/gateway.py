@@ -86,11 +86,19 @@ class Gateway:
         for engine in self.engines.values():
             await engine.pool.close()
 
+    def count(self, caller: Caller) -> None:
+        """Counts a request that has come, before anything of it is read: a flood is to cost as little as it can.
+
+        Raises:
+            Problem: 429 when its tenant has asked too often.
+        """
+        self._quotas.take(caller)
+
     async def answer(self, ask: Ask) -> Answered:
         """Returns the answer of a request; whoever cancels this frees all that it has taken.
 
         Raises:
-            Problem: 409 when a newer request of the session has come, 429 over a quota, 503 without room or replica,
+            Problem: 409 when a newer request of the session has come, 429 when too many of this person are in flight, 503 without room or replica,
                 504 after the deadline.
         """
         session = ask.request.session
@@ -113,7 +121,7 @@ class Gateway:
             # what it has taken is free again when it has ended
             older.cancel()
             await asyncio.wait([older])
-        with self._quotas.request(ask.caller):
+        with self._quotas.in_flight(ask.caller):
             try:
                 async with asyncio.timeout(ask.deadline - time.monotonic()):
                     return await self._in_turn(ask)

@@ -42,20 +42,27 @@ class Quotas:
         """Returns the quota of a tenant."""
         return self._settings.tenants.get(tenant, self._settings.quota)
 
-    @contextlib.contextmanager
-    def request(self, caller: Caller) -> Iterator[None]:
-        """Counts a request as in flight.
+    def take(self, caller: Caller) -> None:
+        """Counts a request that has come, whatever becomes of it.
 
         Raises:
-            Problem: 429 when the tenant has asked too often, or this person has too many requests in flight.
+            Problem: 429 when the tenant has asked too often.
+        """
+        quota, now = self.of(caller.tenant), self._clock()
+        bucket = self._buckets.setdefault(caller.tenant, _Bucket(quota, now))
+        if wait_s := bucket.take(now):
+            raise over_quota(f"at most {quota.requests_per_s:g} requests a second of one tenant", math.ceil(wait_s))
+
+    @contextlib.contextmanager
+    def in_flight(self, caller: Caller) -> Iterator[None]:
+        """Counts a request as one that waits or runs.
+
+        Raises:
+            Problem: 429 when this person has too many of them.
         """
         quota = self.of(caller.tenant)
         if self._in_flight[caller] >= quota.in_flight_per_user:
             raise over_quota(f"at most {quota.in_flight_per_user} requests of one person at a time", 1)
-        now = self._clock()
-        bucket = self._buckets.setdefault(caller.tenant, _Bucket(quota, now))
-        if wait_s := bucket.take(now):
-            raise over_quota(f"at most {quota.requests_per_s:g} requests a second of one tenant", math.ceil(wait_s))
         self._in_flight[caller] += 1
         try:
             yield

@@ -151,3 +151,14 @@ async def test_levels_rise_with_what_waits_and_fall_again(scene):
     assert scene.levels["a"] == 0
     assert scene.levels["d"] > 0
     assert scene.admission.level == 0
+
+
+async def test_the_level_of_a_tenant_is_of_what_it_has_waiting_itself(scene):
+    for i in range(4):
+        await scene.ask(f"red{i}", "red")
+    await scene.ask("blue", "blue")
+    await scene.end("red0")
+    assert scene.began[-1] == "blue"
+    assert scene.levels["blue"] == 0
+    await scene.end("blue", "red1")
+    assert scene.levels["red1"] > 0

@@ -18,7 +18,8 @@ class Clock:
 def ask(quotas, caller):
     """How long to wait, in seconds; 0 when it was let through."""
     try:
-        with quotas.request(caller):
+        quotas.take(caller)
+        with quotas.in_flight(caller):
             return 0
     except Problem as problem:
         return problem.retry_after_s if problem.status == 429 else None
@@ -47,8 +48,8 @@ def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing():
 
 def test_one_person_has_so_many_requests_in_flight_and_another_one_the_same():
     quotas = Quotas(ServeSettings(quota=Quota(in_flight_per_user=2)))
-    with quotas.request(ANN), quotas.request(ANN):
-        with pytest.raises(Problem, match="at most 2 requests of one person") as refused, quotas.request(ANN):
+    with quotas.in_flight(ANN), quotas.in_flight(ANN):
+        with pytest.raises(Problem, match="at most 2 requests of one person") as refused, quotas.in_flight(ANN):
             pass
         assert refused.value.status == 429
         assert ask(quotas, BEN) == 0
