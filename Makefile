@@ -71,7 +71,7 @@ $(BIN)/python:
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing what the program needs and what the tests compare with into $(VENV), once: 2.6 GB, some minutes'
-	@$(PIP) -e '.[model,remote,http,serve,languages,dev,neovim]' $(QUIETLY)
+	@$(PIP) -e '.[model,remote,http,serve,oidc,languages,dev,neovim]' $(QUIETLY)
 	@touch $@
 
 # without the tests' half; there already where READY is

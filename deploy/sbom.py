@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("model", "remote", "serve", "languages")
+EXTRAS = ("model", "remote", "serve", "oidc", "languages")
 LOCKS = ("editor_clients/web/package-lock.json", "editor_clients/vscode/package-lock.json")
 _ALGORITHMS = {"sha512": "SHA-512", "sha256": "SHA-256", "sha1": "SHA-1"}
 Object = dict[str, Any]

@@ -22,6 +22,7 @@ from shared_server.tokens import Caller, TokenFile
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
+    from shared_server.oidc import ProviderTokens
     from shared_server.shapes import Wanted
 
 SESSION, PRIORITY, DEADLINE = "x-session-id", "x-priority", "x-deadline-ms"
@@ -34,8 +35,18 @@ _MOST_SESSION = 256
 class Doors:
     """Lets requests in by their headers."""
 
-    def __init__(self, tokens: TokenFile | None, operators: str) -> None:
-        self._tokens, self._operators = tokens, operators
+    def __init__(self, tokens: TokenFile | None, operators: str, provider: ProviderTokens | None = None) -> None:
+        self._tokens, self._operators, self._provider = tokens, operators, provider
+
+    async def start(self) -> None:
+        """Begins to keep the keys of an identity provider."""
+        if self._provider:
+            await self._provider.keys.start()
+
+    async def close(self) -> None:
+        """Ends that."""
+        if self._provider:
+            await self._provider.keys.close()
 
     def caller(self, headers: Headers) -> Caller:
         """Returns who asks.
@@ -45,7 +56,7 @@ class Doors:
         """
         if headers.getlist("origin"):
             raise Problem(HTTPStatus.FORBIDDEN, "no page of a browser may ask here")
-        if self._tokens is None:
+        if self._tokens is None and self._provider is None:
             hosts = headers.getlist("host")
             if len(hosts) != 1 or (hosts[0].rpartition(":")[0] not in _OWN_NAMES and hosts[0] not in _OWN_NAMES):
                 raise Problem(HTTPStatus.FORBIDDEN, "Host must be a name of this machine's own loopback")
@@ -53,7 +64,9 @@ class Doors:
         said = headers.getlist("authorization")
         scheme, _, token = said[0].partition(" ") if len(said) == 1 else ("", "", "")
         # an empty token is looked up, too: every refusal takes the same time
-        caller = self._tokens.caller(token.strip())
+        caller = self._tokens.caller(token.strip()) if self._tokens else None
+        if caller is None and self._provider:
+            caller = self._provider.caller(token.strip())
         if scheme.lower() != "bearer" or caller is None:
             raise Problem(HTTPStatus.UNAUTHORIZED, "Authorization must be `Bearer` and a token of this server")
         return caller

@@ -11,6 +11,7 @@ from shared_server.doors import Doors
 from shared_server.engines import local_pool
 from shared_server.gateway import Gateway
 from shared_server.listener import listen
+from shared_server.oidc import ProviderTokens
 from shared_server.pool import EnginePool
 from shared_server.quotas import Quotas
 from shared_server.settings import ServeSettings
@@ -29,7 +30,8 @@ def gateway_app(settings: ServeSettings, pools: Mapping[str, EnginePool]) -> Sta
         InvalidInput: when a file of the settings cannot be used.
     """
     gateway = Gateway(pools, Quotas(settings), settings.limits)
-    doors = Doors(TokenFile(Path(settings.tokens)) if settings.tokens else None, settings.operators)
+    tokens = TokenFile(Path(settings.tokens)) if settings.tokens else None
+    doors = Doors(tokens, settings.operators, ProviderTokens(settings.oidc) if settings.oidc else None)
     audit = Audit(Path(settings.audit) if settings.audit else None)
     return Web(settings, gateway, doors, audit, tracer(settings.traces)).app()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,6 +15,10 @@ from lsp_server.user_settings import Remote
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]{1,64}$")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # fmt: skip
+"""Signatures of a private key; none with a secret that both sides know, none without a signature."""
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 
 
@@ -55,6 +60,30 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ask this server instead of an engine of our own; see `docs/usage.md`."""
 
 
+class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An identity provider whose tokens are taken (OpenID Connect)."""
+
+    issuer: Annotated[str, msgspec.Meta(min_length=1)]
+    """What `iss` must be, to the letter."""
+    audience: Annotated[str, msgspec.Meta(min_length=1)]
+    """What `aud` must be, or hold."""
+    keys: Annotated[str, msgspec.Meta(min_length=1)]
+    """The provider's JSON Web Key Set: a file, or an address (https, or on this machine)."""
+    algorithms: Annotated[tuple[Algorithm, ...], msgspec.Meta(min_length=1)] = ("RS256", "ES256")
+    tenant: Annotated[str, msgspec.Meta(min_length=1)] = "tenant"
+    """Name of the claim that says which tenant somebody is of; who has the operators' sees the figures."""
+    user: Annotated[str, msgspec.Meta(min_length=1)] = "sub"
+    """Name of the claim that says who asks."""
+    leeway_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 30.0
+    """Seconds by which the provider's clock may differ from this one."""
+
+    def __post_init__(self) -> None:
+        if "://" in self.keys and not re.match(r"https://|http://(?:localhost|127\.0\.0\.1|\[::1\])[:/]", self.keys):
+            raise InvalidInput(
+                f"oidc.keys must be a file, or an address by HTTPS or on this machine, got {self.keys!r}"
+            )
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What no request may exceed."""
 
@@ -82,7 +111,9 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8011
     tokens: str = ""
-    """File of hashed tokens, see `tokens.py`; without one only this machine may ask."""
+    """File of hashed tokens, see `tokens.py`; without one, and without a provider, only this machine may ask."""
+    oidc: Provider | None = None
+    """An identity provider whose tokens count beside those."""
     operators: Name = "operators"
     """The tenant whose tokens open `/metrics`."""
     audit: str = ""
@@ -106,8 +137,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidInput(f"engines must be at least one, of different names, got {', '.join(names) or 'none'}")
         if bool(self.certificate) != bool(self.key):
             raise InvalidInput("certificate and key must be given together")
-        if self.is_public and not self.tokens:
-            raise InvalidInput(f"tokens must be a file where others can ask (host {self.host!r})")
+        if self.is_public and not (self.tokens or self.oidc):
+            raise InvalidInput(f"tokens must be a file where others can ask, or oidc a provider (host {self.host!r})")
 
     @property
     def is_public(self) -> bool:

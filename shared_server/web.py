@@ -52,11 +52,13 @@ class Web:
 
     @asynccontextmanager
     async def _living(self, _: Starlette) -> AsyncGenerator[None, None]:
+        await self._doors.start()
         await self._gateway.start()
         try:
             yield
         finally:
             await self._gateway.close()
+            await self._doors.close()
             self._audit.close()
 
     async def _models(self, request: Request) -> Response:

@@ -53,7 +53,7 @@ ROOMS = (
 """Of `coder_model`: each may use those before it."""
 NETWORK = {
     "huggingface_hub": "coder_model/checkpoints/hub.py",
-    "httpx2": "lsp_server/backends/remote.py",
+    "httpx2": "shared_server/key_set.py lsp_server/backends/remote.py",
     "websockets": "unmask_cli/play/server.py",
     "uvicorn": "unmask_cli/endpoint/server.py shared_server/listener.py",
     "opentelemetry": "shared_server/traces.py",
