@@ -13,11 +13,7 @@ def editor(request, tmp_path, monkeypatch):
     version = getattr(request, "param", "0.12")
     path = find_neovim(version)
     if not path:
-        places = {
-            "0.12": "0.12 or newer in tools/nvim, in $UNMASK_NVIM",
-            "0.10": "0.10 in tools/nvim-0.10, in $UNMASK_NVIM_OLD",
-        }
-        pytest.skip(f"needs Neovim {places[version]} or on the PATH")
+        pytest.skip(f"needs Neovim {version} in tools, in $UNMASK_NVIM or on the PATH")
     pynvim = pytest.importorskip("pynvim")
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
