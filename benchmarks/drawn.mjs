@@ -38,13 +38,9 @@ async function measure(bench) {
   await bench.waitForIcon('sparkle', 'on');
   for (const { kind, number, start, key } of JSON.parse(wanted)) {
     await page.keyboard.press('Escape');
-    await page.keyboard.press('Control+G');
-    await page.waitForSelector('.quick-input-widget input', { timeout: 60_000 });
-    await page.keyboard.type(`${number + 1}`);
-    await page.keyboard.press('Enter');
+    await bench.go(number + 1);
     const line = text.split('\n')[number];
     // the rest of the line goes, as one step that is undone afterwards
-    await page.keyboard.press('End');
     await page.keyboard.down('Shift');
     for (let left = line.length - start.length; left > 0; left--) await page.keyboard.press('ArrowLeft');
     await page.keyboard.up('Shift');

@@ -10,27 +10,25 @@ editor that is not there is left out. Beside it stands what the server itself to
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neovim_screen import Grid, Screen
 from records import BENCHMARKS, show, write
 
 from coder_model.evaluation.metrics import percentile
 from lsp_server.usage_stats import read_days, total
 
 UNMASK = Path(sys.executable).parent / "unmask"
-CLIENT = BENCHMARKS.parent / "editor_clients" / "neovim"
 TEXT = (BENCHMARKS / "demo" / "inventory.py").read_text("utf-8")
 ROOT = BENCHMARKS.parent
 VSCODE = Path(os.environ.get("UNMASK_VSCODE", ROOT / "tools" / "vscode"))
@@ -67,88 +65,15 @@ def places(count: int) -> list[Line]:
     return found[::step][:count]
 
 
-class Screen:
-    """Neovim with a user interface of ours: what it draws, when it draws it."""
-
-    def __init__(self, program: str, model: str) -> None:
-        import pynvim  # type: ignore[import-untyped]
-
-        arguments = ["--clean", "--cmd", f"set runtimepath^={CLIENT}", "--embed", "-n"]
-        self.nvim = pynvim.attach("child", argv=[program, *arguments])
-        self._rows = [" " * COLUMNS for _ in range(ROWS)]
-        self._cursor = (0, 0)
-        self.nvim.ui_attach(COLUMNS, ROWS, rgb=True, ext_linegrid=True)
-        self.nvim.exec_lua("vim.notify = function() end")
-        command = [str(UNMASK), "lsp", "--model", model]
-        setup = "require('unmask').setup({ cmd = ..., settings = { preset = 'eager' } })"
-        self.nvim.exec_lua(setup, command)
-
-    def until_drawn(self, keys: str) -> float | None:
-        """Presses keys; returns the milliseconds until something stands behind the cursor, None where nothing does."""
-        seen: list[float] = []
-        began = 0.0
-
-        def press() -> None:
-            nonlocal began
-            began = time.perf_counter()
-            self.nvim.input(keys)
-
-        def heard(name: str, batches: list[Any]) -> None:
-            if name == "redraw" and self._redrawn(batches) and self._behind_cursor():
-                seen.append((time.perf_counter() - began) * 1000)
-                self.nvim.stop_loop()
-
-        self._listen(LONGEST_S, heard, press)
-        return seen[0] if seen else None
-
-    def rest(self, seconds: float) -> None:
-        """Takes what is drawn meanwhile."""
-        self._listen(seconds, lambda name, batches: self._redrawn(batches) if name == "redraw" else None, lambda: None)
-
-    def _listen(self, seconds: float, heard: Callable[[str, list[Any]], object], begin: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, lambda: self.nvim.async_call(self.nvim.stop_loop))
-        timer.start()
-        self.nvim.run_loop(lambda *_: None, heard, begin)
-        timer.cancel()
-
-    def _redrawn(self, batches: list[Any]) -> bool:
-        """Takes what was drawn; True when the screen is whole again."""
-        is_whole = False
-        for name, *events in batches:
-            for event in events:
-                if name == "grid_line":
-                    self._draw(*event[1:4])
-                elif name == "grid_cursor_goto":
-                    self._cursor = event[1], event[2]
-                elif name == "grid_clear":
-                    self._rows = [" " * COLUMNS for _ in range(ROWS)]
-            is_whole = is_whole or name == "flush"
-        return is_whole
-
-    def _draw(self, row: int, column: int, cells: list[Any]) -> None:
-        text = "".join(cell[0] * (cell[2] if len(cell) > 2 else 1) for cell in cells)
-        old = self._rows[row]
-        self._rows[row] = old[:column] + text + old[column + len(text) :]
-
-    def _behind_cursor(self) -> bool:
-        row, column = self._cursor
-        return bool(self._rows[row][column:].strip())
-
-
 def in_neovim(program: str, model: str, lines: list[Line], folder: Path) -> Times:
     """Returns what the keys take in a Neovim."""
     file = folder / "inventory.py"
     file.write_text(TEXT, "utf-8")
-    screen = Screen(program, model)
+    screen = Screen.with_client(program, [str(UNMASK), "lsp", "--model", model], COLUMNS, ROWS, preset="eager")
     nvim = screen.nvim
     nvim.command(f"edit {file}")
     nvim.command("setlocal noautoindent indentexpr= nowrap scrolloff=30")
-    is_on = "return (require('unmask').last_status() or {}).message or ''"
-    end = time.monotonic() + 120
-    while not nvim.exec_lua(is_on).startswith("on"):
-        if time.monotonic() > end:
-            raise SystemExit(f"the server in {program} does not answer")
-        time.sleep(0.1)
+    screen.wait_for_model(model)
     times: Times = {"asked": [], "typed": []}
     for kind, line in both(lines):
         nvim.input("<Esc>")
@@ -160,9 +85,8 @@ def in_neovim(program: str, model: str, lines: list[Line], folder: Path) -> Time
         if kind == "asked":
             nvim.input("<C-]>")
             screen.rest(SETTLE_S)
-        times[kind].append(screen.until_drawn("<M-\\>" if kind == "asked" else line.key))
-    with contextlib.suppress(EOFError):
-        nvim.command("qa!")
+        times[kind].append(screen.until(Grid.behind_cursor, "<M-\\>" if kind == "asked" else line.key, LONGEST_S))
+    screen.close()
     return times
 
 

@@ -3,9 +3,7 @@
 import contextlib
 
 import pytest
-from neovim import CLIENT, SERVER, find_neovim, wait
-
-ATTACHED = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c ~= nil and c.initialized"
+from neovim import CLIENT, SERVER, find_neovim, wait_for_model
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def set_up(editor, tmp_path):
         editor.command(f"edit {file}")
         editor.command("setfiletype python")
         editor.command("setlocal noexpandtab noautoindent indentexpr=")
-        wait(lambda: editor.exec_lua(ATTACHED), "the server to attach")
+        wait_for_model(editor)
         return editor
 
     return make

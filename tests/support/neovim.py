@@ -27,7 +27,7 @@ def find_neovim(version="0.12"):
     return None
 
 
-def wait(condition, what, seconds=20.0):
+def wait(condition, what, seconds=40.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
@@ -64,3 +64,8 @@ def lines(editor):
 def said(editor):
     """What was told the person so far: texts, and levels."""
     return [(text, level) for text, level in editor.exec_lua("return _G.said")]
+
+
+def wait_for_model(editor):
+    """Until the server answers: a request that comes before that waits for two seconds only, as a person's would."""
+    wait(lambda: editor.exec_lua("return require('unmask').status()").startswith("on"), "the model", 60.0)
