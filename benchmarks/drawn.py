@@ -3,8 +3,9 @@
     python benchmarks/drawn.py [--model embedded] [--places 30] [--out benchmarks/results/drawn.json]
 
 Each place is a line of a file that ends where the cursor is. `asked`: the key that asks by hand, the model answers
-anew. `typed`: the next character of the line, as it was, is typed; what fits the ghost text is drawn on at once. An
-editor that is not there is left out. Beside it stands what the server itself took for the requests of the run.
+anew. `typed`: the first character of the ghost text that is there, after which the rest of it is to be drawn. An editor
+that is not there is left out. Beside it stands what the server took, from the request behind the key to the
+answer with which something is shown, as `relay.py` between the two saw it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,6 @@ from neovim_screen import Grid, Screen
 from records import BENCHMARKS, show, write
 
 from coder_model.evaluation.metrics import percentile
-from lsp_server.usage_stats import read_days, total
 
 UNMASK = Path(sys.executable).parent / "unmask"
 TEXT = (BENCHMARKS / "demo" / "inventory.py").read_text("utf-8")
@@ -36,8 +37,20 @@ EXTENSION = ROOT / "editor_clients" / "vscode"
 LONGEST_S, SETTLE_S = 5.0, 1.0
 """A wait for ghost text, and the pause before a key."""
 COLUMNS, ROWS = 160, 100
-Times = dict[str, list[float | None]]
-"""Milliseconds by kind of key; None where nothing was drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that was pressed."""
+
+    ms: float | None
+    """Until ghost text was drawn; None where it was not."""
+    at: float
+    """When, in seconds since 1970."""
+
+
+Keys = dict[str, list[Key]]
+"""By kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,6 @@ class Line:
     """From 0."""
     start: str
     """What stands before the cursor."""
-    key: str
-    """What is typed there."""
 
 
 def places(count: int) -> list[Line]:
@@ -59,22 +70,22 @@ def places(count: int) -> list[Line]:
         for mark in (" = ", "return ", "("):
             start, is_there, rest = line.partition(mark)
             if is_there and rest[:1].isalnum():
-                found.append(Line(number, start + mark, rest[0]))
+                found.append(Line(number, start + mark))
                 break
     step = max(1, len(found) // count)
     return found[::step][:count]
 
 
-def in_neovim(program: str, model: str, lines: list[Line], folder: Path) -> Times:
+def in_neovim(program: str, server: list[str], model: str, lines: list[Line], folder: Path) -> Keys:
     """Returns what the keys take in a Neovim."""
     file = folder / "inventory.py"
     file.write_text(TEXT, "utf-8")
-    screen = Screen.with_client(program, [str(UNMASK), "lsp", "--model", model], COLUMNS, ROWS, preset="eager")
+    screen = Screen.with_client(program, server, COLUMNS, ROWS, preset="eager")
     nvim = screen.nvim
     nvim.command(f"edit {file}")
     nvim.command("setlocal noautoindent indentexpr= nowrap scrolloff=30")
     screen.wait_for_model(model)
-    times: Times = {"asked": [], "typed": []}
+    keys: Keys = {"asked": [], "typed": []}
     for kind, line in both(lines):
         nvim.input("<Esc>")
         nvim.current.buffer[:] = TEXT.splitlines()
@@ -85,15 +96,25 @@ def in_neovim(program: str, model: str, lines: list[Line], folder: Path) -> Time
         if kind == "asked":
             nvim.input("<C-]>")
             screen.rest(SETTLE_S)
-        times[kind].append(screen.until(Grid.behind_cursor, "<M-\\>" if kind == "asked" else line.key, LONGEST_S))
+        shown = screen.grid.behind_cursor()
+        at = time.time()
+        if kind == "asked":
+            ms = screen.until(Grid.behind_cursor, "<M-\\>", LONGEST_S)
+        else:
+            ms = screen.until(partial(_is_left, shown[1:]), shown[0], LONGEST_S) if shown[1:] else None
+        keys[kind].append(Key(ms, at))
     screen.close()
-    return times
+    return keys
 
 
-def in_vscode(model: str, lines: list[Line], folder: Path) -> Times:
+def _is_left(rest: str, grid: Grid) -> bool:
+    return grid.behind_cursor() == rest.strip()
+
+
+def in_vscode(server: list[str], lines: list[Line], folder: Path) -> Keys:
     """Returns what the keys take in VS Code, from the event of the key to the frame behind the drawing."""
-    settings = {"unmask.command": [str(UNMASK), "lsp", "--model", model], "unmask.preset": "eager"}
-    asked = [{"kind": kind, "number": line.number, "start": line.start, "key": line.key} for kind, line in both(lines)]
+    settings = {"unmask.command": server, "unmask.preset": "eager"}
+    asked = [{"kind": kind, "number": line.number, "start": line.start} for kind, line in both(lines)]
     chromium = shutil.which("chromium")
     assert chromium
     driver = BENCHMARKS / "drawn.mjs"
@@ -102,8 +123,7 @@ def in_vscode(model: str, lines: list[Line], folder: Path) -> Times:
     said = json.loads(done.stdout.splitlines()[-1])
     if "error" in said:
         raise SystemExit(f"VS Code: {said['error']}")
-    found: Times = said["times"]
-    return found
+    return {kind: [Key(**one) for one in some] for kind, some in said["times"].items()}
 
 
 def both(lines: list[Line]) -> Iterator[tuple[str, Line]]:
@@ -123,21 +143,37 @@ def editors() -> dict[str, str]:
     return found | ({"VS Code": ""} if has_vscode and shutil.which("chromium") else {})
 
 
-def figures(times: Times, state: Path) -> dict[str, Any]:
-    """Returns percentiles of what was drawn, how often nothing was, and what the server took."""
+def figures(keys: Keys, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns percentiles of what was drawn and of what the server took for that, and how often nothing was drawn.
+
+    Args:
+        keys: by kind.
+        answers: of the server, each with `at`, `ms` and `shows`.
+    """
     found: dict[str, Any] = {}
-    for kind, values in times.items():
-        drawn = [value for value in values if value is not None]
-        for q in (50, 95):
-            found[f"{kind}, p{q} ms"] = round(percentile(drawn, q), 1) if drawn else None
-        found[f"{kind}, drawn"] = f"{len(drawn)} of {len(values)}"
-    server = total(read_days(state / "unmask" / "statistics").values())
-    return found | {f"server, p{q} ms": round(server.percentile(q), 1) for q in (50, 95) if server.milliseconds}
+    for kind, pressed in keys.items():
+        drawn = [key.ms for key in pressed if key.ms is not None]
+        served = [took for key in pressed if key.ms is not None if (took := answer_to(key, answers)) is not None]
+        for name, times in {"": drawn, "server, ": served}.items():
+            for q in (50, 95):
+                found[f"{kind}, {name}p{q} ms"] = round(percentile(times, q), 1) if times else None
+        found[f"{kind}, drawn"] = f"{len(drawn)} of {len(pressed)}"
+    return found
+
+
+def answer_to(key: Key, answers: list[dict[str, Any]]) -> float | None:
+    """Returns the milliseconds of the first request behind a key, and before it was drawn, that something was shown for.
+
+    Returns:
+        None where the editor drew without asking.
+    """
+    drawn_at = key.at + (key.ms or 0.0) / 1000
+    return next((one["ms"] for one in answers if key.at <= one["at"] < drawn_at and one["shows"]), None)
 
 
 def main() -> None:
     """Measures all editors that are there."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--places", type=int, default=30)
     parser.add_argument("--out", type=Path)
@@ -145,16 +181,19 @@ def main() -> None:
     lines = places(arguments.places)
     columns = {}
     for name, program in editors().items():
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            state = os.environ["XDG_STATE_HOME"] = folder + "/state"
-            times = (
-                in_neovim(program, arguments.model, lines, Path(folder))
-                if program
-                else in_vscode(arguments.model, lines, Path(folder))
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+            folder = Path(made)
+            os.environ["XDG_STATE_HOME"] = f"{made}/state"
+            relay = [sys.executable, str(BENCHMARKS / "relay.py"), "--times", f"{made}/times"]
+            server = [*relay, str(UNMASK), "lsp", "--model", arguments.model]
+            is_neovim = name.startswith("Neovim")
+            keys = (
+                in_neovim(program, server, arguments.model, lines, folder)
+                if is_neovim
+                else in_vscode(server, lines, folder)
             )
-            # the server writes its counts when it ends
-            time.sleep(SETTLE_S)
-            columns[name] = figures(times, Path(state))
+            answers = sorted(map(json.loads, (folder / "times").read_text().splitlines()), key=lambda one: one["at"])
+            columns[name] = figures(keys, answers)
     show(columns)
     if arguments.out:
         write(arguments.out, {"model": arguments.model, "places": len(lines), "editors": columns})

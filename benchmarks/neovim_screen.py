@@ -82,13 +82,13 @@ class Screen:
         """Starts it.
 
         Args:
-            arguments: the program, and what it is told.
+            arguments: the program with `--embed`, and what it is told.
             columns: of the screen.
             rows: of the screen.
         """
         import pynvim  # type: ignore[import-untyped]
 
-        self.nvim = pynvim.attach("child", argv=[*arguments, "--embed", "-n"])
+        self.nvim = pynvim.attach("child", argv=list(arguments))
         self.grid = Grid([[(" ", 0)] * columns for _ in range(rows)])
         self.nvim.ui_attach(columns, rows, rgb=True, ext_linegrid=True)
 
@@ -105,7 +105,7 @@ class Screen:
             rows: of the screen.
             settings: what the server is told, as `docs/usage.md` has it.
         """
-        made = cls([program, "--clean", "--cmd", f"set runtimepath^={CLIENT}"], columns, rows)
+        made = cls([program, "--embed", "-n", "--clean", "--cmd", f"set runtimepath^={CLIENT}"], columns, rows)
         made.nvim.exec_lua("vim.notify = function() end")
         made.nvim.exec_lua("require('unmask').setup(...)", {"cmd": list(command), "settings": settings})
         return made

@@ -78,7 +78,7 @@ class Server:
 
     def slowly(self) -> Server:
         """Returns it with passes each of which stays for a second."""
-        return Server([sys.executable, str(BENCHMARKS / "slow_passes.py"), *self.command], self.model)
+        return Server([sys.executable, str(BENCHMARKS / "relay.py"), "--pause", "1", *self.command], self.model)
 
 
 def suggested_in_neovim(program: str, server: Server, shown: Scene, folder: Path) -> list[Path]:
