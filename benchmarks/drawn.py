@@ -162,7 +162,7 @@ def figures(keys: Keys, answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def answer_to(key: Key, answers: list[dict[str, Any]]) -> float | None:
-    """Returns the milliseconds of the first request behind a key, and before it was drawn, that something was shown for.
+    """Returns the ms of the first request behind a key, and before it was drawn, that something was shown for.
 
     Returns:
         None where the editor drew without asking.
