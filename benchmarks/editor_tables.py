@@ -1,4 +1,4 @@
-"""The table of `drawn.json`: ghost text as a person sees it."""
+"""The tables of `drawn.json` and `first-minute.json`: editors as a person has them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def drawn() -> str:
 def _times(figures: Figures, name: str) -> str:
     times = [figures[f"{name}, p{q} ms"] for q in (50, 95)]
     return "not asked before it" if None in times else " / ".join(f"{ms:.0f}" for ms in times)
+
+
+def first_minute() -> str:
+    """The commands from a checkout to ghost text, and what each took."""
+    steps: Figures = load("first-minute")["steps"]
+    rows = [
+        [editor, f"`` {step['command']} ``", f"{step['seconds']:.0f}"]
+        for editor, some in steps.items()
+        for step in some
+    ]
+    return markdown(["for", "what is done", "seconds"], rows)

@@ -96,6 +96,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "ordinary": tables.ordinary,
         "next_edit": next_edits,
         "drawn": editor_tables.drawn,
+        "first_minute": editor_tables.first_minute,
         "typing": tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
     },
