@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 RUNS := $(VENV)/.runs
 MODEL = qwen2.5-coder-0.5b
 
-.PHONY: demo picture playground-picture test test-slow offline nightly sbom check lint format types bench eval install clean
+.PHONY: demo picture pictures test test-slow offline nightly sbom check lint format types bench eval install clean
 
 # `make demo MODEL=embedded` fetches nothing; who says `make demo` asks for the one of half a gigabyte, once.
 # Not taken from the environment, where the name may mean anything.
@@ -17,9 +17,9 @@ demo: $(RUNS)
 picture: $(READY)
 	$(BIN)/python benchmarks/demo.py --model '$(MODEL)' --picture docs/figures/demo.svg --readme README.md
 
-# the picture of `unmask play`, from a browser; needs chromium, and npm ci in editor_clients/web
-playground-picture: $(READY)
-	$(BIN)/python benchmarks/playground_picture.py --model '$(MODEL)' --out docs/figures/playground.png
+# the pictures of the editors and of `unmask play`; needs what their tests need: CONTRIBUTING.md
+pictures: $(READY)
+	$(BIN)/python benchmarks/pictures.py --model '$(MODEL)'
 
 # what takes a quarter of a minute or more on its own is left out, as the last line says; two processes, for many tests wait
 test: $(READY)

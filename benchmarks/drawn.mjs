@@ -10,15 +10,19 @@ const LONGEST_MS = 5000;
 const SETTLE_MS = 1000;
 const settings = { ...JSON.parse(more), 'files.autoSave': 'off' };
 
-/** In the window: from the event of the next key to the frame behind the one in which ghost text is there. */
-function measureNextKey(longest) {
+/** In the window: from the event of the next key to the frame behind the one in which ghost text is there, `rest` if not empty. */
+function measureNextKey([longest, rest]) {
   window.drawn = new Promise((resolve) => {
     let began;
-    const isDrawn = () => document.querySelector('.view-lines [class*=ghost-text]') !== null;
+    const at = () => (performance.timeOrigin + (began ?? 0)) / 1000;
+    const isDrawn = () => {
+      const text = [...document.querySelectorAll('.view-lines [class*=ghost-text]')].map((one) => one.innerText).join('');
+      return rest ? text === rest : text !== '';
+    };
     const look = () => {
       if (began !== undefined && isDrawn()) {
         observer.disconnect();
-        requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
+        requestAnimationFrame(() => setTimeout(() => resolve({ ms: performance.now() - began, at: at() })));
       }
     };
     const observer = new MutationObserver(look);
@@ -27,7 +31,7 @@ function measureNextKey(longest) {
       began ??= event.timeStamp;
       observer.observe(document.body, options);
     }, { capture: true, once: true });
-    setTimeout(() => resolve(null), longest);
+    setTimeout(() => resolve({ ms: null, at: at() }), longest);
   });
 }
 
@@ -36,15 +40,11 @@ async function measure(bench) {
   seen.times = { asked: [], typed: [] };
   await bench.open('inventory.py');
   await bench.waitForIcon('sparkle', 'on');
-  for (const { kind, number, start, key } of JSON.parse(wanted)) {
+  for (const { kind, number, start } of JSON.parse(wanted)) {
     await page.keyboard.press('Escape');
-    await page.keyboard.press('Control+G');
-    await page.waitForSelector('.quick-input-widget input', { timeout: 60_000 });
-    await page.keyboard.type(`${number + 1}`);
-    await page.keyboard.press('Enter');
+    await bench.go(number + 1);
     const line = text.split('\n')[number];
     // the rest of the line goes, as one step that is undone afterwards
-    await page.keyboard.press('End');
     await page.keyboard.down('Shift');
     for (let left = line.length - start.length; left > 0; left--) await page.keyboard.press('ArrowLeft');
     await page.keyboard.up('Shift');
@@ -54,9 +54,14 @@ async function measure(bench) {
       await page.keyboard.press('Escape');
       await page.waitForTimeout(SETTLE_MS);
     }
-    await page.evaluate(measureNextKey, LONGEST_MS);
-    await page.keyboard.press(kind === 'asked' ? 'Alt+\\' : key);
-    seen.times[kind].push(await page.evaluate(() => window.drawn));
+    const shown = await bench.ghost();
+    if (kind === 'asked' || shown.length > 1) {
+      await page.evaluate(measureNextKey, [LONGEST_MS, kind === 'asked' ? '' : shown.slice(1)]);
+      await (kind === 'asked' ? page.keyboard.press('Alt+\\') : page.keyboard.type(shown[0]));
+      seen.times[kind].push(await page.evaluate(() => window.drawn));
+    } else {
+      seen.times[kind].push({ ms: null, at: 0 });
+    }
     await page.keyboard.press('Escape');
     for (let step = 0; step < 2; step++) await page.keyboard.press('Control+Z');
   }

@@ -3,34 +3,33 @@
     python benchmarks/drawn.py [--model embedded] [--places 30] [--out benchmarks/results/drawn.json]
 
 Each place is a line of a file that ends where the cursor is. `asked`: the key that asks by hand, the model answers
-anew. `typed`: the next character of the line, as it was, is typed; what fits the ghost text is drawn on at once. An
-editor that is not there is left out. Beside it stands what the server itself took for the requests of the run.
+anew. `typed`: the first character of the ghost text that is there, after which the rest of it is to be drawn. An editor
+that is not there is left out. Beside it stands what the server took, from the request behind the key to the
+answer with which something is shown, as `relay.py` between the two saw it.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from neovim_screen import Grid, Screen
 from records import BENCHMARKS, show, write
 
 from coder_model.evaluation.metrics import percentile
-from lsp_server.usage_stats import read_days, total
 
 UNMASK = Path(sys.executable).parent / "unmask"
-CLIENT = BENCHMARKS.parent / "editor_clients" / "neovim"
 TEXT = (BENCHMARKS / "demo" / "inventory.py").read_text("utf-8")
 ROOT = BENCHMARKS.parent
 VSCODE = Path(os.environ.get("UNMASK_VSCODE", ROOT / "tools" / "vscode"))
@@ -38,8 +37,20 @@ EXTENSION = ROOT / "editor_clients" / "vscode"
 LONGEST_S, SETTLE_S = 5.0, 1.0
 """A wait for ghost text, and the pause before a key."""
 COLUMNS, ROWS = 160, 100
-Times = dict[str, list[float | None]]
-"""Milliseconds by kind of key; None where nothing was drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that was pressed."""
+
+    ms: float | None
+    """Until ghost text was drawn; None where it was not."""
+    at: float
+    """When, in seconds since 1970."""
+
+
+Keys = dict[str, list[Key]]
+"""By kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +61,6 @@ class Line:
     """From 0."""
     start: str
     """What stands before the cursor."""
-    key: str
-    """What is typed there."""
 
 
 def places(count: int) -> list[Line]:
@@ -61,95 +70,22 @@ def places(count: int) -> list[Line]:
         for mark in (" = ", "return ", "("):
             start, is_there, rest = line.partition(mark)
             if is_there and rest[:1].isalnum():
-                found.append(Line(number, start + mark, rest[0]))
+                found.append(Line(number, start + mark))
                 break
     step = max(1, len(found) // count)
     return found[::step][:count]
 
 
-class Screen:
-    """Neovim with a user interface of ours: what it draws, when it draws it."""
-
-    def __init__(self, program: str, model: str) -> None:
-        import pynvim  # type: ignore[import-untyped]
-
-        arguments = ["--clean", "--cmd", f"set runtimepath^={CLIENT}", "--embed", "-n"]
-        self.nvim = pynvim.attach("child", argv=[program, *arguments])
-        self._rows = [" " * COLUMNS for _ in range(ROWS)]
-        self._cursor = (0, 0)
-        self.nvim.ui_attach(COLUMNS, ROWS, rgb=True, ext_linegrid=True)
-        self.nvim.exec_lua("vim.notify = function() end")
-        command = [str(UNMASK), "lsp", "--model", model]
-        setup = "require('unmask').setup({ cmd = ..., settings = { preset = 'eager' } })"
-        self.nvim.exec_lua(setup, command)
-
-    def until_drawn(self, keys: str) -> float | None:
-        """Presses keys; returns the milliseconds until something stands behind the cursor, None where nothing does."""
-        seen: list[float] = []
-        began = 0.0
-
-        def press() -> None:
-            nonlocal began
-            began = time.perf_counter()
-            self.nvim.input(keys)
-
-        def heard(name: str, batches: list[Any]) -> None:
-            if name == "redraw" and self._redrawn(batches) and self._behind_cursor():
-                seen.append((time.perf_counter() - began) * 1000)
-                self.nvim.stop_loop()
-
-        self._listen(LONGEST_S, heard, press)
-        return seen[0] if seen else None
-
-    def rest(self, seconds: float) -> None:
-        """Takes what is drawn meanwhile."""
-        self._listen(seconds, lambda name, batches: self._redrawn(batches) if name == "redraw" else None, lambda: None)
-
-    def _listen(self, seconds: float, heard: Callable[[str, list[Any]], object], begin: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, lambda: self.nvim.async_call(self.nvim.stop_loop))
-        timer.start()
-        self.nvim.run_loop(lambda *_: None, heard, begin)
-        timer.cancel()
-
-    def _redrawn(self, batches: list[Any]) -> bool:
-        """Takes what was drawn; True when the screen is whole again."""
-        is_whole = False
-        for name, *events in batches:
-            for event in events:
-                if name == "grid_line":
-                    self._draw(*event[1:4])
-                elif name == "grid_cursor_goto":
-                    self._cursor = event[1], event[2]
-                elif name == "grid_clear":
-                    self._rows = [" " * COLUMNS for _ in range(ROWS)]
-            is_whole = is_whole or name == "flush"
-        return is_whole
-
-    def _draw(self, row: int, column: int, cells: list[Any]) -> None:
-        text = "".join(cell[0] * (cell[2] if len(cell) > 2 else 1) for cell in cells)
-        old = self._rows[row]
-        self._rows[row] = old[:column] + text + old[column + len(text) :]
-
-    def _behind_cursor(self) -> bool:
-        row, column = self._cursor
-        return bool(self._rows[row][column:].strip())
-
-
-def in_neovim(program: str, model: str, lines: list[Line], folder: Path) -> Times:
+def in_neovim(program: str, server: list[str], model: str, lines: list[Line], folder: Path) -> Keys:
     """Returns what the keys take in a Neovim."""
     file = folder / "inventory.py"
     file.write_text(TEXT, "utf-8")
-    screen = Screen(program, model)
+    screen = Screen.with_client(program, server, COLUMNS, ROWS, preset="eager")
     nvim = screen.nvim
     nvim.command(f"edit {file}")
     nvim.command("setlocal noautoindent indentexpr= nowrap scrolloff=30")
-    is_on = "return (require('unmask').last_status() or {}).message or ''"
-    end = time.monotonic() + 120
-    while not nvim.exec_lua(is_on).startswith("on"):
-        if time.monotonic() > end:
-            raise SystemExit(f"the server in {program} does not answer")
-        time.sleep(0.1)
-    times: Times = {"asked": [], "typed": []}
+    screen.wait_for_model(model)
+    keys: Keys = {"asked": [], "typed": []}
     for kind, line in both(lines):
         nvim.input("<Esc>")
         nvim.current.buffer[:] = TEXT.splitlines()
@@ -160,16 +96,25 @@ def in_neovim(program: str, model: str, lines: list[Line], folder: Path) -> Time
         if kind == "asked":
             nvim.input("<C-]>")
             screen.rest(SETTLE_S)
-        times[kind].append(screen.until_drawn("<M-\\>" if kind == "asked" else line.key))
-    with contextlib.suppress(EOFError):
-        nvim.command("qa!")
-    return times
+        shown = screen.grid.behind_cursor()
+        at = time.time()
+        if kind == "asked":
+            ms = screen.until(Grid.behind_cursor, "<M-\\>", LONGEST_S)
+        else:
+            ms = screen.until(partial(_is_left, shown[1:]), shown[0], LONGEST_S) if shown[1:] else None
+        keys[kind].append(Key(ms, at))
+    screen.close()
+    return keys
 
 
-def in_vscode(model: str, lines: list[Line], folder: Path) -> Times:
+def _is_left(rest: str, grid: Grid) -> bool:
+    return grid.behind_cursor() == rest.strip()
+
+
+def in_vscode(server: list[str], lines: list[Line], folder: Path) -> Keys:
     """Returns what the keys take in VS Code, from the event of the key to the frame behind the drawing."""
-    settings = {"unmask.command": [str(UNMASK), "lsp", "--model", model], "unmask.preset": "eager"}
-    asked = [{"kind": kind, "number": line.number, "start": line.start, "key": line.key} for kind, line in both(lines)]
+    settings = {"unmask.command": server, "unmask.preset": "eager"}
+    asked = [{"kind": kind, "number": line.number, "start": line.start} for kind, line in both(lines)]
     chromium = shutil.which("chromium")
     assert chromium
     driver = BENCHMARKS / "drawn.mjs"
@@ -178,8 +123,7 @@ def in_vscode(model: str, lines: list[Line], folder: Path) -> Times:
     said = json.loads(done.stdout.splitlines()[-1])
     if "error" in said:
         raise SystemExit(f"VS Code: {said['error']}")
-    found: Times = said["times"]
-    return found
+    return {kind: [Key(**one) for one in some] for kind, some in said["times"].items()}
 
 
 def both(lines: list[Line]) -> Iterator[tuple[str, Line]]:
@@ -199,21 +143,37 @@ def editors() -> dict[str, str]:
     return found | ({"VS Code": ""} if has_vscode and shutil.which("chromium") else {})
 
 
-def figures(times: Times, state: Path) -> dict[str, Any]:
-    """Returns percentiles of what was drawn, how often nothing was, and what the server took."""
+def figures(keys: Keys, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns percentiles of what was drawn and of what the server took for that, and how often nothing was drawn.
+
+    Args:
+        keys: by kind.
+        answers: of the server, each with `at`, `ms` and `shows`.
+    """
     found: dict[str, Any] = {}
-    for kind, values in times.items():
-        drawn = [value for value in values if value is not None]
-        for q in (50, 95):
-            found[f"{kind}, p{q} ms"] = round(percentile(drawn, q), 1) if drawn else None
-        found[f"{kind}, drawn"] = f"{len(drawn)} of {len(values)}"
-    server = total(read_days(state / "unmask" / "statistics").values())
-    return found | {f"server, p{q} ms": round(server.percentile(q), 1) for q in (50, 95) if server.milliseconds}
+    for kind, pressed in keys.items():
+        drawn = [key.ms for key in pressed if key.ms is not None]
+        served = [took for key in pressed if key.ms is not None if (took := answer_to(key, answers)) is not None]
+        for name, times in {"": drawn, "server, ": served}.items():
+            for q in (50, 95):
+                found[f"{kind}, {name}p{q} ms"] = round(percentile(times, q), 1) if times else None
+        found[f"{kind}, drawn"] = f"{len(drawn)} of {len(pressed)}"
+    return found
+
+
+def answer_to(key: Key, answers: list[dict[str, Any]]) -> float | None:
+    """Returns the ms of the first request behind a key, and before it was drawn, that something was shown for.
+
+    Returns:
+        None where the editor drew without asking.
+    """
+    drawn_at = key.at + (key.ms or 0.0) / 1000
+    return next((one["ms"] for one in answers if key.at <= one["at"] < drawn_at and one["shows"]), None)
 
 
 def main() -> None:
     """Measures all editors that are there."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--places", type=int, default=30)
     parser.add_argument("--out", type=Path)
@@ -221,16 +181,19 @@ def main() -> None:
     lines = places(arguments.places)
     columns = {}
     for name, program in editors().items():
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            state = os.environ["XDG_STATE_HOME"] = folder + "/state"
-            times = (
-                in_neovim(program, arguments.model, lines, Path(folder))
-                if program
-                else in_vscode(arguments.model, lines, Path(folder))
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+            folder = Path(made)
+            os.environ["XDG_STATE_HOME"] = f"{made}/state"
+            relay = [sys.executable, str(BENCHMARKS / "relay.py"), "--times", f"{made}/times"]
+            server = [*relay, str(UNMASK), "lsp", "--model", arguments.model]
+            is_neovim = name.startswith("Neovim")
+            keys = (
+                in_neovim(program, server, arguments.model, lines, folder)
+                if is_neovim
+                else in_vscode(server, lines, folder)
             )
-            # the server writes its counts when it ends
-            time.sleep(SETTLE_S)
-            columns[name] = figures(times, Path(state))
+            answers = sorted(map(json.loads, (folder / "times").read_text().splitlines()), key=lambda one: one["at"])
+            columns[name] = figures(keys, answers)
     show(columns)
     if arguments.out:
         write(arguments.out, {"model": arguments.model, "places": len(lines), "editors": columns})

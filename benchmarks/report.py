@@ -17,6 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "gpu"))
 
+import editor_tables
 import feature_tables
 import kernel_tables
 import literature
@@ -94,6 +95,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "rewrite": tables.rewritten,
         "ordinary": tables.ordinary,
         "next_edit": next_edits,
+        "drawn": editor_tables.drawn,
+        "first_minute": editor_tables.first_minute,
         "typing": tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
     },

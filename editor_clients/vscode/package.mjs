@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const SHIPPED = ["package.json", "README.md", ".vscodeignore", "media", "dist"];
-const VSCE = "@vscode/vsce@4.1.0 package --no-dependencies --allow-missing-repository --skip-license";
+const VSCE =
+  "@vscode/vsce@4.1.0 package --no-dependencies --allow-missing-repository --skip-license --no-rewrite-relative-links";
 const EPOCH = process.env.SOURCE_DATE_EPOCH ?? "1580601600"; // that of the wheels, 2020-02-02
 
 const folder = mkdtempSync(join(tmpdir(), "unmask-vsix-"));

@@ -3,9 +3,7 @@
 import contextlib
 
 import pytest
-from neovim import CLIENT, SERVER, find_neovim, wait
-
-ATTACHED = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c ~= nil and c.initialized"
+from neovim import CLIENT, SERVER, find_neovim, wait_for_model
 
 
 @pytest.fixture
@@ -13,11 +11,7 @@ def editor(request, tmp_path, monkeypatch):
     version = getattr(request, "param", "0.12")
     path = find_neovim(version)
     if not path:
-        places = {
-            "0.12": "0.12 or newer in tools/nvim, in $UNMASK_NVIM",
-            "0.10": "0.10 in tools/nvim-0.10, in $UNMASK_NVIM_OLD",
-        }
-        pytest.skip(f"needs Neovim {places[version]} or on the PATH")
+        pytest.skip(f"needs Neovim {version} in tools, in $UNMASK_NVIM or on the PATH")
     pynvim = pytest.importorskip("pynvim")
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
@@ -55,7 +49,7 @@ def set_up(editor, tmp_path):
         editor.command(f"edit {file}")
         editor.command("setfiletype python")
         editor.command("setlocal noexpandtab noautoindent indentexpr=")
-        wait(lambda: editor.exec_lua(ATTACHED), "the server to attach")
+        wait_for_model(editor)
         return editor
 
     return make

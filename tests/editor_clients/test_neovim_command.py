@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from neovim import CLIENT, SERVER, VERSIONS, ghost, lines, said, wait
+from neovim import CLIENT, SERVER, VERSIONS, ghost, lines, said, wait, wait_for_model
 
 INFO, WARN, ERROR = 2, 3, 4
 ACTIONS = ["dismiss", "fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze", "status", "toggle"]
@@ -22,10 +22,6 @@ def last(editor, start, level=INFO):
         return wait(is_said, start)
     except AssertionError as error:
         raise AssertionError(said(editor)) from error
-
-
-def wait_for_model(editor):
-    wait(lambda: editor.exec_lua("return require('unmask').status()").startswith("on"), "the model")
 
 
 def type_text(editor, *text):
@@ -120,7 +116,6 @@ def test_toggle_turns_ghost_text_off_and_on(typing):
 
 @everywhere
 def test_snooze_says_until_when_and_zero_ends_it(typing):
-    wait_for_model(typing)
     typing.command("Unmask snooze 5")
     last(typing, "quiet until ")
     typing.command("Unmask snooze 0")
@@ -158,12 +153,12 @@ def test_a_restart_attaches_a_new_server(typing):
     last(typing, "the server is started anew")
     again = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c and c.initialized and c.id or 0"
     wait(lambda: typing.exec_lua(again) > before, "another server")
+    wait_for_model(typing)
     typing.input("ix = ")
     assert wait(lambda: ghost(typing), "ghost text") == "<x = |line|~>"
 
 
 def test_status_and_statusline_say_what_the_server_said(typing):
-    wait_for_model(typing)
     typing.command("Unmask")
     assert last(typing, "on").startswith("unmask: " + typing.exec_lua("return require('unmask').status()"))
 
@@ -181,7 +176,6 @@ def health(editor):
 
 @everywhere
 def test_the_health_check_names_program_server_and_model(typing):
-    wait_for_model(typing)
     found = health(typing)
     for part in (
         "OK Neovim is ",

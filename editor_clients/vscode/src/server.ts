@@ -123,6 +123,6 @@ export class Server implements vscode.Disposable {
 
 /** What the server may know: all settings but those that start it. */
 function settings(): object {
-  const { preset, reach, languages, deadlineMs, targetMs } = vscode.workspace.getConfiguration('unmask');
-  return { preset, reach, languages, deadlineMs, targetMs };
+  const { preset, reach, languages, deadlineMs, deadlineInvokedMs, targetMs } = vscode.workspace.getConfiguration('unmask');
+  return { preset, reach, languages, deadlineMs, deadlineInvokedMs, targetMs };
 }

@@ -4,7 +4,7 @@ const MARK = '▮';
 
 const EXAMPLES = [
   {
-    name: 'Python: one method like another',
+    name: 'Python: a method like another',
     path: 'vector.py',
     text: `class Vector:
     """A vector of the plane."""

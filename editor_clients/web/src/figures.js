@@ -40,12 +40,14 @@ function tile(name, value, note) {
   return element(
     'div',
     { className: 'tile' },
-    element('b', { textContent: String(value ?? 0) }),
+    element('b', { textContent: typeof value === 'string' ? value : number(value ?? 0) }),
     element('span', { textContent: name }),
     element('small', { textContent: note }),
   );
 }
 
+const number = (value) => Math.round(value).toLocaleString('en');
+const duration = (ms) => (ms < 10 ? ms.toFixed(1) : ms < 1000 ? ms.toFixed(0) : `${(ms / 1000).toFixed(1)} s`);
 const share = (part, whole, of) => (whole ? `${((100 * (part ?? 0)) / whole).toFixed(1)} % ${of}` : of);
 const nothing = () => element('p', { className: 'empty', textContent: 'nothing was asked yet' });
 const panel = (title, content) => element('section', { className: 'panel' }, element('h2', { textContent: title }), content);
@@ -64,7 +66,7 @@ function scale(drawn, most) {
   for (const part of [0, 0.5, 1]) {
     const y = (HEIGHT - BOTTOM) * (1 - part) + 8 * part;
     drawn.append(svg('line', { x1: LEFT, x2: WIDTH, y1: y, y2: y, class: 'grid' }));
-    word(drawn, LEFT - 6, y + 4, Math.round(most * part), 'end');
+    word(drawn, LEFT - 6, y + 4, number(most * part), 'end');
   }
 }
 
@@ -105,10 +107,10 @@ function histogram({ histogram: buckets, ms }) {
   scale(drawn, most);
   bars(
     drawn,
-    buckets.map(([edge, n]) => ({ label: edge < 10 ? edge.toFixed(1) : edge.toFixed(0), values: [[n, 'var(--mask)']] })),
+    buckets.map(([edge, n]) => ({ label: duration(edge), values: [[n, 'var(--mask)']] })),
     most,
   );
-  const named = Object.entries(ms).map(([name, value]) => `${name} ${value.toFixed(0)} ms`);
+  const named = Object.entries(ms).map(([name, value]) => `${name} ${number(value)} ms`);
   return element('div', {}, drawn, element('p', { className: 'hint', textContent: `${named.join(', ')}; below so many ms` }));
 }
 
@@ -125,7 +127,7 @@ function rows(entries) {
         {},
         element('th', { textContent: name }),
         element('td', {}, bar),
-        element('td', { className: 'number', textContent: value === null ? 'not measured today' : `${Math.round(value)}${unit}` }),
+        element('td', { className: 'number', textContent: value === null ? 'not measured today' : `${number(value)}${unit}` }),
       );
     }),
   );

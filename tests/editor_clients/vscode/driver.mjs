@@ -2,7 +2,7 @@
 // the commands; `watch` looks at a fill pass by pass; `models` fetches, chooses and removes a model; `missing` looks at what
 // is offered where there is no program, and installs one.
 //   node driver.mjs SCENARIO VSCODE_DIR EXTENSION_DIR RUN_DIR CHROMIUM SETTINGS
-import { inWorkbench, until } from './workbench.mjs';
+import { decorations, inWorkbench, until } from './workbench.mjs';
 
 const [scenario, vscode, extension, run, executablePath, more] = process.argv.slice(2);
 const settings = JSON.parse(more);
@@ -63,13 +63,6 @@ async function rewrite(bench) {
   await page.keyboard.press('Control+S');
   const rewritten = () => bench.read('c.py').includes('good') && bench.read('c.py');
   bench.seen.rewritten = await until(rewritten, 'the rewritten file on disk');
-}
-
-/** In the window: what is drawn by decorations, which is no text of the page. */
-function decorations() {
-  const spans = [...document.querySelectorAll('.view-line span')];
-  const texts = spans.map((span) => getComputedStyle(span, '::after').content).filter((text) => text.startsWith('"'));
-  return texts.map((text) => JSON.parse(text)).join('').replaceAll('\u00a0', ' ');
 }
 
 /** Watches a slow fill up to its ghost text, and another one that a key ends. */

@@ -93,6 +93,15 @@ export class Workbench {
     }, `the status item to show ${icon} ${words}`);
   }
 
+  /** Puts the cursor behind the text of a line, from 1, in the middle of the window. */
+  async go(line) {
+    await this.page.keyboard.press('Control+G');
+    await this.page.waitForSelector('.quick-input-widget input', { timeout: 60_000 });
+    await this.page.keyboard.type(`${line}`);
+    await this.page.keyboard.press('Enter');
+    await this.page.keyboard.press('End');
+  }
+
   async command(title) {
     await this.page.keyboard.press('F1');
     await this.page.waitForSelector('.quick-input-widget input', { timeout: 60_000 });
@@ -130,29 +139,38 @@ export class Workbench {
   }
 }
 
+/** In the window: what is drawn by decorations, which is no text of the page. */
+export function decorations() {
+  const spans = [...document.querySelectorAll('.view-line span')];
+  const texts = spans.map((span) => getComputedStyle(span, '::after').content).filter((text) => text.startsWith('"'));
+  return texts.map((text) => JSON.parse(text)).join('').replaceAll('\u00a0', ' ');
+}
+
 /**
  * Does something in a window with some files, and prints what was seen as JSON; a failure is `error`.
- * `place` has the folders of VS Code (`vscode`), the extension and this run, and chromium's path.
+ * `place` has the folders of VS Code (`vscode`), the extension and this run, chromium's path, and how large the window is
+ * (`view`), and whether it trusts its folder (`trusts`). With the folder of a server on this machine (`data`) the extension and
+ * the settings are those that are there.
  */
 export async function inWorkbench(place, settings, files, act) {
-  const { vscode, extension, run, executablePath } = place;
+  const { extension, run, data, executablePath, view = { viewport: { width: 1100, height: 600 } } } = place;
   const { chromium } = createRequire(path.join(extension, 'package.json'))('playwright-core');
   for (const [name, content] of Object.entries(files)) write(`${run}/workspace/${name}`, content);
-  for (const folder of ['user/User', 'user/Machine']) {
+  for (const folder of data ? [] : ['user/User', 'user/Machine']) {
     write(`${run}/${folder}/settings.json`, JSON.stringify({ ...PLAIN, ...settings }));
   }
   const port = await freePort();
-  const server = startServer(vscode, run, port);
+  const server = startServer(place, port);
   let browser;
   let bench;
   let error;
   try {
     await until(async () => (await fetch(`http://127.0.0.1:${port}/version`)).ok, 'the server');
     browser = await chromium.launch({ executablePath, args: [...QUIET, '--disable-component-update', '--disable-sync'] });
-    const page = await browser.newPage({ viewport: { width: 1100, height: 600 } });
+    const page = await browser.newPage(view);
     await page.route((url) => url.hostname !== '127.0.0.1', (route) => route.abort());
     bench = new Workbench(page, run);
-    const payload = [['extensionDevelopmentPath', `vscode-remote://127.0.0.1:${port}${extension}`]];
+    const payload = data ? [] : [['extensionDevelopmentPath', `vscode-remote://127.0.0.1:${port}${extension}`]];
     const query = `folder=${run}/workspace&payload=${encodeURIComponent(JSON.stringify(payload))}`;
     await page.goto(`http://127.0.0.1:${port}/?${query}`, { waitUntil: 'domcontentloaded' });
     await page.waitForSelector('.monaco-workbench', { timeout: 90_000 });
@@ -177,11 +195,13 @@ function write(file, content) {
   fs.writeFileSync(file, content);
 }
 
-function startServer(vscode, run, port) {
+function startServer({ vscode, run, data, trusts = true }, port) {
   const node = `${vscode}/node/node`;
   const options = ['--host', '127.0.0.1', '--port', `${port}`, '--without-connection-token', '--accept-server-license-terms'];
-  options.push('--enable-smoke-test-driver', '--telemetry-level', 'off', '--disable-workspace-trust', '--disable-experiments');
-  options.push('--server-data-dir', `${run}/data`, '--user-data-dir', `${run}/user`, '--extensions-dir', `${run}/extensions`);
+  options.push('--enable-smoke-test-driver', '--telemetry-level', 'off', '--disable-experiments');
+  if (trusts) options.push('--disable-workspace-trust');
+  options.push('--server-data-dir', data ?? `${run}/data`);
+  if (!data) options.push('--user-data-dir', `${run}/user`, '--extensions-dir', `${run}/extensions`);
   const log = fs.openSync(`${run}/server.log`, 'w');
   const env = { ...process.env, PATH: `${path.dirname(node)}:${process.env.PATH}` };
   return spawn(node, [`${vscode}/vscode/out/server-main.js`, ...options], { env, stdio: ['ignore', log, log] });

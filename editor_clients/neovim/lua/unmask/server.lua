@@ -11,8 +11,11 @@ function M.say(message, level)
   vim.notify('unmask: ' .. message, level or vim.log.levels.INFO)
 end
 
---- The client of a buffer; of any buffer where `bufnr` is nil. Says so where there is none.
+--- The client of a buffer that may be changed; of any buffer where `bufnr` is nil. Says so where there is none.
 function M.client_of(bufnr)
+  if bufnr and not vim.bo[bufnr].modifiable then
+    return M.say('this buffer may not be changed', vim.log.levels.WARN)
+  end
   local client = vim.lsp.get_clients({ name = 'unmask', bufnr = bufnr })[1]
   if not client then
     local where = bufnr and ' to this buffer' or ''

@@ -1,0 +1,109 @@
+// Places where little is expected of a completion, in a window that does not trust its folder, and what is seen there as JSON:
+// a file that is read-only, several cursors, what an input method composes, the changed side of a diff, a megabyte, a cell of
+// a notebook, and a server that dies.
+//   node places.mjs PLACE SETTINGS PID_FILE
+import fs from 'node:fs';
+import { inWorkbench, until } from './workbench.mjs';
+
+const [place, settings, pidFile] = process.argv.slice(2);
+const CELL = { cell_type: 'code', execution_count: null, metadata: {}, outputs: [], source: [] };
+const FILES = {
+  '.vscode/settings.json': JSON.stringify({ 'unmask.command': ['/of/the/folder', 'lsp'], 'unmask.enabled': false }),
+  'locked.py': 'x = ',
+  'cursors.py': 'a\nb\n',
+  'composed.py': '',
+  'compared.py': 'z = 1\n',
+  'large.py': 'y = 1\n'.repeat(170_000),
+  'crashed.py': '',
+  'cells.ipynb': JSON.stringify({ cells: [CELL], metadata: {}, nbformat: 4, nbformat_minor: 5 }),
+};
+const SETTINGS = {
+  'files.readonlyInclude': { '**/locked.py': true },
+  'security.workspace.trust.startupPrompt': 'never',
+  'security.workspace.trust.banner': 'never',
+};
+const ASKED_MS = 1500;
+const shown = (bench) => until(() => bench.ghost(), 'ghost text');
+
+async function locked(bench) {
+  await bench.open('locked.py');
+  await bench.page.keyboard.press('End');
+  await bench.command('Suggest here now');
+  await bench.page.waitForTimeout(ASKED_MS);
+  return bench.ghost();
+}
+
+async function cursors(bench) {
+  const { keyboard } = bench.page;
+  await bench.open('cursors.py');
+  await keyboard.press('Control+Home');
+  await keyboard.press('Shift+Alt+ArrowDown');
+  await keyboard.press('End');
+  await keyboard.type(' = ', { delay: 60 });
+  await shown(bench);
+  await keyboard.press('Tab');
+  await keyboard.press('Control+S');
+  return until(() => bench.read('cursors.py').includes('line') && bench.read('cursors.py'), 'the file on disk');
+}
+
+async function composed(bench) {
+  await bench.open('composed.py');
+  const session = await bench.page.context().newCDPSession(bench.page);
+  await session.send('Input.imeSetComposition', { text: 'に', selectionStart: 1, selectionEnd: 1 });
+  await bench.page.waitForTimeout(ASKED_MS);
+  const during = await bench.ghost();
+  await session.send('Input.insertText', { text: '日本 = ' });
+  return [during, await shown(bench)];
+}
+
+async function compared(bench) {
+  const { page } = bench;
+  await bench.open('compared.py');
+  await page.keyboard.type('w');
+  await page.keyboard.press('F1');
+  await page.keyboard.type('Compare Active File with Saved');
+  await bench.pick('Compare Active File with Saved');
+  await page.locator('.editor.modified .view-lines').first().click();
+  await page.keyboard.press('Control+End');
+  await page.keyboard.type(' = ', { delay: 60 });
+  const ghost = await shown(bench);
+  await page.keyboard.press('Escape');
+  return ghost;
+}
+
+async function large(bench) {
+  await bench.open('large.py');
+  await bench.page.keyboard.press('Control+End');
+  await bench.page.keyboard.type('x = ', { delay: 60 });
+  return shown(bench);
+}
+
+async function cell(bench) {
+  await bench.open('cells.ipynb');
+  await bench.page.locator('.notebookOverlay .cell.code .view-lines').first().click();
+  await bench.page.keyboard.type('x = ', { delay: 60 });
+  return shown(bench);
+}
+
+/** The server is killed; the editor starts another one. */
+async function crashed(bench) {
+  await bench.open('crashed.py');
+  const pid = fs.readFileSync(pidFile, 'utf8');
+  process.kill(Number(pid), 'SIGKILL');
+  await until(() => fs.readFileSync(pidFile, 'utf8') !== pid, 'another server');
+  await bench.waitForIcon('sparkle', 'on: ');
+  await bench.page.keyboard.type('x = ', { delay: 60 });
+  return shown(bench);
+}
+
+async function act(bench) {
+  await bench.open('composed.py');
+  await bench.waitForIcon('sparkle', 'on: ');
+  for (const visit of [locked, cursors, composed, compared, large, cell, crashed]) {
+    bench.seen.at = visit.name;
+    bench.seen[visit.name] = await visit(bench);
+  }
+  bench.seen.isTrusted = !(await bench.page.locator('[id="status.workspaceTrust"]').count());
+}
+
+await inWorkbench({ ...JSON.parse(place), trusts: false }, { ...SETTINGS, ...JSON.parse(settings) }, FILES, act);
