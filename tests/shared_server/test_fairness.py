@@ -1,4 +1,4 @@
-"""Teams beside one that asks for a hundred times as much, in virtual time: the gateway as it is, replicas that sleep."""
+"""Teams beside one that asks for a hundred times as much, in virtual time: the real gateway, replicas that sleep."""
 
 import asyncio
 import random

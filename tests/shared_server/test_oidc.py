@@ -121,7 +121,7 @@ def test_what_is_no_token_is_nobodys(provider, odd):
 
 @pytest.mark.parametrize("name", [["a"], {}, 1, "x" * 5000])
 def test_odd_names_of_keys_are_nobodys(provider, name):
-    head, said, signature = signed().split(".")
+    _, said, signature = signed().split(".")
     odd = part(json.dumps({"alg": "RS256", "kid": name}).encode())
     assert provider.caller(f"{odd}.{said}.{signature}") is None
 
