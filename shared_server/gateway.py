@@ -98,8 +98,8 @@ class Gateway:
         """Returns the answer of a request; whoever cancels this frees all that it has taken.
 
         Raises:
-            Problem: 409 when a newer request of the session has come, 429 when too many of this person are in
-                flight, 503 without room or replica, 504 after the deadline.
+            Problem: 409 when a newer request of the session has come, 429 when too many of this person are in flight,
+                503 without room or replica, 504 after the deadline.
         """
         session = ask.request.session
         older = self._newest.get(session)

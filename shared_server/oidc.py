@@ -1,7 +1,7 @@
 """Who may ask, by tokens of an identity provider (OpenID Connect): signed JSON Web Tokens, checked without asking it.
 
-A token counts when its signature is of a public key of the provider, by an algorithm the operator allows (none that
-is unsigned, none with a shared secret), when it is from the issuer, for this audience, and in time. Its claims name the
+A token counts when its signature is of a public key of the provider, by an algorithm that the operator allows (never
+none, never one with a shared secret), when it is from the issuer, for this audience, and in time. Its claims name the
 tenant and the person; a name that a tenant cannot have is nobody's.
 """
 

@@ -16,6 +16,8 @@ def test_there_are_twenty_five_promises_and_each_is_shown_somehow():
         files = [name for name in one.get("tests", []) if name.startswith("tests/")] + one.get("command", [])[:1]
         assert all((ROOT / name).exists() for name in files), files
         assert "elsewhere" in one or one["minutes"] > 0
+        # some tests count in whole numbers
+        assert one.get("scale", 1) % one.get("pieces", 1) == 0
 
 
 @pytest.mark.parametrize(
@@ -50,11 +52,58 @@ def test_what_was_run_at_this_commit_is_not_run_again(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(nightly, "RECORD", tmp_path / "nightly.json")
     monkeypatch.setattr(nightly, "commit", lambda: "abc")
-    monkeypatch.setattr(nightly, "run", lambda one: ran.append(one["number"]) or {"outcome": "kept", "seconds": 0})
-    for arguments in (["--only", "1", "2"], ["--only", "1", "2", "3"], ["--only", "3", "--again"]):
+    monkeypatch.setattr(
+        nightly, "run", lambda one, piece: ran.append(one["number"]) or {"outcome": "kept", "seconds": 0}
+    )
+    for arguments in (["--only", "5", "6"], ["--only", "5", "6", "7"], ["--only", "7", "--again"]):
         monkeypatch.setattr(sys, "argv", ["nightly.py", *arguments])
         with pytest.raises(SystemExit) as ended:
             nightly.main()
         assert ended.value.code == 0
-    assert ran == [1, 2, 3, 3]
-    assert list(json.loads((tmp_path / "nightly.json").read_text())["promises"]) == ["1", "2", "3"]
+    assert ran == [5, 6, 7, 7]
+    assert list(json.loads((tmp_path / "nightly.json").read_text())["promises"]) == ["5", "6", "7"]
+
+
+def test_a_promise_goes_on_where_a_piece_of_it_ended(tmp_path, monkeypatch):
+    ran = []
+
+    def run(promise, piece):
+        ran.append(piece)
+        # the time is over while the third piece runs
+        if len(ran) == 3:
+            clock.append(1e9)
+        return {"outcome": "kept", "seconds": 2, "figures": {"keys": {"keys": 5, "slowest_s": piece / 10}}}
+
+    clock = [0.0]
+    monkeypatch.setattr(nightly, "RECORD", tmp_path / "nightly.json")
+    monkeypatch.setattr(nightly, "commit", lambda: "abc")
+    monkeypatch.setattr(nightly, "run", run)
+    monkeypatch.setattr(nightly.time, "monotonic", lambda: clock[-1])
+    promise = {"number": 4, "what": "x", "pieces": 5}
+    assert nightly.recorded([promise], 60.0, False) == ["4"]
+    seen = json.loads((tmp_path / "nightly.json").read_text())["promises"]["4"]
+    assert (ran, seen["outcome"], seen["seconds"]) == ([0, 1, 2], "3 of 5 pieces", 6)
+    clock.append(0.0)
+    assert nightly.recorded([promise], 60.0, False) == []
+    assert ran == [0, 1, 2, 3, 4]
+    seen = json.loads((tmp_path / "nightly.json").read_text())["promises"]["4"]
+    assert (seen["outcome"], seen["figures"]["keys"]) == ("kept", {"keys": 25, "slowest_s": 0.4})
+
+
+def test_a_broken_piece_ends_a_promise(tmp_path, monkeypatch):
+    ends = iter(["kept", "broken", "kept"])
+    monkeypatch.setattr(nightly, "RECORD", tmp_path / "nightly.json")
+    monkeypatch.setattr(nightly, "commit", lambda: "abc")
+    monkeypatch.setattr(nightly, "run", lambda one, piece: {"outcome": next(ends), "seconds": 1})
+    assert nightly.recorded([{"number": 4, "what": "x", "pieces": 5}], float("inf"), False) == ["4"]
+    assert next(ends) == "kept"
+
+
+def test_to_try_is_small_and_leaves_no_record(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(nightly, "RECORD", tmp_path / "nightly.json")
+    monkeypatch.setattr(nightly, "run", lambda one: ran.append(one) or {"outcome": "measured", "seconds": 0})
+    promise = {"number": 8, "command": ["a.py"], "small": ["--starts", "2"], "scale": 7, "pieces": 7}
+    assert nightly.tried([promise], float("inf")) == []
+    assert (ran[0]["command"], ran[0]["scale"], ran[0]["pieces"]) == (["a.py", "--starts", "2"], 1, 1)
+    assert not (tmp_path / "nightly.json").exists()

@@ -2,7 +2,6 @@
 ones do, for any text, any edits, any place and every encoding of positions."""
 
 import itertools
-import os
 
 import plain_text
 import pytest
@@ -11,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lsp_client import LspClient
 from results import record
+from scale import SCALE
 
-SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
 ALPHABET = [
     *"ab (){}:=\t",
     "\n",

@@ -1,11 +1,9 @@
-import os
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_text import line_bounds, offset, replaced
 from results import record
+from scale import SCALE, seeded
 
 from lsp_server.documents import Document, Position, split_lines, without_surrogates
 
@@ -48,8 +46,8 @@ def test_positions_mean_what_they_mean_in_a_plain_string(encoding, text, place):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_many_random_edits_leave_no_difference(encoding):
-    rng = random.Random(encoding)
-    edits = int(3_000 * float(os.environ.get("UNMASK_SCALE", "1")))
+    rng = seeded(encoding)
+    edits = int(3_000 * SCALE)
     made, plain = document("", encoding), ""
     for _ in range(edits):
         start, end = ((rng.randrange(12), rng.randrange(14)) for _ in range(2))

@@ -1,15 +1,14 @@
 """The reader of frames in `protocol.py`, without a server, fed with bytes that are broken."""
 
 import io
-import os
-import random
 import resource
 
 from results import record
+from scale import SCALE, seeded
 
 from lsp_server.protocol import MAX_BODY_BYTES, MAX_HEADER_BYTES, read_body
 
-FRAMES = int(10_000 * float(os.environ.get("UNMASK_SCALE", "1")))
+FRAMES = int(10_000 * SCALE)
 PIECES = [
     b"Content-Length: 2\r\n\r\n{}", b"content-length:2\r\n\r\n[]", b"Content-Length: 0\r\n\r\n", b"\r\n", b"\n", b": ",
     b"\x00",
@@ -26,7 +25,7 @@ def mutated(rng):
 
 
 def test_no_bytes_stop_the_reader_other_than_by_its_end(capsys):
-    rng = random.Random(5)
+    rng = seeded(5)
     read = bodies = 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(FRAMES):

@@ -6,7 +6,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -17,8 +16,8 @@ from fakes import SERVER, URI, ask, span
 from lsp_client import LspClient, RequestFailed
 from processes import gone, wait_until, worker_of
 from results import record
+from scale import SCALE, seeded
 
-SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
 EAGER = {"preset": "eager"}
 
 
@@ -41,7 +40,7 @@ def speaks_of(line, text):
 @pytest.mark.parametrize("cancels", [False, True], ids=["as Neovim, without cancels", "as VS Code, with cancels"])
 def test_no_reply_is_stale_however_fast_one_types(cancels):
     keys = int(500 * SCALE)
-    rng = random.Random(7)
+    rng = seeded(7)
     environment = {**os.environ, "UNMASK_TEST_SLOWEST_S": "0.004"}
     client = LspClient(SERVER, options=EAGER, environment=environment)
     try:
@@ -152,7 +151,7 @@ def fuzzed(rng):
 
 
 def test_fuzzed_messages_neither_stop_nor_hang_it():
-    rng = random.Random(11)
+    rng = seeded(11)
     client = LspClient(SERVER, options=EAGER)
     slowest = 0.0
     try:
@@ -175,7 +174,7 @@ def test_fuzzed_messages_neither_stop_nor_hang_it():
 
 
 def test_a_worker_killed_at_any_moment_is_back_and_nothing_is_seen():
-    rng = random.Random(3)
+    rng = seeded(3)
     back_after = []
     for _ in range(max(2, int(0.5 * SCALE))):
         client = LspClient(SERVER, options=EAGER, environment={**os.environ, "UNMASK_TEST_SLOWEST_S": "0.02"})

@@ -7,11 +7,11 @@ import time
 
 from processes import gone
 from results import record
+from scale import SCALE
 from shared import FIM, GENEROUS, PATIENT, body, client_of, fake_workers
 
 from shared_server.settings import ServeSettings
 
-SCALE = float(os.environ.get("UNMASK_SCALE", "1"))
 SETTINGS = ServeSettings(limits=PATIENT, quota=GENEROUS)
 
 

@@ -1,10 +1,10 @@
 import asyncio
 import json
-import os
 import re
 
 import pytest
 from results import record
+from scale import SCALE
 from shared import FIM, GENEROUS, PATIENT, FakeBackend, body, client_of, events, pool_of
 
 from lsp_server.backends.base import BackendUnavailable
@@ -211,7 +211,7 @@ async def test_tokens_keep_tenants_apart(tmp_path):
 
 async def test_many_mixed_requests_of_many_tenants_cross_nowhere(tmp_path):
     """What one is told is what it asked for, whatever others ask at the same time; with $UNMASK_SCALE as much more."""
-    count = int(500 * float(os.environ.get("UNMASK_SCALE", "1")))
+    count = int(500 * SCALE)
     path = tmp_path / "tokens"
     tokens = [add_token(path, f"t{i % 5}", f"u{i}") for i in range(20)]
     backends = [FakeBackend() for _ in range(3)]

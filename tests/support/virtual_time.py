@@ -1,4 +1,4 @@
-"""An event loop whose clock goes on at once to the next moment at which something is due."""
+"""An event loop whose clock goes at once to the next moment at which something is due: minutes pass in milliseconds."""
 
 import asyncio
 import selectors

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import random
 import resource
 import struct
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from checkpoints import BY_NAME
 from safetensors.torch import load_file, save_file
+from scale import SCALE, seeded
 
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import check, load_weights
@@ -19,7 +19,6 @@ from coder_model.checkpoints.open import open_engine
 from coder_model.checkpoints.safetensors_header import MAX_HEADER_BYTES, read_header
 from coder_model.errors import ModelFileError
 
-SCALE = int(os.environ.get("UNMASK_SCALE", "1"))
 DREAM = BY_NAME["dream"]
 
 
@@ -186,11 +185,11 @@ def test_mutated_headers_are_refused_without_much_memory(directory):
     whole = path.read_bytes()
     (length,) = struct.unpack("<Q", whole[:8])
     expected = read_header(path)
-    rng = random.Random(0)
+    rng = seeded(0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     published = read_published(directory)
     refused = []
-    for _ in range(400 * SCALE):
+    for _ in range(int(400 * SCALE)):
         path.write_bytes(mutated(whole, length, rng))
         try:
             if read_header(path) != expected:

@@ -1,7 +1,6 @@
 """What a GGUF file may hold by accident or malice: one clear line, soon, and in little memory."""
 
 import os
-import random
 import resource
 import struct
 import time
@@ -9,6 +8,7 @@ import time
 import gguf_files
 import pytest
 import torch
+from scale import SCALE, seeded
 
 from coder_model.checkpoints.gguf_header import MAX_ITEMS, read_gguf
 from coder_model.checkpoints.hf_config import read_published
@@ -17,7 +17,6 @@ from coder_model.checkpoints.open import open_engine
 from coder_model.errors import ModelFileError
 from coder_model.types import FillRequest
 
-SCALE = int(os.environ.get("UNMASK_SCALE", "1"))
 ABSURD = [0, 1, 2, 255, 1 << 16, (1 << 20) + 1, 1 << 31, (1 << 32) - 1, 1 << 48, 1 << 62, (1 << 64) - 1]
 
 
@@ -211,11 +210,11 @@ def test_mutated_headers_are_refused_soon_and_without_much_memory(path, whole):
     """10,000 with `UNMASK_SCALE=25`."""
     expected = read_gguf(path)
     header = min(block.start for block in expected.tensors.values())
-    rng = random.Random(0)
+    rng = seeded(0)
     read_published(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     slowest, refused = 0.0, []
-    for _ in range(400 * SCALE):
+    for _ in range(int(400 * SCALE)):
         path.write_bytes(mutated(whole, header, rng))
         began = time.process_time()
         try:
