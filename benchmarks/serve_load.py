@@ -6,7 +6,7 @@ Everybody types the same file from another place on: a dozen keys 150 to 200 ms 
 hangs up on what is still open, as editors do. First the server's capacity is measured, since it is the machine's; the
 phases are parts or multiples of it: sustained (half), burst (1.2 times), overload (ten times) and what is right after
 it, kill -9 of a worker, and one tenant who asks for a hundred times as much as another one, with a quota of a quarter
-of the capacity and without (`--fairness`: these alone). Server and people share the processors: rates are a lower bound,
+of the capacity and without (`--fairness`: these alone). Server and people share the processors: rates are a lower bound
 and the ratios within a run are what to trust.
 """
 
