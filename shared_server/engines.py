@@ -6,13 +6,16 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from functools import partial
 
+import msgspec
+
 from coder_model.engine.options import EngineOptions
 from coder_model.types import Draft, FillRequest
 from lsp_server.backends.base import Backend
 from lsp_server.backends.local import WorkerBackend, worker_command
 from lsp_server.backends.remote import RemoteBackend
 from lsp_server.user_settings import Remote
-from shared_server.pool import LocalPool
+from shared_server.canary import WithCanary
+from shared_server.pool import EnginePool, LocalPool
 from shared_server.settings import EngineSettings
 
 MOST_ELSEWHERE = 32
@@ -59,8 +62,18 @@ def replica_of(engine: EngineSettings, replica: str) -> Backend:
     return own_worker(engine, replica)
 
 
-def local_pool(engine: EngineSettings, make: Callable[[EngineSettings, str], Backend] = replica_of) -> LocalPool:
-    """Returns all replicas of an engine, on this machine."""
+def local_pool(engine: EngineSettings, make: Callable[[EngineSettings, str], Backend] = replica_of) -> EnginePool:
+    """Returns all replicas of an engine, on this machine, with its canary."""
+    if engine.canary is None:
+        return _replicas(engine, make)
+    other = msgspec.structs.replace(
+        engine, name=f"{engine.name}-canary", model=engine.canary.model, replicas=1, remote=None, canary=None
+    )
+    stable = _replicas(msgspec.structs.replace(engine, canary=None), make)
+    return WithCanary(stable, _replicas(other, make), engine.canary.share)
+
+
+def _replicas(engine: EngineSettings, make: Callable[[EngineSettings, str], Backend]) -> LocalPool:
     count = 1 if engine.remote else engine.replicas
     most = engine.max_ongoing or (MOST_ELSEWHERE if engine.remote else 0)
     names = [f"{engine.name}-{i}" for i in range(count)]

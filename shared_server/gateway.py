@@ -149,7 +149,7 @@ class Gateway:
                     break
             if not draft.finished and not draft.text:
                 raise too_late()
-            return Answered(draft, is_cut, engine.pool.model, level, tuple(tried), waited_ms)
+            return Answered(draft, is_cut, engine.pool.model_of(tried[-1]), level, tuple(tried), waited_ms)
 
     async def _asked(self, pool: EnginePool, ask: Ask, level: int, tried: list[str]) -> tuple[Draft, bool]:
         """One try; returns the last draft, and whether it would have gone on."""

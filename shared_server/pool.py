@@ -44,9 +44,8 @@ class EnginePool(Protocol):
     def size(self) -> int:
         """The same once all replicas are ready."""
 
-    @property
-    def model(self) -> str:
-        """Which model of our own answers; empty where there is none."""
+    def model_of(self, replica: str) -> str:
+        """Which model of our own a replica has; empty where there is none."""
 
     @property
     def states(self) -> Mapping[str, str]:
@@ -130,8 +129,7 @@ class LocalPool:
         """See `EnginePool`."""
         return sum(map(self._room, self._replicas.values()))
 
-    @property
-    def model(self) -> str:
+    def model_of(self, replica: str) -> str:  # noqa: ARG002  all have the same
         """See `EnginePool`."""
         return next((ready.model for one in self._replicas.values() if (ready := _ready(one.backend))), "")
 

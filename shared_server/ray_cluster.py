@@ -107,6 +107,8 @@ def serve_on_ray(settings: ServeSettings, ready: Callable[[str], None]) -> None:
     # set before Ray is imported: no reports to its makers, and nobody without its token may use the cluster
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if any(engine.canary for engine in settings.engines):
+        raise InvalidInput("canary must be absent under Ray, which has deployments for it")
     if settings.port == 0:
         raise InvalidInput("port must be a number of its own under Ray, got 0")
     import ray

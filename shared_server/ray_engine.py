@@ -137,8 +137,7 @@ class RayPool:
         """See `EnginePool`."""
         return max(self.slots, self._engine.replicas * max_ongoing(self._engine) // self._gateways)
 
-    @property
-    def model(self) -> str:
+    def model_of(self, replica: str) -> str:  # noqa: ARG002  all have the same
         """See `EnginePool`."""
         return self._about.model
 

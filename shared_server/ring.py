@@ -10,6 +10,11 @@ POINTS = 100
 """Places of each replica on the ring."""
 
 
+def place(key: str) -> float:
+    """Returns where a key is on the circle, in [0, 1)."""
+    return _hash(key) / 2**64
+
+
 class Ring:
     """Names on a circle of hashes."""
 

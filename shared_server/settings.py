@@ -34,6 +34,15 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the engines beside other tenants when there is not enough for all."""
 
 
+class Canary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another model of our own that some sessions ask instead, until it errs."""
+
+    model: str
+    """As `model` of an engine."""
+    share: Annotated[float, msgspec.Meta(gt=0, le=0.5)] = 0.1
+    """Of the sessions."""
+
+
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model that the gateway offers: our own engine, or a server that speaks a protocol of `remote_apis.py`."""
 
@@ -58,6 +67,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Replicas that Ray may start when requests wait; 0: `replicas`, always."""
     remote: Remote | None = None
     """Ask this server instead of an engine of our own; see `docs/usage.md`."""
+    canary: Canary | None = None
+    """Not under Ray, which has deployments for it."""
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

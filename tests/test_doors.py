@@ -17,6 +17,7 @@ PIECE_DOORS = {piece_beside, signature_of_an_import, piece_over_http, piece_for_
 TAKERS = {"FillRequest", "piece_of", "shown_pieces", "files", "AsyncClient"}
 """Calls that make a request or a piece of a prompt, read a corpus, or open a connection."""
 NO_FILES = {
+    "shared_server/key_set.py": "fetches keys of an identity provider, and sends nothing",
     "lsp_server/backends/served_apis.py": "is given its text by the two shapes.py",
     "coder_model/engine/suggestion_time.py": "asks for a place of its own text",
     "coder_model/evaluation/run.py": "has its text from cases.py",

@@ -116,3 +116,15 @@ async def test_files_for_tls_that_are_none_are_named(tmp_path):
     wrong = ServeSettings(port=0, certificate=str(tmp_path / "no"), key=str(tmp_path / "no"))
     with pytest.raises(InvalidInput, match="certificate and key must be files of TLS"):
         await listen(gateway_app(wrong, {"unmask": pool_of(FakeBackend())}), wrong, print)
+
+
+async def test_when_the_server_ends_what_runs_is_answered_and_nothing_new_is_taken():
+    backend = FakeBackend(seconds=0.5)
+    async with contextlib.AsyncExitStack() as stack:
+        address = await stack.enter_async_context(served(settings(), {"unmask": pool_of(backend)}))
+        running = asyncio.create_task(post(address, body()))
+        while not backend.now:
+            await asyncio.sleep(0.01)
+    assert (await running).startswith(b"HTTP/1.1 200")
+    with pytest.raises(ConnectionRefusedError):
+        await connected(address)
