@@ -16,6 +16,8 @@ export function commandsOf(server: Server, context: vscode.ExtensionContext): Co
   return {
     menu: () => showMenu(server),
     trigger: () => withServer(server, async () => {
+      // where nothing was found, as while the model loads, VS Code would not ask again until the text changes
+      await vscode.commands.executeCommand('editor.action.inlineSuggest.hide');
       await vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
     }),
     watchFill: () => withEditor(server, (editor) => watch(server, editor)),

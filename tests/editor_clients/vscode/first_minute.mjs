@@ -10,6 +10,9 @@ const began = Date.now();
 async function act(bench) {
   const { page, seen } = bench;
   await bench.open(name);
+  await bench.waitForIcon('sparkle', 'on: ');
+  // VS Code's own chat takes the focus when it is there
+  await page.click('.monaco-editor .view-lines');
   await page.keyboard.press('Control+End');
   await page.keyboard.type(typed, { delay: 60 });
   let asked = 0;

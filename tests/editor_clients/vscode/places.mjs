@@ -1,11 +1,12 @@
 // Places where little is expected of a completion, in a window that does not trust its folder, and what is seen there as JSON:
 // a file that is read-only, several cursors, what an input method composes, the changed side of a diff, a megabyte, a cell of
 // a notebook, and a server that dies.
-//   node places.mjs PLACE SETTINGS PID_FILE
+//   node places.mjs PLACE SETTINGS PID_FILE TIMES
+// TIMES gets a line for each answer of the server.
 import fs from 'node:fs';
 import { inWorkbench, until } from './workbench.mjs';
 
-const [place, settings, pidFile] = process.argv.slice(2);
+const [place, settings, pidFile, times] = process.argv.slice(2);
 const CELL = { cell_type: 'code', execution_count: null, metadata: {}, outputs: [], source: [] };
 const FILES = {
   '.vscode/settings.json': JSON.stringify({ 'unmask.command': ['/of/the/folder', 'lsp'], 'unmask.enabled': false }),
@@ -15,6 +16,7 @@ const FILES = {
   'compared.py': 'z = 1\n',
   'large.py': 'y = 1\n'.repeat(170_000),
   'crashed.py': '',
+  'again.py': 'x = ',
   'cells.ipynb': JSON.stringify({ cells: [CELL], metadata: {}, nbformat: 4, nbformat_minor: 5 }),
 };
 const SETTINGS = {
@@ -85,6 +87,19 @@ async function cell(bench) {
   return shown(bench);
 }
 
+/** Each press of the key asks, also where the text is as it was. */
+async function again(bench) {
+  const answers = () => fs.readFileSync(times, 'utf8').trim().split('\n').length;
+  await bench.open('again.py');
+  await bench.page.keyboard.press('End');
+  for (let press = 0; press < 2; press++) {
+    const before = answers();
+    await bench.page.keyboard.press('Alt+\\');
+    await until(() => answers() > before, 'an answer');
+  }
+  return 'twice';
+}
+
 /** The server is killed; the editor starts another one. */
 async function crashed(bench) {
   await bench.open('crashed.py');
@@ -99,7 +114,7 @@ async function crashed(bench) {
 async function act(bench) {
   await bench.open('composed.py');
   await bench.waitForIcon('sparkle', 'on: ');
-  for (const visit of [locked, cursors, composed, compared, large, cell, crashed]) {
+  for (const visit of [locked, cursors, composed, compared, large, again, cell, crashed]) {
     bench.seen.at = visit.name;
     bench.seen[visit.name] = await visit(bench);
   }
