@@ -108,6 +108,8 @@ async function crashed(bench) {
   await until(() => fs.readFileSync(pidFile, 'utf8') !== pid, 'another server');
   await bench.waitForIcon('sparkle', 'on: ');
   await bench.page.keyboard.type('x = ', { delay: 60 });
+  // the other server may be told of the document only after the keys
+  await bench.page.keyboard.press('Alt+\\');
   return shown(bench);
 }
 
