@@ -210,10 +210,15 @@ class WorkerBackend:
     async def _watch(self) -> None:
         """Ends a worker that owes an answer and does nothing for it."""
         while True:
+            asked = time.monotonic()
             await asyncio.sleep(PING_S)
-            if not self._answers:
+            # who was kept from listening has not heard what the worker said
+            was_away = time.monotonic() - asked > 2 * PING_S
+            if was_away or not self._answers:
                 self._pulse = Pulse()
-            elif self._pulse.is_lost(time.monotonic()):
+            if not self._answers:
+                continue
+            if self._pulse.is_lost(time.monotonic()):
                 logger.error("the worker hangs, ending it")
                 self._kill()
             else:

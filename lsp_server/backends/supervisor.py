@@ -10,7 +10,7 @@ MAX_DEATHS, WINDOW_S = 5, 180.0
 """After this many deaths within this time it stays down."""
 HANG_S = 5.0
 """A pass of the model that takes longer than this is looked at: it may wait for something that never comes."""
-BUSY_SHARE = 0.02
+BUSY_SHARE = 0.005
 """Of one processor that a worker has at least had meanwhile if it only shares a busy machine."""
 MOST_PROCESSOR_S = 120.0
 """Seconds of processors after which a pass never ends: the longest one reads 256 tokens into the largest model."""

@@ -69,5 +69,5 @@ def test_a_notification_that_says_nothing_does_no_harm(shared, method, parameter
 
 def test_the_status_is_told_as_such_clients_read_it(shared):
     (first, *_) = [note["params"] for note in shared.notifications if note["method"] == "didChangeStatus"]
-    assert first.keys() == {"busy", "kind", "message"}
+    assert first.keys() == {"busy", "kind", "message", "state"}
     assert first["kind"] in ("Normal", "Error", "Warning", "Inactive")

@@ -244,7 +244,7 @@ def test_a_second_request_reads_only_what_changed_where_the_cache_is_exact(made,
     read = []
     through = EagerRunner._commit
     monkeypatch.setattr(
-        EagerRunner, "_commit", lambda self, work: (read.append(len(work.tokens)), through(self, work))[1]
+        EagerRunner, "_commit", lambda self, works, length: (read.append(length), through(self, works, length))[1]
     )
     for name in ("stable-diffcoder", "sdar", "nemotron-labs-diffusion"):
         _, _, published, ours = made(name)

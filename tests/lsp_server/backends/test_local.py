@@ -88,6 +88,20 @@ def test_a_worker_that_hangs_is_ended_and_another_one_answers(client):
     assert any("hangs" in line for line in client.log)
 
 
+@pytest.mark.slow
+def test_a_worker_that_was_asleep_with_its_server_does_not_hang(client):
+    assert ask(client, "x = ")
+    worker = worker_of(client)
+    client.open(URI, "hang")
+    client.ask(URI, 0, 4)
+    time.sleep(0.5)
+    for stop, seconds in ((signal.SIGSTOP, HANG_S + 2.5), (signal.SIGCONT, 2.5)):
+        for process in (worker, client.process.pid):
+            os.kill(process, stop)
+        time.sleep(seconds)
+    assert not gone(worker)
+
+
 def test_a_worker_that_is_stopped_is_one_that_hangs(client):
     assert ask(client, "x = ")
     worker = worker_of(client)
