@@ -11,7 +11,7 @@ A loop runs no commit pass itself: it yields it, and goes on when it was run, al
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -24,7 +24,7 @@ from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import Choice, TokenSelector
 from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.passes import Commit
-from coder_model.runtime.sequence import Check, Sequence
+from coder_model.runtime.sequence import Check
 
 ALL_AT_ONCE = Schedule(top_k, PolicyOptions(), 1)
 """One step that reveals every slot."""
@@ -83,92 +83,137 @@ Loop = Iterator[DecodingStep | Commit]
 """Yields each commit pass before it is run, and a step after every pass."""
 
 
-def fill_middle(
-    ahead: ReadAhead,
-    selector: TokenSelector,
-    options: FillOptions,
-    acceptance: DraftAcceptance,
-    middle: Completion,
-    check: Check,
-) -> Loop:
-    """Decodes the middle that follows a context.
+@dataclass(frozen=True, slots=True)
+class MiddleLoop:
+    """Decodes one middle."""
 
-    Args:
-        ahead: stands behind the context.
-        selector: decides each token.
-        options: how.
-        acceptance: how much of a draft is verified, and whether a block is denoised where nothing can be copied.
-        middle: filled in; right after every pass, so that a deadline can take it as it is.
-        check: called before every pass.
-    """
-    if ahead.has_draft:
-        middle.steps += 1
-        yield DecodingStep("verify", None)
-    yield from _heal(ahead, selector, options, acceptance, middle, check)
-    if choice := _follow(ahead, selector, middle):
-        yield from _go_on(choice, ahead, selector, options, acceptance, middle, check)
+    ahead: ReadAhead
+    """Stands behind the context, or behind the start of the middle."""
+    selector: TokenSelector
+    """Decides each token."""
+    options: FillOptions
+    acceptance: DraftAcceptance
+    """How much of a draft is verified, and whether a block is denoised where nothing can be copied."""
+    middle: Completion
+    """Filled in; right after every pass, so that a deadline can take it as it is."""
+    check: Check
+    """Called before every pass."""
 
+    def run(self, start: tuple[Choice, ...] = ()) -> Loop:
+        """Decodes the middle that follows a context.
 
-def fill_branch(
-    start: tuple[Choice, ...],
-    ahead: ReadAhead,
-    selector: TokenSelector,
-    options: FillOptions,
-    acceptance: DraftAcceptance,
-    middle: Completion,
-    check: Check,
-) -> Loop:
-    """Decodes another middle, the start of which is decided.
-
-    Args:
-        start: how its first tokens were chosen, at least one; all but the last one are committed.
-        ahead: stands behind them.
-        selector: as for `fill_middle`, as are the others.
-        options: how.
-        acceptance: how much of a draft is verified.
-        middle: filled in.
-        check: called before every pass.
-    """
-    for choice in start:
-        middle.decide_(choice, selector)
-    if not middle.ended:
-        yield from _go_on(start[-1], ahead, selector, options, acceptance, middle, check)
-
-
-def _go_on(
-    last: Choice,
-    ahead: ReadAhead,
-    selector: TokenSelector,
-    options: FillOptions,
-    acceptance: DraftAcceptance,
-    middle: Completion,
-    check: Check,
-) -> Loop:
-    """Decodes what follows a choice that no pass has read."""
-    choice: Choice | None = last
-    while choice:
-        draft = draft_from_text(selector, options, acceptance)
-        denoised = bool(options.policy) and not selector.heal and len(draft) < options.min_copy
-        if denoised and options.verify:
-            denoised = acceptance.wants_denoising()
-        if denoised:
-            canvas = Canvas.opening([choice.token], options.denoised_slots, selector.mask, choice.probability)
-            yield from _denoise(ahead.sequence, canvas, selector, options, middle, check)
-            draft, confidences = canvas.tokens[1:].tolist(), canvas.confidence[1:].tolist()
-            if options.verify:
-                draft = _worth_verifying(draft, confidences, selector, acceptance)
-            else:
-                _take(draft, confidences, selector, middle)
-                if middle.ended:
+        Args:
+            start: how its first tokens were chosen, if they are decided; all but the last one are committed.
+        """
+        if self.ahead.has_draft:
+            self.middle.steps += 1
+            yield DecodingStep("verify", None)
+        for choice in start:
+            self.middle.decide_(choice, self.selector)
+        if start:
+            last = None if self.middle.ended else start[-1]
+        else:
+            yield from self._heal()
+            last = self._follow()
+        while last:
+            draft, denoised = draft_from_text(self.selector, self.options, self.acceptance), False
+            if self._wants_denoising(draft):
+                denoised = True
+                draft = yield from self._denoised(last)
+                if self.middle.ended:
                     return
-        check()
-        decided = choice.token
-        yield from _read(ahead, [decided, *draft], acceptance, middle)
-        ahead.take(1 if options.verify else 1 + len(draft))
-        choice = _follow(ahead, selector, middle)
-        if denoised and draft and options.verify:
-            acceptance.note(ahead.taken - 1)
-        yield DecodingStep("verify", None, (decided, *draft), ahead.taken)
+            self.check()
+            decided = last.token
+            yield from self._read([decided, *draft])
+            self.ahead.take(1 if self.options.verify else 1 + len(draft))
+            last = self._follow()
+            if denoised and draft and self.options.verify:
+                self.acceptance.note(self.ahead.taken - 1)
+            yield DecodingStep("verify", None, (decided, *draft), self.ahead.taken)
+
+    def _wants_denoising(self, draft: list[int]) -> bool:
+        if not self.options.policy or self.selector.heal or len(draft) >= self.options.min_copy:
+            return False
+        return not self.options.verify or self.acceptance.wants_denoising()
+
+    def _heal(self) -> Loop:
+        """Says the text to heal again up to its last token, where it takes more than one.
+
+        A token that leaves some of the text is right only if the model goes on with the rest: the likeliest way
+        through both is taken, and a token is taken back when another one alone is likelier than that.
+        """
+        ahead, selector, middle = self.ahead, self.selector, self.middle
+        while not middle.ended and selector.leaves_text_to_heal((choice := selector.choose(ahead.following)).token):
+            is_read = ahead.behind(choice.token) is not None
+            if not is_read:
+                self.check()
+                draft = draft_from_text(selector, self.options, self.acceptance, behind=choice.token)
+                yield from self._read([choice.token, *draft])
+            share = selector.share_behind(choice.token, cast(Tensor, ahead.behind(choice.token)))
+            if choice.probability * share < choice.rival_probability and not selector.was_refused(choice.token):
+                selector.refuse(choice.token)
+            else:
+                middle.decide_(choice, selector)
+                ahead.take()
+            if not is_read:
+                yield DecodingStep("verify", None)
+
+    def _follow(self) -> Choice | None:
+        """Decides tokens as far as passes have read; returns the first that none has read, None at the middle's end."""
+        while not self.middle.ended:
+            choice = self.selector.choose(self.ahead.following)
+            is_read = self.ahead.behind(choice.token) is not None
+            self.middle.decide_(choice, self.selector)
+            if is_read:
+                self.ahead.take()
+            elif not self.middle.ended:
+                return choice
+        return None
+
+    def _read(self, tokens: list[int]) -> Iterator[Commit]:
+        """Reads tokens behind those that are decided."""
+        began = time.perf_counter()
+        yield from self.ahead.read(tokens)
+        self.acceptance.took(len(tokens), (time.perf_counter() - began) * 1e3)
+        self.middle.steps += 1
+
+    def _denoised(self, first: Choice) -> Generator[DecodingStep, None, list[int]]:
+        """Denoises a block behind a choice; returns what of it is worth verifying, or decides it without `verify`."""
+        options, selector = self.options, self.selector
+        canvas = Canvas.opening([first.token], options.denoised_slots, selector.mask, first.probability)
+        yield from self._denoise(canvas)
+        draft, confidences = canvas.tokens[1:].tolist(), canvas.confidence[1:].tolist()
+        if options.verify:
+            ends = next((index for index, token in enumerate(draft, 1) if selector.ends(token)), len(draft))
+            return cast(list[int], draft[: self.acceptance.length(confidences[:ends])])
+        for token, confidence in zip(draft, confidences, strict=True):
+            if not self.middle.ended:
+                self.middle.decide_(Choice(token, confidence), selector)
+        return cast(list[int], draft)
+
+    def _denoise(self, canvas: Canvas) -> Iterator[DecodingStep]:
+        """Reveals the slots of a block, the sure ones first, until none is masked before the end of the middle."""
+        options, selector, sequence = self.options, self.selector, self.ahead.sequence
+        schedule = schedules_of(options)[0]
+        index = 0
+        while index < schedule.total:
+            self.check()
+            steps = sequence.denoise_(canvas, schedule, index, selector.kind)
+            self.middle.steps += steps - index
+            index = steps
+            yield DecodingStep("denoise", canvas)
+            if _settled(canvas, selector):
+                break
+        canvas.reveal_(canvas.masked)
+        weak = canvas.confidence < options.remask_below
+        weak[0] = False
+        if not options.verify and bool(weak.any()):
+            self.check()
+            canvas.tokens = canvas.tokens.masked_fill(weak, selector.mask)
+            canvas.masked = weak
+            sequence.denoise_(canvas, ALL_AT_ONCE, 0, selector.kind)
+            self.middle.steps += 1
+            yield DecodingStep("remask", canvas)
 
 
 def draft_from_text(
@@ -192,90 +237,6 @@ def draft_from_text(
     return found[first : first + acceptance.length(chances[first:])]
 
 
-def _read(ahead: ReadAhead, tokens: list[int], acceptance: DraftAcceptance, middle: Completion) -> Iterator[Commit]:
-    """Reads tokens behind those that are decided."""
-    began = time.perf_counter()
-    yield from ahead.read(tokens)
-    acceptance.took(len(tokens), (time.perf_counter() - began) * 1e3)
-    middle.steps += 1
-
-
-def _heal(
-    ahead: ReadAhead,
-    selector: TokenSelector,
-    options: FillOptions,
-    acceptance: DraftAcceptance,
-    middle: Completion,
-    check: Check,
-) -> Loop:
-    """Says the text to heal again up to its last token, where it takes more than one.
-
-    A token that leaves some of the text is right only if the model goes on with the rest: the likeliest way through
-    both is taken, and a token is taken back when another one alone is likelier than that.
-    """
-    while not middle.ended and selector.leaves_text_to_heal((choice := selector.choose(ahead.following)).token):
-        is_read = ahead.behind(choice.token) is not None
-        if not is_read:
-            check()
-            draft = draft_from_text(selector, options, acceptance, behind=choice.token)
-            yield from _read(ahead, [choice.token, *draft], acceptance, middle)
-        share = selector.share_behind(choice.token, cast(Tensor, ahead.behind(choice.token)))
-        if choice.probability * share < choice.rival_probability and not selector.was_refused(choice.token):
-            selector.refuse(choice.token)
-        else:
-            middle.decide_(choice, selector)
-            ahead.take()
-        if not is_read:
-            yield DecodingStep("verify", None)
-
-
-def _follow(ahead: ReadAhead, selector: TokenSelector, middle: Completion) -> Choice | None:
-    """Decides tokens as far as passes have read; returns the first that none has read, None at the middle's end."""
-    while not middle.ended:
-        choice = selector.choose(ahead.following)
-        is_read = ahead.behind(choice.token) is not None
-        middle.decide_(choice, selector)
-        if is_read:
-            ahead.take()
-        elif not middle.ended:
-            return choice
-    return None
-
-
-def _denoise(
-    sequence: Sequence, canvas: Canvas, selector: TokenSelector, options: FillOptions, middle: Completion, check: Check
-) -> Iterator[DecodingStep]:
-    """Reveals the slots of a block, the sure ones first, until none is masked before the end of the middle."""
-    schedule = schedules_of(options)[0]
-    index = 0
-    while index < schedule.total:
-        check()
-        steps = sequence.denoise_(canvas, schedule, index, selector.kind)
-        middle.steps += steps - index
-        index = steps
-        yield DecodingStep("denoise", canvas)
-        if _settled(canvas, selector):
-            break
-    canvas.reveal_(canvas.masked)
-    weak = canvas.confidence < options.remask_below
-    weak[0] = False
-    if not options.verify and bool(weak.any()):
-        check()
-        canvas.tokens = canvas.tokens.masked_fill(weak, selector.mask)
-        canvas.masked = weak
-        sequence.denoise_(canvas, ALL_AT_ONCE, 0, selector.kind)
-        middle.steps += 1
-        yield DecodingStep("remask", canvas)
-
-
-def _worth_verifying(
-    draft: list[int], confidences: list[float], selector: TokenSelector, acceptance: DraftAcceptance
-) -> list[int]:
-    """The start of a draft: up to what ends the middle, and as long as more tokens are gained than they cost."""
-    ends = next((index for index, token in enumerate(draft, 1) if selector.ends(token)), len(draft))
-    return draft[: acceptance.length(confidences[:ends])]
-
-
 def _settled(canvas: Canvas, selector: TokenSelector) -> bool:
     """True when no slot is masked, or none before the first revealed token that ends the middle."""
     for token, masked in zip(canvas.tokens.tolist(), canvas.masked.tolist(), strict=True):
@@ -284,10 +245,3 @@ def _settled(canvas: Canvas, selector: TokenSelector) -> bool:
         if selector.ends(token):
             return True
     return True
-
-
-def _take(draft: list[int], confidences: list[float], selector: TokenSelector, middle: Completion) -> None:
-    """Decides the whole draft, up to the end of the middle."""
-    for token, confidence in zip(draft, confidences, strict=True):
-        if not middle.ended:
-            middle.decide_(Choice(token, confidence), selector)

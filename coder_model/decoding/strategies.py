@@ -14,7 +14,7 @@ from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.calibration import SMALL, Calibration
 from coder_model.decoding.completion import Completion
 from coder_model.decoding.diffusion import MOST_EXPANDED, fill_between, fill_blocks
-from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, draft_from_text, fill_branch, fill_middle
+from coder_model.decoding.draft_and_verify import DecodingStep, FillOptions, MiddleLoop, draft_from_text
 from coder_model.decoding.loop_passes import run_alone, run_together
 from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import Choice, TokenSelector
@@ -25,7 +25,7 @@ from coder_model.runtime.passes import PassRunner
 from coder_model.runtime.sequence import Check, Sequence
 
 TOGETHER = 32
-"""Tokens of a pass over several branches: a longer one takes a CPU as long as two passes."""
+"""Tokens of a pass over several branches: a longer one is no chain of jobs, see `layer_stack.py`."""
 WARM_TOKENS = 128
 """Tokens that are read in one pass while nobody waits: who does wait gets the model after it."""
 
@@ -156,7 +156,7 @@ class CausalStrategy(_OverSequence):
         options, acceptance = context.options, context.acceptance
         draft = draft_from_text(selector, options, acceptance)
         ahead = ReadAhead(self.sequence, self.sequence.read_with(prompt.context, draft, check), draft)
-        return run_alone(fill_middle(ahead, selector, options, acceptance, middle, check), context.runner)
+        return run_alone(MiddleLoop(ahead, selector, options, acceptance, middle, check).run(), context.runner)
 
     def fill_branches(
         self, prompt: Prompt, branches: list[Branch], context: EngineContext, check: Check
@@ -169,18 +169,11 @@ class CausalStrategy(_OverSequence):
         # what is denoised is denoised for one of them
         length = max(2, 1 << (TOGETHER // len(branches)).bit_length() - 1)
         options = replace(context.options, policy=None, block_length=min(length, context.options.block_length))
-        loops = [
-            fill_branch(
-                branch.start,
-                ReadAhead(sequence, torch.empty(1, 0), []),
-                branch.selector,
-                options,
-                DraftAcceptance(0.0),
-                branch.middle,
-                check,
-            )
-            for branch, sequence in zip(branches, sequences, strict=True)
-        ]
+        loops = []
+        for branch, sequence in zip(branches, sequences, strict=True):
+            ahead = ReadAhead(sequence, torch.empty(1, 0), [])
+            loop = MiddleLoop(ahead, branch.selector, options, DraftAcceptance(0.0), branch.middle, check)
+            loops.append(loop.run(branch.start))
         yield from run_together(loops, context.runner)
 
     def expectations(self, prompt: Prompt, tokens: list[int], check: Check) -> Iterator[Tensor]:

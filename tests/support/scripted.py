@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from coder_kernels.policies import PolicyOptions
 from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.completion import Completion
-from coder_model.decoding.draft_and_verify import FillOptions, draft_from_text, fill_middle
+from coder_model.decoding.draft_and_verify import FillOptions, MiddleLoop, draft_from_text
 from coder_model.decoding.read_ahead import ReadAhead
 from coder_model.decoding.token_selector import TokenSelector
 from coder_model.prompt.tokenizer import PUBLISHED_LINE, CodeTokenizer, SpecialTokens
@@ -89,14 +89,8 @@ def fill(vocabulary, prefix, says, hole: HoleMode = "line", floor=1e-7, limit=24
     rows, draft = sequence.said()[None], draft_from_text(selector, options, acceptance)
     if draft:
         rows = torch.cat([rows, sequence.commit(draft)])
-    for _ in fill_middle(
-        ReadAhead(sequence, rows, draft),
-        selector,
-        options,
-        acceptance,
-        middle,
-        lambda: None,
-    ):
+    ahead = ReadAhead(sequence, rows, draft)
+    for _ in MiddleLoop(ahead, selector, options, acceptance, middle, lambda: None).run():
         pass
     data = b"".join(tokenizer.token_bytes[i] for i in middle.tokens)
     new = stop_rules.trim(data[len(heal) :].decode("utf-8", "ignore"))
