@@ -22,7 +22,7 @@ from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
 from coder_model.engine.runner import runner_for
 from coder_model.engine.sessions import Said, Sessions
-from coder_model.engine.suggestion_time import SESSION, suggestion_ms
+from coder_model.engine.suggestion_time import SESSION, reading_ms, suggestion_ms
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
@@ -36,6 +36,8 @@ from coder_model.types import Cancelled, Decoding, Draft, FillRequest, InvalidIn
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
+READING_SHARE = 0.5
+"""Share of a request's deadline that may go by with reading: the rest is for the middle."""
 DEFAULT_MODEL = Path(__file__).parents[1] / "pretrained" / "default"
 
 
@@ -68,6 +70,8 @@ class Engine:
         self._budget = fim_prompt.Budget.of(model.config.context_tokens)
         self.suggestion_ms = math.nan
         """Milliseconds of a usual suggestion on this machine, see `suggestion_time.py`; known after `warm_up`."""
+        self._reading_ms = 0.0
+        """Milliseconds of each token of a context; known after `warm_up`."""
         self._known_answer = math.nan
         vocabulary, operations = Vocabulary(tokenizer, self._generation.ends), self._generation.operations
         self._runner = runner_for(model, vocabulary, operations, self.options, drafter)
@@ -109,6 +113,7 @@ class Engine:
         self._runner.warm_up(options.block_length, schedules_of(options) if self.can_verify else [], barred)
         if slots := self._runner.drafted_slots:
             self._context.acceptance.measured(pass_costs(self._runner, slots, options.max_steps))
+        self._reading_ms = reading_ms(self.warm)
         self.suggestion_ms = suggestion_ms(self.warm, self.fill)
         self._sessions.forget(SESSION)
 
@@ -145,7 +150,7 @@ class Engine:
         began = time.perf_counter()
         options, context = self._decoding(request.decoding)
         region = FillRegion.of(request)
-        prompt = self.prompt(request, region)
+        prompt = self._prompt_in_time(request, region)
         with self._sessions.lent(request.session, prompt.context) as session:
             if request.judged is not None:
                 budget, vocabulary = self._budget.middle, self._context.vocabulary
@@ -185,12 +190,15 @@ class Engine:
         return options, context
 
     @torch.inference_mode()
-    def warm(self, request: FillRequest, cancelled: Callable[[], bool] = never) -> None:
+    def warm(self, request: FillRequest, cancelled: Callable[[], bool] = never) -> int:
         """Reads the text around the hole of a request into the document's cache, so that its fill need not.
 
         Args:
             request: what somebody may want filled soon.
             cancelled: asked before every piece of `WARM_TOKENS`.
+
+        Returns:
+            Tokens that stand before the hole's middle.
 
         Raises:
             Cancelled: within one piece after `cancelled` says so; what is read by then stays.
@@ -203,11 +211,23 @@ class Engine:
         prompt = self.prompt(request, FillRegion.of(request))
         with self._sessions.lent(request.session, prompt.context) as session:
             session.strategy.read(prompt, check)
+        return len(prompt.context)
 
-    def prompt(self, request: FillRequest, region: FillRegion) -> fim_prompt.Prompt:
+    def prompt(
+        self, request: FillRequest, region: FillRegion, budget: fim_prompt.Budget | None = None
+    ) -> fim_prompt.Prompt:
         """Returns what the model is given of a request, whose hole ends where its region says."""
         shown = region.request if self._generation.shows_empty_line else request
-        return fim_prompt.build(shown, self._tokenizer, self._budget, self._generation.form)
+        return fim_prompt.build(shown, self._tokenizer, budget or self._budget, self._generation.form)
+
+    def _prompt_in_time(self, request: FillRequest, region: FillRegion) -> fim_prompt.Prompt:
+        """The prompt; of a text that takes too long to read only what stands nearest, until `warm` has read it all."""
+        prompt = self.prompt(request, region)
+        most_ms = READING_SHARE * (request.deadline_ms or math.inf)
+        if self._sessions.unread(request.session, prompt.context) * self._reading_ms <= most_ms:
+            return prompt
+        tokens = max(int(most_ms / self._reading_ms), MIN_CONTEXT_TOKENS)
+        return self.prompt(request, region, self._budget.reading(tokens))
 
     def _least_log_probability(self, request: FillRequest) -> float:
         measured = self._generation.calibration.least_probability(request.least_right)

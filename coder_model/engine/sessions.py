@@ -86,10 +86,17 @@ class Sessions:
         """Returns the session of a document that was used last."""
         return next((session for session in reversed(self._kept) if session.name == name), None)
 
+    def unread(self, name: str, context: list[int]) -> int:
+        """Returns how many tokens of `context` no session of a document has read."""
+        return len(context) - max((common_length(s.strategy.held, context) for s in self._of(name)), default=0)
+
     def forget(self, name: str = "") -> None:
         """Lets go of the sessions of a document; of all when none is named."""
         with self._in_use:
             self._kept = [session for session in self._kept if name and session.name != name]
+
+    def _of(self, name: str) -> list[Session]:
+        return [session for session in self._kept if session.name == name]
 
     def _make_room(self) -> None:
         while len(self._kept) > self._most or (len(self._kept) > 1 and self._bytes() > self._most_bytes):
@@ -100,7 +107,7 @@ class Sessions:
 
     def _taken(self, name: str, context: list[int]) -> Session | None:
         """Takes the best session out, or leaves it and takes a copy of what it has in common with `context`."""
-        own = [session for session in self._kept if session.name == name]
+        own = self._of(name)
         if not own:
             return None
         # the latest of equals

@@ -1,7 +1,8 @@
-"""How long a usual suggestion takes on this machine, measured when a model is loaded."""
+"""How long reading and a usual suggestion take on this machine, measured when a model is loaded."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from statistics import median
 
@@ -42,7 +43,7 @@ PLACES = ("self.lines.append(", "return sum(", "return [line")
 """Ends of prefixes."""
 
 
-def suggestion_ms(warm: Callable[[FillRequest], None], fill: Callable[[FillRequest], Iterable[Draft]]) -> float:
+def suggestion_ms(warm: Callable[[FillRequest], object], fill: Callable[[FillRequest], Iterable[Draft]]) -> float:
     """Returns the median time of a line at a place that was read when the cursor came there, in milliseconds.
 
     Args:
@@ -51,9 +52,23 @@ def suggestion_ms(warm: Callable[[FillRequest], None], fill: Callable[[FillReque
     """
     times = []
     for place in PLACES:
-        end = _FILE.index(place) + len(place)
-        request = FillRequest(SESSION, _FILE[:end], _FILE[_FILE.index("\n", end) :], hole="line", path="orders.py")
-        warm(request)
+        warm(request := _request(place))
         *_, last = fill(request)
         times.append(last.elapsed_ms)
     return median(times)
+
+
+def reading_ms(warm: Callable[[FillRequest], int]) -> float:
+    """Returns the time of a context that nobody has read before, in milliseconds for each of its tokens.
+
+    Args:
+        warm: as in `suggestion_ms`; returns how many tokens the context has.
+    """
+    began = time.perf_counter()
+    n_tokens = warm(_request(PLACES[0]))
+    return (time.perf_counter() - began) * 1e3 / n_tokens
+
+
+def _request(place: str) -> FillRequest:
+    end = _FILE.index(place) + len(place)
+    return FillRequest(SESSION, _FILE[:end], _FILE[_FILE.index("\n", end) :], hole="line", path="orders.py")

@@ -39,6 +39,10 @@ class Budget:
         """The default split of a model's context."""
         return cls(context_tokens, context_tokens // 4, context_tokens // 4, context_tokens // 8)
 
+    def reading(self, tokens: int) -> Budget:
+        """The same split of fewer tokens before the middle, which keeps its own."""
+        return Budget(tokens + self.middle, tokens // 4, tokens // 4, self.middle)
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

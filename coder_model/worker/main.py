@@ -59,7 +59,7 @@ class FillEngine(Protocol):
     def fill(self, request: FillRequest, cancelled: Callable[[], bool], watch: bool) -> Iterator[Draft]:
         """Yields drafts, the last one final; raises Cancelled once `cancelled` says so."""
 
-    def warm(self, request: FillRequest, cancelled: Callable[[], bool]) -> None:
+    def warm(self, request: FillRequest, cancelled: Callable[[], bool]) -> object:
         """Reads what a fill would read; raises Cancelled once `cancelled` says so."""
 
 

@@ -46,7 +46,7 @@ def machine(lanes: int = 0) -> Machine:
 
 @cache
 def _machine(lanes: int) -> Machine:
-    module = written(lanes, has_tiles=lanes == 16 and has_matrices())
+    module = written(lanes, has_tiles=lanes == 16 and has_matrices(), has_dots=processor.has_dots())
     engine = _compiled(module)
     run, help_ = (
         ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))
@@ -67,16 +67,17 @@ def has_matrices() -> bool:
     return is_there and bool(torch.cpu._init_amx())
 
 
-def written(lanes: int, has_tiles: bool) -> ir.Module:
+def written(lanes: int, has_tiles: bool, has_dots: bool) -> ir.Module:
     """Returns the jobs of a `Machine` in LLVM's instructions.
 
     Args:
         lanes: floats of a vector, 8 or 16.
         has_tiles: whether products of many rows are among them, in registers of matrices.
+        has_dots: whether there are dot products of bytes; AVX2 alone has eight lanes.
     """
     module = ir.Module()
     for bits in (5, 8):
-        products.write_product(module, bits, lanes)
+        products.write_product(module, bits, lanes, has_dots)
     if has_tiles:
         matrices.write_widen(module)
         for bits in (5, 8):

@@ -13,15 +13,15 @@ import sys
 from functools import cache
 
 LOGGER = logging.getLogger(__name__)
-_WIDE, _NARROW = {"avx512f", "avx512bw", "avx512vl", "avx512vnni"}, {"avx2", "fma", "f16c", "avxvnni"}
+_WIDE, _NARROW = {"avx512f", "avx512bw", "avx512vl", "avx512vnni"}, {"avx2", "fma", "f16c"}
 
 
 @cache
 def lanes() -> int:
     """Returns how many floats this processor's vectors hold, 0 where the machine code cannot run.
 
-    That is so without dot products of bytes (VNNI). Where they are there, but llvmlite is missing or of no use, memory
-    must not be executed, or a product is wrong, a warning says which.
+    That is so without AVX2. Where it is there, but llvmlite is missing or of no use, memory must not be executed, or a
+    product is wrong, a warning says which.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return 0
@@ -45,12 +45,22 @@ def lanes() -> int:
 
 def _lanes_by_name() -> int:
     """Lanes by what the processor says that it has."""
-    from llvmlite import binding
-
-    features = {name for name, is_there in binding.get_host_cpu_features().items() if is_there}
+    features = _features()
     if features >= _WIDE:
         return 16
     return 8 if features >= _NARROW else 0
+
+
+def has_dots() -> bool:
+    """Returns whether this processor multiplies four bytes and adds them up at once (VNNI); llvmlite must be there."""
+    features = _features()
+    return features >= _WIDE or "avxvnni" in features
+
+
+def _features() -> set[str]:
+    from llvmlite import binding
+
+    return {name for name, is_there in binding.get_host_cpu_features().items() if is_there}
 
 
 def may_execute() -> bool:

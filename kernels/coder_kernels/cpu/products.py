@@ -3,6 +3,10 @@
 A tile of weights is `lanes` rows of the matrix. Of a group of 32 columns it holds eight vectors, four columns of every
 row in each, as the instruction for dot products of bytes takes them (VNNI): `lanes` sums of four products at a time, of
 bytes without a sign (the weights, 128 added) and bytes with one (the activations).
+
+AVX2 alone adds pairs of such products in 16 bits, and stops at the largest number. Below it stay eight products with
+levels of five bits (16 added: 8 x 31 x 127), and of eight bits two with the weight's absolute value, its sign given to
+the activation (2 x 128 x 127).
 """
 
 from __future__ import annotations
@@ -16,29 +20,35 @@ from coder_kernels.cpu.layout import GROUP, STEPS, group_bytes
 
 ROWS = 32
 """Rows that a tile is multiplied with before it is read again: so many sums stay in the first cache."""
+_ADDED, _ADDED_FOR_PAIRS = {5: 128, 8: 128}, {5: 16, 8: 0}
+"""What is added to weights of so many bits where they are multiplied."""
+_SHORTS = ir.VectorType(I16, 16)
 _AHEAD = 8192
 """Bytes that are asked for before they are needed: a pass over few rows waits for memory."""
 
 
-def write_product(module: ir.Module, bits: int, lanes: int) -> None:
+def write_product(module: ir.Module, bits: int, lanes: int, has_dots: bool) -> None:
     """Writes the job `product5` or `product8`: X W^T in float32; items are tiles.
+
+    With dot products of bytes, or for eight lanes of AVX2 without them.
 
     Arguments: rows, groups (of a row), height (rows of W), weight (uint8), scale (float16 [tiles, groups, lanes]),
     x (int8 [rows, K]), x_scale (float32 [rows, groups]), x_offset (int32, see `rows.py`), out (float32 [rows, height]).
     """
     e = Emitter(module, "product", lanes, str(bits))
+    added, multiply = (_ADDED[bits], _dots) if has_dots else (_ADDED_FOR_PAIRS[bits], _PAIRS[bits])
     sums = e.room(ROWS)
     with e.loop(e["rows"], 0, ROWS) as first, e.loop(e.end, e.first) as tile:
         count = _at_most(e, e.b.sub(e["rows"], first), ROWS)
         _clear(e, sums, count)
         with e.loop(e["groups"]) as group:
             of_tile = e.b.add(e.times(tile, e["groups"]), group)
-            weights, scale = load_weights(e, bits, of_tile), load_scale(e, of_tile)
+            weights, scale = load_weights(e, bits, of_tile, added), load_scale(e, of_tile)
             with e.loop(count) as row:
                 of_row = e.b.add(e.times(e.b.add(first, row), e["groups"]), group)
-                x, total = e.at(e.pointer("x"), e.times(of_row, GROUP)), e.all(0, e.ints)
-                for step, weight in enumerate(weights):
-                    total = _dot(e, total, weight, e.splat(e.load(e.at(x, 4 * step), I32)))
+                place = e.at(e.pointer("x"), e.times(of_row, GROUP))
+                x = [e.splat(e.load(e.at(place, 4 * step), I32)) for step in range(STEPS)]
+                total = _without(e, added, multiply(e, weights, x), of_row)
                 _add_scaled(e, total, scale, of_row, _sum_at(e, sums, row))
         _write_sums(e, sums, count, first, tile)
     e.b.ret_void()
@@ -69,22 +79,30 @@ def load_scale(e: Emitter, of_tile: Any) -> Any:
     return e.b.fpext(halves, e.floats)
 
 
+def _without(e: Emitter, added: int, total: Any, of_row: Any) -> Any:
+    """Returns a row's product with a tile's group without what the weights had more; `x_offset` is for 128."""
+    if not added:
+        return total
+    offset = e.load_splat("x_offset", of_row, I32)
+    return e.b.add(total, e.b.ashr(offset, e.all((128 // added).bit_length() - 1, e.ints)))
+
+
 def _add_scaled(e: Emitter, total: Any, scale: Any, of_row: Any, place: Any) -> None:
     """Adds a row's product with a tile's group, sums of integers, to the row's sums in float32."""
-    offset = e.load_splat("x_offset", of_row, I32)
-    exact = e.mul(e.b.sitofp(e.b.add(total, offset), e.floats), scale)
+    exact = e.mul(e.b.sitofp(total, e.floats), scale)
     e.store(e.add(e.load(place, e.floats), e.mul(exact, e.load_splat("x_scale", of_row))), place)
 
 
-def load_weights(e: Emitter, bits: int, of_tile: Any) -> list[Any]:
-    """Returns the vectors of bytes of a tile's group, 128 added to each."""
+def load_weights(e: Emitter, bits: int, of_tile: Any, added: int = 128) -> list[Any]:
+    """Returns the vectors of bytes of a tile's group, 128 added to each, or with five bits 16, with eight nothing."""
     bytes_of = ir.VectorType(I8, 4 * e.lanes)
     size = group_bytes(bits, e.lanes)
     place = e.at(e.pointer("weight"), e.times(of_tile, size))
     for line in range(0, size, 64):
         e.intrinsic("llvm.prefetch.p0", NOTHING, e.at(place, _AHEAD + line), *(ir.Constant(I32, n) for n in (0, 3, 1)))
     if bits == 8:
-        return [e.load(e.at(place, 4 * e.lanes * step), bytes_of) for step in range(STEPS)]
+        found = [e.load(e.at(place, 4 * e.lanes * step), bytes_of) for step in range(STEPS)]
+        return found if added else [e.b.xor(weight, e.all(128, bytes_of)) for weight in found]
     found = []
     for step in range(STEPS):
         pair = e.load(e.at(place, 4 * e.lanes * (step // 2)), bytes_of)
@@ -95,12 +113,50 @@ def load_weights(e: Emitter, bits: int, of_tile: Any) -> list[Any]:
         low = e.b.and_(pair, e.all(15, bytes_of))
         fifth = e.load(e.at(place, 2 * e.lanes * STEPS + e.lanes // 2 * step), ir.IntType(4 * e.lanes))
         is_set = e.b.bitcast(fifth, ir.VectorType(I1, 4 * e.lanes))
-        # 112 is 128 less the 16 that a five-bit weight is above its value
-        found.append(e.b.select(is_set, e.b.or_(low, e.all(128, bytes_of)), e.b.or_(low, e.all(112, bytes_of))))
+        # a five-bit weight is 16 above its value already
+        higher, lower = (e.b.or_(low, e.all(number, bytes_of)) for number in (added, added - 16))
+        found.append(e.b.select(is_set, higher, lower))
     return found
 
 
-def _dot(e: Emitter, total: Any, weight: Any, x: Any) -> Any:
-    """Adds to `lanes` sums four products each."""
-    name = f"llvm.x86.avx512.vpdpbusd.{32 * e.lanes}"
-    return e.intrinsic(name, e.ints, total, e.b.bitcast(weight, e.ints), x)
+def _dots(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """Returns `lanes` sums of 32 products, by dot products of bytes."""
+    total = e.all(0, e.ints)
+    for weight, four in zip(weights, x, strict=True):
+        total = e.intrinsic(
+            f"llvm.x86.avx512.vpdpbusd.{32 * e.lanes}", e.ints, total, e.b.bitcast(weight, e.ints), four
+        )
+    return total
+
+
+def _pairs_of_levels(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """The same by AVX2 alone, of levels of five bits."""
+    pairs = [_pairs(e, weight, four) for weight, four in zip(weights, x, strict=True)]
+    halves = [
+        e.b.add(e.b.add(pairs[first], pairs[first + 1]), e.b.add(pairs[first + 2], pairs[first + 3]))
+        for first in range(0, STEPS, 4)
+    ]
+    return e.b.add(*(_fours(e, half) for half in halves))
+
+
+def _pairs_by_sign(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """The same, of bytes with a sign: nothing was added to them."""
+    total = e.all(0, e.ints)
+    for weight, four in zip(weights, x, strict=True):
+        size = e.intrinsic("llvm.abs.v32i8", weight.type, weight, ir.Constant(I1, 0))
+        signed = e.intrinsic("llvm.x86.avx2.psign.b", weight.type, e.b.bitcast(four, weight.type), weight)
+        total = e.b.add(total, _fours(e, _pairs(e, size, signed)))
+    return total
+
+
+def _pairs(e: Emitter, weight: Any, x: Any) -> Any:
+    """Sums of two products each, in 16 bits."""
+    return e.intrinsic("llvm.x86.avx2.pmadd.ub.sw", _SHORTS, weight, e.b.bitcast(x, weight.type))
+
+
+def _fours(e: Emitter, pairs: Any) -> Any:
+    """Sums of two numbers of 16 bits each."""
+    return e.intrinsic("llvm.x86.avx2.pmadd.wd", e.ints, pairs, e.all(1, _SHORTS))
+
+
+_PAIRS = {5: _pairs_of_levels, 8: _pairs_by_sign}

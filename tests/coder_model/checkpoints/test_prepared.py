@@ -18,7 +18,7 @@ from coder_model.model.fused_transformer import fuse
 
 CPU = torch.device("cpu")
 
-pytestmark = pytest.mark.skipif(not processor.lanes(), reason="needs a processor with dot products of bytes (VNNI)")
+pytestmark = pytest.mark.skipif(not processor.lanes(), reason="needs a processor with AVX2")
 
 
 @pytest.fixture

@@ -24,8 +24,12 @@ def embedded():
     return engine(*weights.load(DEFAULT_MODEL))
 
 
-def seen_of(branches):
-    return [(b.middle.tokens, [round(c.probability, 4) for c in b.middle.choices]) for b in branches]
+def tokens_of(branches):
+    return [branch.middle.tokens for branch in branches]
+
+
+def probabilities_of(branches):
+    return [choice.probability for branch in branches for choice in branch.middle.choices]
 
 
 @pytest.mark.parametrize("hole", ["line", "block"])
@@ -42,7 +46,7 @@ def test_common_passes_decide_what_one_after_the_other_decides(embedded, monkeyp
         for _ in strategies._one_by_one(self, prompt, twins, context, check):
             pass
         assert all(branch.middle.ended for branch in branches)
-        compared.append((seen_of(branches), seen_of(twins)))
+        compared.append((branches, twins))
         yield
 
     together = CausalStrategy.fill_branches
@@ -50,7 +54,9 @@ def test_common_passes_decide_what_one_after_the_other_decides(embedded, monkeyp
     last(embedded, prefix, hole=hole, count=3)
     ((found, expected),) = compared
     assert len(found) > 1
-    assert found == expected
+    assert tokens_of(found) == tokens_of(expected)
+    # sums of another number of rows may be rounded in another order
+    assert probabilities_of(found) == pytest.approx(probabilities_of(expected), rel=1e-3, abs=1e-5)
 
 
 def test_the_document_goes_on_from_its_own_middle_afterwards(embedded):

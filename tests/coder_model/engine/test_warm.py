@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -72,6 +73,35 @@ def test_a_warm_up_stops_within_one_piece_and_what_is_read_stays(model, tokenize
     made.warm(request(LONG))
     whole = len(made._sessions.latest("s").strategy.held)
     assert sum(lengths) == whole - WARM_TOKENS
+
+
+def one_token_engine():
+    return engine(*weights.load(DEFAULT_MODEL), policy="one_token", alternatives=0)
+
+
+def test_no_more_is_read_than_the_deadline_has_time_for():
+    made, hurried = one_token_engine(), partial(request, suffix=LONG, deadline_ms=60_000.0)
+    # so that half a minute is enough for 300 tokens
+    made._reading_ms = 100.0
+    lengths = passes_of(made)
+    list(made.fill(hurried(LONG + "x")))
+    assert 200 < lengths[0] <= 300
+    lengths.clear()
+    list(made.fill(hurried(LONG + "x = f1(")))
+    assert lengths[0] < 8
+    # the rest is read by the way
+    assert made.warm(hurried(LONG + "x = f1(")) > 600
+    lengths.clear()
+    list(made.fill(hurried(LONG + "x = f1(2")))
+    assert lengths[0] < 8
+    assert len(made._sessions.latest("s").strategy.held) > 600
+
+
+def test_who_waits_without_a_deadline_is_answered_by_all_that_stands_there():
+    made, cold = one_token_engine(), one_token_engine()
+    made._reading_ms = 1e6
+    assert filled(made, LONG, LONG) == filled(cold, LONG, LONG)
+    assert made._sessions.latest("s").strategy.held == cold._sessions.latest("s").strategy.held
 
 
 def test_who_comes_back_to_a_place_finds_it_read():

@@ -40,6 +40,19 @@ def test_a_lone_surrogate_is_refused_by_name():
         FillRequest("\ud800", "", "")
 
 
+@pytest.mark.parametrize("tokens", [64, 128, 200])
+def test_a_smaller_budget_leaves_what_stands_nearest_to_the_cursor(tokenizer, tokens):
+    lines = [f"name{n} = {n}\n" for n in range(60)]
+    form = fim_prompt.suffix_first(tokenizer.special_tokens)
+    request = FillRequest("s", "".join(lines), "\n" + "".join(lines), path="a.py")
+    budget = BUDGET.reading(tokens)
+    built = fim_prompt.build(request, tokenizer, budget, form)
+    assert tokens // 2 < len(built.context) <= tokens
+    assert budget.middle == BUDGET.middle
+    assert tokenizer.decode(built.context).endswith("name59 = 59")
+    assert "name0 = 0" in tokenizer.decode(built.context)
+
+
 @given(lines=st.lists(st.integers(1, 9), max_size=60), budget=st.integers(8, 64))
 def test_a_crop_is_the_end_of_the_text_and_within_the_budget(lines, budget):
     numbered = iter(range(1_000))

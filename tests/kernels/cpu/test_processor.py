@@ -15,6 +15,7 @@ from coder_kernels.cpu import grouped, processor
 binding = pytest.importorskip("llvmlite.binding")
 compiled = pytest.importorskip("coder_kernels.cpu.compiled")
 heads = pytest.importorskip("coder_kernels.cpu.heads")
+PLAIN = ["haswell", "skylake", "znver1", "znver3"]
 NARROW = ["alderlake", "meteorlake", "lunarlake", "sierraforest"]
 WIDE = ["cascadelake", "icelake-client", "sapphirerapids", "znver4", "znver5"]
 REFUSE_EXECUTION = 65, 1
@@ -50,34 +51,37 @@ def forget():
         cached.cache_clear()
 
 
-def assembly(cpu, lanes, triple="x86_64-unknown-linux-gnu"):
+def assembly(cpu, triple="x86_64-unknown-linux-gnu"):
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
-    target = binding.Target.from_triple(triple).create_target_machine(cpu=cpu, features="", opt=3)
-    module = compiled.written(lanes, has_tiles=cpu == "sapphirerapids")
+    target, lanes = binding.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=3), 16 if cpu in WIDE else 8
+    module = compiled.written(lanes, has_tiles=cpu == "sapphirerapids", has_dots=cpu not in PLAIN)
     heads.write_attention(module, lanes, 64, 7)
     return target.emit_assembly(compiled.optimised(module, target))
 
 
 @pytest.mark.parametrize("triple", ["x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc"])
-@pytest.mark.parametrize("cpu", NARROW + WIDE)
-def test_the_code_for_a_processor_has_its_dot_products_and_calls_nobody(cpu, triple):
-    found = assembly(cpu, 8 if cpu in NARROW else 16, triple)
-    assert "vpdpbusd" in found
+@pytest.mark.parametrize("cpu", PLAIN + NARROW + WIDE)
+def test_the_code_for_a_processor_has_its_products_and_calls_nobody(cpu, triple):
+    found = assembly(cpu, triple)
+    assert ("vpdpbusd" in found) == (cpu not in PLAIN)
+    assert ("vpmaddubsw" in found) == (cpu in PLAIN)
     # a function of a library would have to be found when the code is loaded
     assert not re.findall(r"call\w*\s+[A-Za-z_]\w*", found)
 
 
-@pytest.mark.parametrize("cpu", NARROW)
+@pytest.mark.parametrize("cpu", PLAIN + NARROW)
 def test_the_code_for_a_laptop_has_nothing_of_avx512(cpu):
-    found = assembly(cpu, 8)
+    found = assembly(cpu)
     assert not re.findall(r"%(?:zmm\d+|[xy]mm(?:1[6-9]|2\d|3[01])|k[0-7])\b", found)
     assert len(re.findall(r"\{vex\}\s+vpdpbusd", found)) == len(re.findall("vpdpbusd", found))
 
 
-@pytest.mark.skipif(not grouped.is_there(), reason="this processor has no dot products of bytes")
-def test_the_code_for_a_laptop_says_what_the_wider_one_says(processor_of):
-    if not binding.get_host_cpu_features().get("avxvnni"):
+@pytest.mark.skipif(processor.lanes() < 16, reason="this processor has no AVX512-VNNI")
+@pytest.mark.parametrize("cpu", ["alderlake", "haswell"])
+def test_the_code_for_a_laptop_says_what_the_wider_one_says(processor_of, cpu):
+    without = "avx512", "amx", "avx10", *(["avxvnni"] if cpu == "haswell" else [])
+    if cpu == "alderlake" and not binding.get_host_cpu_features().get("avxvnni"):
         pytest.skip("this processor has no AVX-VNNI")
     weights = [torch.randn(48, 96), torch.randint(-16, 16, (48, 96)).float()]
     inputs = [torch.randn(rows, 96) for rows in (1, 2, 33, 63)]
@@ -90,14 +94,14 @@ def test_the_code_for_a_laptop_says_what_the_wider_one_says(processor_of):
         return [ops.linear(x, weight) for x in rows for weight in packed] + gated
 
     expected = results()
-    processor_of("alderlake", ("avx512", "amx", "avx10"))
-    assert processor.lanes() == 8
+    processor_of(cpu, without)
+    assert (processor.lanes(), processor.has_dots()) == (8, cpu == "alderlake")
     for found, wanted in zip(results(), expected, strict=True):
         torch.testing.assert_close(found, wanted)
 
 
-def test_a_processor_without_dot_products_has_no_lanes_and_no_warning(processor_of, caplog):
-    processor_of(without=("avx512vnni", "avxvnni"))
+def test_a_processor_without_avx2_has_no_lanes_and_no_warning(processor_of, caplog):
+    processor_of(without=("avx2", "avx512"))
     assert not grouped.is_there()
     assert not caplog.records
     with pytest.raises(ValueError, match="this processor has no products for it"):
@@ -116,7 +120,7 @@ def not_understood(text):
     raise RuntimeError("another\n LLVM")
 
 
-@pytest.mark.skipif(not grouped.is_there(), reason="this processor has no dot products of bytes")
+@pytest.mark.skipif(not grouped.is_there(), reason="this processor has no AVX2")
 @pytest.mark.parametrize(
     ("refuses", "warning"),
     [
@@ -153,7 +157,7 @@ def test_without_llvmlite_other_weights_are_multiplied():
     assert done.stderr.count("llvmlite cannot be used") == is_x86
 
 
-@pytest.mark.skipif(not grouped.is_there(), reason="this processor has no dot products of bytes")
+@pytest.mark.skipif(not grouped.is_there(), reason="this processor has no AVX2")
 def test_where_no_code_may_be_made_the_process_goes_on():
     if (
         sys.platform != "linux"
