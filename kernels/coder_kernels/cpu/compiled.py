@@ -46,7 +46,7 @@ def machine(lanes: int = 0) -> Machine:
 
 @cache
 def _machine(lanes: int) -> Machine:
-    module = written(lanes, has_tiles=lanes == 16 and has_matrices(), has_dots=processor.has_dots())
+    module = written(lanes, processor.products(), has_tiles=lanes == 16 and has_matrices())
     engine = _compiled(module)
     run, help_ = (
         ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))
@@ -67,17 +67,17 @@ def has_matrices() -> bool:
     return is_there and bool(torch.cpu._init_amx())
 
 
-def written(lanes: int, has_tiles: bool, has_dots: bool) -> ir.Module:
+def written(lanes: int, by: processor.Products, has_tiles: bool) -> ir.Module:
     """Returns the jobs of a `Machine` in LLVM's instructions.
 
     Args:
         lanes: floats of a vector, 8 or 16.
+        by: what bytes are multiplied by; with other instructions than VNNI there are eight lanes.
         has_tiles: whether products of many rows are among them, in registers of matrices.
-        has_dots: whether there are dot products of bytes; AVX2 alone has eight lanes.
     """
     module = ir.Module()
     for bits in (5, 8):
-        products.write_product(module, bits, lanes, has_dots)
+        products.write_product(module, bits, lanes, by)
     if has_tiles:
         matrices.write_widen(module)
         for bits in (5, 8):
@@ -87,7 +87,7 @@ def written(lanes: int, has_tiles: bool, has_dots: bool) -> ir.Module:
     rows.write_norm(module, lanes)
     rows.write_soften(module, lanes)
     heads.write_turn(module, lanes)
-    pool.write_pool(module)
+    pool.write_pool(module, is_arm=by == "neon")
     return module
 
 
@@ -115,7 +115,8 @@ def is_exact(lanes: int) -> bool:
 def _compiled(module: ir.Module) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    host, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    host = binding.get_host_cpu_name()
+    features = "+dotprod" if processor.is_arm() else binding.get_host_cpu_features().flatten()
     target = binding.Target.from_default_triple().create_target_machine(cpu=host, features=features, opt=3)
     key = "\n".join([llvmlite.__version__, target.triple, host, features, str(module)])
     code = code_of(key, lambda: bytes(target.emit_object(optimised(module, target))))

@@ -24,6 +24,7 @@ from coder_kernels.cpu.layout import STEP
 _GATE, _NEXT, _END, _CHUNK, _JOB, _ARGUMENTS, _GIVE_WAY, _STATE_BYTES = 0, 64, 128, 136, 144, 152, 160, 192
 """Bytes of the state at which its numbers stand; the first two are written by all threads, and have a line each."""
 _OPEN = 1 << 32
+_PAUSE = "pause"
 _LOOKS = 8192
 """How often one looks, some 40 ns each: a helper at a closed gate before it sleeps, a caller before it offers its core.
 
@@ -34,8 +35,9 @@ Where other work takes all cores, offering it every 64 looks cost a tenth to a h
 Steps = ctypes.Array[ctypes.c_int64]
 
 
-def write_pool(module: ir.Module) -> None:
+def write_pool(module: ir.Module, is_arm: bool) -> None:
     """Writes `run(state, steps, count)`, which runs a chain, and `help(state, thread)`, for who helps."""
+    _write_pause(module, is_arm)
     share = _write_share(module)
     _write_run(module, share)
     _write_help(module)
@@ -171,8 +173,20 @@ def _at(b: ir.IRBuilder, state: Any, offset: int) -> Any:
 
 
 def _pause(b: ir.IRBuilder) -> None:
-    name = "llvm.x86.sse2.pause"
-    b.call(b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(NOTHING, []), name), [])
+    b.call(b.module.globals[_PAUSE], [])
+
+
+def _write_pause(module: ir.Module, is_arm: bool) -> None:
+    """Some ten nanoseconds of nothing; ARM's own hint to wait is none, and a barrier for instructions takes as long."""
+    function = ir.Function(module, ir.FunctionType(NOTHING, []), _PAUSE)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block())
+    if is_arm:
+        barrier = ir.Function(module, ir.FunctionType(NOTHING, [I32]), "llvm.aarch64.isb")
+        b.call(barrier, [ir.Constant(I32, 15)])
+    else:
+        b.call(ir.Function(module, ir.FunctionType(NOTHING, []), "llvm.x86.sse2.pause"), [])
+    b.ret_void()
 
 
 class Pool:

@@ -11,19 +11,25 @@ import mmap
 import platform
 import sys
 from functools import cache
+from typing import Literal
 
 LOGGER = logging.getLogger(__name__)
+Products = Literal["vnni", "avx2", "neon"]
+"""By which instructions bytes are multiplied: see `products.py`."""
 _WIDE, _NARROW = {"avx512f", "avx512bw", "avx512vl", "avx512vnni"}, {"avx2", "fma", "f16c"}
+_X86, _ARM = ("x86_64", "amd64"), ("arm64", "aarch64")
+_HWCAP, _DOTS = 16, 1 << 20
+"""Linux's AT_HWCAP and HWCAP_ASIMDDP, for `getauxval`."""
 
 
 @cache
 def lanes() -> int:
     """Returns how many floats this processor's vectors hold, 0 where the machine code cannot run.
 
-    That is so without AVX2. Where it is there, but llvmlite is missing or of no use, memory must not be executed, or a
-    product is wrong, a warning says which.
+    That is so without AVX2, on ARM without dot products of bytes. Where they are there, but llvmlite is missing or of
+    no use, memory must not be executed, or a product is wrong, a warning says which.
     """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+    if platform.machine().lower() not in _X86 + _ARM:
         return 0
     width, reason = 0, ""
     try:
@@ -45,16 +51,36 @@ def lanes() -> int:
 
 def _lanes_by_name() -> int:
     """Lanes by what the processor says that it has."""
-    features = _features()
-    if features >= _WIDE:
-        return 16
-    return 8 if features >= _NARROW else 0
+    if is_arm():
+        # two vectors of four
+        return 8 if _has_arm_dots() else 0
+    there = _features()
+    return 16 if there >= _WIDE else 8 if there >= _NARROW else 0
 
 
-def has_dots() -> bool:
-    """Returns whether this processor multiplies four bytes and adds them up at once (VNNI); llvmlite must be there."""
-    features = _features()
-    return features >= _WIDE or "avxvnni" in features
+def products() -> Products:
+    """Returns by what this processor multiplies bytes, where it does: `lanes` says so."""
+    if is_arm():
+        return "neon"
+    there = _features()
+    return "vnni" if there >= _WIDE or "avxvnni" in there else "avx2"
+
+
+def is_arm() -> bool:
+    """Returns whether this is ARM with 64 bits."""
+    return platform.machine().lower() in _ARM
+
+
+def _has_arm_dots() -> bool:
+    """Whether ARM multiplies four bytes and adds them up at once: each of Apple's does; LLVM does not look."""
+    # asked for also where it decides nothing: that llvmlite is missing is to be said
+    from llvmlite import binding  # noqa: F401
+
+    if sys.platform == "linux":
+        ask = ctypes.CDLL(None).getauxval
+        ask.argtypes, ask.restype = (ctypes.c_ulong,), ctypes.c_ulong
+        return bool(ask(_HWCAP) & _DOTS)
+    return sys.platform == "darwin"
 
 
 def _features() -> set[str]:

@@ -1,42 +1,41 @@
 """The product of rounded rows with weights in groups.
 
 A tile of weights is `lanes` rows of the matrix. Of a group of 32 columns it holds eight vectors, four columns of every
-row in each, as the instruction for dot products of bytes takes them (VNNI): `lanes` sums of four products at a time, of
-bytes without a sign (the weights, 128 added) and bytes with one (the activations).
-
-AVX2 alone adds pairs of such products in 16 bits, and stops at the largest number. Below it stay eight products with
-levels of five bits (16 added: 8 x 31 x 127), and of eight bits two with the weight's absolute value, its sign given to
-the activation (2 x 128 x 127).
+row in each, as instructions for dot products of bytes take them: `lanes` sums of four products at a time. There are
+three kinds of instructions:
+- VNNI multiplies bytes without a sign (the weights, 128 added) with bytes that have one (the activations);
+- AVX2 alone adds pairs of such products in 16 bits, and stops at the largest number. Below it stay eight products of
+  levels of five bits (16 added: 8 x 31 x 127), and of bytes two with the weight's absolute value, its sign given to the
+  activation (2 x 128 x 127);
+- Neon's dot products have signs on both sides, in vectors of four sums.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
 from coder_kernels.cpu.emit import F16, I1, I8, I16, I32, NOTHING, Emitter
 from coder_kernels.cpu.layout import GROUP, STEPS, group_bytes
+from coder_kernels.cpu.processor import Products
 
 ROWS = 32
 """Rows that a tile is multiplied with before it is read again: so many sums stay in the first cache."""
-_ADDED, _ADDED_FOR_PAIRS = {5: 128, 8: 128}, {5: 16, 8: 0}
-"""What is added to weights of so many bits where they are multiplied."""
-_SHORTS = ir.VectorType(I16, 16)
+_SHORTS, _SIXTEEN = ir.VectorType(I16, 16), ir.VectorType(I8, 16)
 _AHEAD = 8192
 """Bytes that are asked for before they are needed: a pass over few rows waits for memory."""
 
 
-def write_product(module: ir.Module, bits: int, lanes: int, has_dots: bool) -> None:
+def write_product(module: ir.Module, bits: int, lanes: int, by: Products) -> None:
     """Writes the job `product5` or `product8`: X W^T in float32; items are tiles.
-
-    With dot products of bytes, or for eight lanes of AVX2 without them.
 
     Arguments: rows, groups (of a row), height (rows of W), weight (uint8), scale (float16 [tiles, groups, lanes]),
     x (int8 [rows, K]), x_scale (float32 [rows, groups]), x_offset (int32, see `rows.py`), out (float32 [rows, height]).
     """
     e = Emitter(module, "product", lanes, str(bits))
-    added, multiply = (_ADDED[bits], _dots) if has_dots else (_ADDED_FOR_PAIRS[bits], _PAIRS[bits])
+    added, multiply = _WAYS[by, bits]
     sums = e.room(ROWS)
     with e.loop(e["rows"], 0, ROWS) as first, e.loop(e.end, e.first) as tile:
         count = _at_most(e, e.b.sub(e["rows"], first), ROWS)
@@ -63,8 +62,11 @@ def _at_most(e: Emitter, number: Any, most: int) -> Any:
 
 
 def _clear(e: Emitter, sums: Any, count: Any) -> None:
+    # a zero that LLVM does not know: it would have a library's memset clear them, which had to be found
+    zero = e.b.asm(ir.FunctionType(I32, [I32]), "", "=r,0", [ir.Constant(I32, 0)], side_effect=False)
+    zeros = e.b.bitcast(e.splat(zero), e.floats)
     with e.loop(count) as row:
-        e.store(e.all(0.0), _sum_at(e, sums, row))
+        e.store(zeros, _sum_at(e, sums, row))
 
 
 def _write_sums(e: Emitter, sums: Any, count: Any, first: Any, tile: Any) -> None:
@@ -94,7 +96,7 @@ def _add_scaled(e: Emitter, total: Any, scale: Any, of_row: Any, place: Any) -> 
 
 
 def load_weights(e: Emitter, bits: int, of_tile: Any, added: int = 128) -> list[Any]:
-    """Returns the vectors of bytes of a tile's group, 128 added to each, or with five bits 16, with eight nothing."""
+    """Returns the vectors of bytes of a tile's group, 128 added to each, or nothing, or with five bits 16."""
     bytes_of = ir.VectorType(I8, 4 * e.lanes)
     size = group_bytes(bits, e.lanes)
     place = e.at(e.pointer("weight"), e.times(of_tile, size))
@@ -119,8 +121,8 @@ def load_weights(e: Emitter, bits: int, of_tile: Any, added: int = 128) -> list[
     return found
 
 
-def _dots(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
-    """Returns `lanes` sums of 32 products, by dot products of bytes."""
+def _vnni(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """Returns `lanes` sums of 32 products."""
     total = e.all(0, e.ints)
     for weight, four in zip(weights, x, strict=True):
         total = e.intrinsic(
@@ -129,8 +131,8 @@ def _dots(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
     return total
 
 
-def _pairs_of_levels(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
-    """The same by AVX2 alone, of levels of five bits."""
+def _avx2_levels(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """The same, of levels of five bits."""
     pairs = [_pairs(e, weight, four) for weight, four in zip(weights, x, strict=True)]
     halves = [
         e.b.add(e.b.add(pairs[first], pairs[first + 1]), e.b.add(pairs[first + 2], pairs[first + 3]))
@@ -139,8 +141,8 @@ def _pairs_of_levels(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
     return e.b.add(*(_fours(e, half) for half in halves))
 
 
-def _pairs_by_sign(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
-    """The same, of bytes with a sign: nothing was added to them."""
+def _avx2_bytes(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """The same, of bytes with a sign."""
     total = e.all(0, e.ints)
     for weight, four in zip(weights, x, strict=True):
         size = e.intrinsic("llvm.abs.v32i8", weight.type, weight, ir.Constant(I1, 0))
@@ -159,4 +161,26 @@ def _fours(e: Emitter, pairs: Any) -> Any:
     return e.intrinsic("llvm.x86.avx2.pmadd.wd", e.ints, pairs, e.all(1, _SHORTS))
 
 
-_PAIRS = {5: _pairs_of_levels, 8: _pairs_by_sign}
+def _neon(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """The same, of bytes with a sign, half of the lanes at a time."""
+    halves, half = [], ir.VectorType(I32, e.lanes // 2)
+    for first in (0, e.lanes // 2):
+        total = ir.Constant(half, [0] * half.count)
+        for both in zip(weights, x, strict=True):
+            weight, four = (e.b.bitcast(_part(e, e.b.bitcast(v, e.ints), first), _SIXTEEN) for v in both)
+            total = e.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", half, total, weight, four)
+        halves.append(total)
+    return e.b.shuffle_vector(*halves, ir.Constant(e.ints, list(range(e.lanes))))
+
+
+def _part(e: Emitter, vector: Any, first: int) -> Any:
+    places = ir.Constant(ir.VectorType(I32, e.lanes // 2), list(range(first, first + e.lanes // 2)))
+    return e.b.shuffle_vector(vector, vector, places)
+
+
+_WAYS: dict[tuple[Products, int], tuple[int, Callable[[Emitter, list[Any], list[Any]], Any]]] = {
+    ("vnni", 5): (128, _vnni), ("vnni", 8): (128, _vnni),
+    ("avx2", 5): (16, _avx2_levels), ("avx2", 8): (0, _avx2_bytes),
+    ("neon", 5): (0, _neon), ("neon", 8): (0, _neon),
+}  # fmt: skip
+"""What is added to weights of so many bits, and what multiplies them."""

@@ -83,7 +83,7 @@ def drafted(network, drafts):
 @pytest.mark.parametrize("eight", [torch.int8, "grouped"])
 def test_in_eight_bits_it_says_nearly_the_same(loaded, eight):
     if eight == "grouped" and not grouped.is_there():
-        pytest.skip("this processor has no AVX2")
+        pytest.skip("this processor multiplies no weights in groups")
     if eight == torch.int8 and not cpu_int8.is_exact():
         pytest.skip("this processor has no exact int8 products")
     said = []

@@ -82,7 +82,7 @@ def test_merging_leaves_one_copy_of_the_weights(own):
     assert own.layers[0].self_attn.k_proj.weight.untyped_storage().data_ptr() == merged.untyped_storage().data_ptr()
 
 
-@pytest.mark.skipif(not grouped.is_there(), reason="this processor has no AVX2")
+@pytest.mark.skipif(not grouped.is_there(), reason="this processor multiplies no weights in groups")
 @pytest.mark.parametrize("changes", [{}, {"qkv_bias": True, "qk_norm": False}, {"tied_head": False}])
 def test_weights_in_groups_say_nearly_what_the_transformer_says(model, tokenizer, changes):
     sizes = {"d_model": 128, "d_ff": 352, "n_heads": 4, "n_kv_heads": 2, "head_dim": 32, "vocab_size": 640}

@@ -15,7 +15,7 @@ from coder_model.model.kv_cache import KVCache
 from coder_model.model.quantized_linear import pack_
 from coder_model.runtime.passes import spans_of
 
-pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor has no AVX2")
+pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor multiplies no weights in groups")
 SIZES = {"d_model": 128, "d_ff": 352, "n_heads": 4, "n_kv_heads": 2, "head_dim": 32, "vocab_size": 640}
 
 

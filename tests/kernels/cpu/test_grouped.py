@@ -10,7 +10,7 @@ from coder_kernels.cpu import grouped, processor
 from coder_kernels.quantise import Quantised, dequantise, quantise
 from coder_kernels.tensor_types import AttentionMetadata
 
-pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor has no AVX2")
+pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor multiplies no weights in groups")
 LANES = [lanes for lanes in (8, 16) if lanes <= processor.lanes()]
 
 

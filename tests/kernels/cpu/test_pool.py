@@ -12,7 +12,7 @@ import torch
 from coder_kernels import ops, packing
 from coder_kernels.cpu import grouped, processor
 
-pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor has no AVX2")
+pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor multiplies no weights in groups")
 
 
 @pytest.fixture
