@@ -73,9 +73,6 @@ def is_arm() -> bool:
 
 def _has_arm_dots() -> bool:
     """Whether ARM multiplies four bytes and adds them up at once: each of Apple's does; LLVM does not look."""
-    # asked for also where it decides nothing: that llvmlite is missing is to be said
-    from llvmlite import binding  # noqa: F401
-
     if sys.platform == "linux":
         ask = ctypes.CDLL(None).getauxval
         ask.argtypes, ask.restype = (ctypes.c_ulong,), ctypes.c_ulong
