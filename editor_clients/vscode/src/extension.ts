@@ -1,5 +1,6 @@
 // Wires the server, the status item and the commands together.
 import * as vscode from 'vscode';
+import { Alternatives } from './alternatives';
 import { commandsOf } from './commands';
 import { Server, type Status } from './server';
 
@@ -14,14 +15,16 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   item.command = 'unmask.menu';
   item.show();
   const missing = sayOnce();
+  const panel = new Alternatives(server);
   context.subscriptions.push(
     server,
     item,
+    panel,
     server.onDidChangeStatus((status) => {
       show(item, status);
       missing(status);
     }),
-    ...Object.entries(commandsOf(server, context)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
+    ...Object.entries(commandsOf(server, panel, context)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
     vscode.window.onDidChangeActiveTextEditor((editor) => server.tellCursor(editor)),
     vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => server.tellCursor(textEditor)),
     vscode.workspace.onDidChangeConfiguration(async (event) => {

@@ -4,6 +4,8 @@ import { CancellationToken, LanguageClient, State } from 'vscode-languageclient/
 import type { Pass } from './passes';
 import { isExecutable, serverCommand } from './program';
 
+/** The scheme of the panel of alternatives. */
+export const PANEL = 'unmask-alternatives';
 export const LANGUAGES = [
   ...['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'],
   ...['c', 'cpp', 'java', 'shellscript', 'markdown'],
@@ -57,10 +59,14 @@ export class Server implements vscode.Disposable {
     this.passed.dispose();
   }
 
-  /** Has the server run a command; returns what it said of that. */
+  /** Has the server run a command; returns what it answers. */
+  async ask<Answer>(command: string, argument: unknown, token: vscode.CancellationToken): Promise<Answer | undefined> {
+    return this.client?.sendRequest<Answer>('workspace/executeCommand', { command, arguments: [argument] }, token);
+  }
+
+  /** The same; returns what it said of that. */
   async run(command: string, argument: unknown, token: vscode.CancellationToken = CancellationToken.None): Promise<string> {
-    const { client } = this;
-    await client?.sendRequest('workspace/executeCommand', { command, arguments: [argument] }, token);
+    await this.ask(command, argument, token);
     return this.status.message;
   }
 
@@ -92,6 +98,10 @@ export class Server implements vscode.Disposable {
       synchronize: { configurationSection: 'unmask' },
       initializationOptions: settings(),
       middleware: {
+        // the model would take what stands in the panel for another file
+        didOpen: (document, next) => outsideOfPanel(document, () => next(document)),
+        didChange: (event, next) => outsideOfPanel(event.document, () => next(event)),
+        didClose: (document, next) => outsideOfPanel(document, () => next(document)),
         workspace: { configuration: async (parameters) => parameters.items.map(() => settings()) },
       },
     });
@@ -118,6 +128,12 @@ export class Server implements vscode.Disposable {
   private tell(status: Status): void {
     this.status = status;
     this.changed.fire(status);
+  }
+}
+
+async function outsideOfPanel({ uri }: vscode.TextDocument, tell: () => Promise<void>): Promise<void> {
+  if (uri.scheme !== PANEL) {
+    await tell();
   }
 }
 

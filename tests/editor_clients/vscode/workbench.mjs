@@ -132,6 +132,18 @@ export class Workbench {
     }, `the message ${text}`);
   }
 
+  /** What the first editor shows. */
+  async text() {
+    return (await this.page.locator('.view-lines').first().innerText()).replaceAll('\u00a0', ' ');
+  }
+
+  /** What the panel of alternatives shows; empty while there is none. */
+  async panel() {
+    const tab = this.page.locator('.tab[data-resource-name="Alternatives"]');
+    const lines = this.page.locator('.editor-group-container').filter({ has: tab }).locator('.view-lines');
+    return (await lines.allInnerTexts()).join('').replaceAll('\u00a0', ' ');
+  }
+
   /** The ghost text as it is drawn. */
   async ghost() {
     // VS Code breaks it into a span for each run of characters
