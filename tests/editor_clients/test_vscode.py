@@ -78,9 +78,7 @@ def test_a_fill_is_watched_pass_by_pass_and_ends_as_ghost_text_or_with_a_key(tmp
     assert seen["file"] == "slow = <slow = |line|>"
 
 
-def test_alternatives_stand_in_a_panel_and_are_taken_where_the_document_is_what_it_was(tmp_path, monkeypatch):
-    fills = tmp_path / "fills"
-    monkeypatch.setenv("UNMASK_TEST_FILLS", str(fills))
+def test_alternatives_stand_in_a_panel_and_are_taken_where_the_document_is_what_it_was(tmp_path, fills):
     seen = drive("alternatives", tmp_path, command=SERVER, preset="manual")
     assert seen["looking"] == "looking for alternatives …"
     heading, *lines = seen["found"].split("\n")
