@@ -6,8 +6,8 @@ import pytest
 from neovim import CLIENT, SERVER, VERSIONS, ghost, lines, said, wait, wait_for_model
 
 INFO, WARN, ERROR = 2, 3, 4
-ACTIONS = ["alternatives", "dismiss", "fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze", "status", "toggle"]
-ACTIONS += ["trigger", "watch"]
+ACTIONS = ["alternatives", "dismiss", "fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze"]
+ACTIONS += ["status", "toggle", "trigger", "watch"]
 everywhere = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
 
 

@@ -94,6 +94,17 @@ def test_alternatives_stand_in_a_panel_and_are_taken_where_the_document_is_what_
     assert "slow too" not in fills.read_text(), "closing the panel did not end the fill"
 
 
+def test_a_server_of_another_release_is_told_in_the_status_and_does_what_it_knows(tmp_path):
+    server = [sys.executable, str(ROOT / "tests" / "support" / "other_release.py"), "0.0.9"]
+    seen = drive("release", tmp_path, command=[*server, "unmask.watch", "unmask.findAlternatives"], preset="manual")
+    assert "; the server is 0.0.9, the extension 0.1.0; " in seen["tooltip"]
+    assert seen["lacked"] == "unmask: the server 0.0.9 has no 'unmask.watch', the extension is 0.1.0"
+    lack = "no alternatives: the server 0.0.9 has no 'unmask.findAlternatives', the extension is 0.1.0"
+    assert seen["panel"] == lack
+    assert seen["ghost"].replace("\xa0", " ") == "<x = |line|>"
+    assert "unmask" not in seen["popups"]
+
+
 def test_a_model_is_fetched_chosen_and_removed_from_the_menu(tmp_path, monkeypatch):
     monkeypatch.setenv("UNMASK_TEST_MODELS", str(tmp_path / "models"))
     seen = drive("models", tmp_path, command=PROGRAM)

@@ -2,11 +2,11 @@
 // taken by the words above it, or by Enter in its lines; closing the panel ends what still runs.
 import * as vscode from 'vscode';
 import { alternativeAt, layOut, linesOf, type Layout } from './layout';
+import { sayInStatus } from './said';
 import { PANEL, type Server } from './server';
 
 const URI = vscode.Uri.from({ scheme: PANEL, path: 'Alternatives' });
 const ACCEPT = 'unmask.acceptAlternative';
-const SAID_MS = 10_000;
 
 /** An item of the server's, see lsp_server/packing.py. */
 interface Item {
@@ -109,7 +109,7 @@ export class Alternatives implements vscode.TextDocumentContentProvider, vscode.
     const cursor = vscode.window.activeTextEditor?.selection.active.line ?? 0;
     const item = search?.items[number ?? alternativeAt(search.layout, cursor)];
     if (search && item && !(await this.insert(search, item.insertText))) {
-      vscode.window.setStatusBarMessage('unmask: the document was edited; ask for alternatives again', SAID_MS);
+      sayInStatus('the document was edited; ask for alternatives again');
     } else if (item) {
       // a server that is gone learns nothing, and the text stands all the same
       await this.server.run(item.command.command, item.command.arguments[0]).catch(() => undefined);

@@ -4,7 +4,8 @@ import type { Alternatives } from './alternatives';
 import { installServer } from './install';
 import { chooseModel, installModel, removeModel } from './models';
 import { runCommand } from './program';
-import { Server } from './server';
+import { sayInStatus } from './said';
+import { Lack, Server } from './server';
 import { watch } from './watch';
 
 const STRENGTHS = { light: 'light fix', refresh: 'refresh', rewrite: 'all of it' };
@@ -46,7 +47,7 @@ export function commandsOf(server: Server, panel: Alternatives, context: vscode.
 /** Does something that needs a server, or says that there is none. */
 async function withServer(server: Server, act: () => Promise<void>): Promise<void> {
   if (server.isRunning) {
-    return act().catch((error) => say(`${error}`));
+    return act().catch((error) => (error instanceof Lack ? sayInStatus(error.message) : say(`${error}`)));
   }
   const missing = { Install: 'installServer', Settings: 'openSettings' };
   const answers: Record<string, string> = server.isMissing

@@ -9,7 +9,7 @@ const ICONS = { Normal: 'sparkle', Warning: 'watch', Error: 'warning', Inactive:
 let server: Server;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
-  server = new Server();
+  server = new Server((context.extension.packageJSON as { version: string }).version);
   const item = vscode.window.createStatusBarItem('unmask', vscode.StatusBarAlignment.Right, 90);
   item.name = 'unmask';
   item.command = 'unmask.menu';
@@ -21,7 +21,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     item,
     panel,
     server.onDidChangeStatus((status) => {
-      show(item, status);
+      show(item, status, server.difference);
       missing(status);
     }),
     ...Object.entries(commandsOf(server, panel, context)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
@@ -40,9 +40,9 @@ export async function deactivate(): Promise<void> {
   await server?.end();
 }
 
-function show(item: vscode.StatusBarItem, { kind, busy, message }: Status): void {
+function show(item: vscode.StatusBarItem, { kind, busy, message }: Status, difference: string): void {
   item.text = `$(${busy ? 'loading~spin' : ICONS[kind]}) unmask`;
-  item.tooltip = `unmask: ${message}; a click shows what can be done`;
+  item.tooltip = `unmask: ${[message, difference, 'a click shows what can be done'].filter(Boolean).join('; ')}`;
 }
 
 /** Where the person must act the first error of a window is told, and no other. */

@@ -20,6 +20,9 @@ export interface Status {
   state?: string;
 }
 
+/** The server, which may be of another release, has no such command. */
+export class Lack extends Error {}
+
 export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel('unmask', { log: true });
   /** Whether there is no program to start. */
@@ -59,8 +62,25 @@ export class Server implements vscode.Disposable {
     this.passed.dispose();
   }
 
-  /** Has the server run a command; returns what it answers. */
+  /** @param release of this extension. */
+  constructor(private readonly release: string) {}
+
+  /** That the server and the extension are of two releases; empty where they are of one. */
+  get difference(): string {
+    const { isRunning, serverRelease, release } = this;
+    return isRunning && serverRelease !== release ? `the server is ${serverRelease}, the extension ${release}` : '';
+  }
+
+  private get serverRelease(): string {
+    return this.client?.initializeResult?.serverInfo?.version ?? 'of an unknown release';
+  }
+
+  /** Has the server run a command; returns what it answers. Throws `Lack` where it has none of that name. */
   async ask<Answer>(command: string, argument: unknown, token: vscode.CancellationToken): Promise<Answer | undefined> {
+    const known = this.client?.initializeResult?.capabilities.executeCommandProvider?.commands;
+    if (known && !known.includes(command)) {
+      throw new Lack(`the server ${this.serverRelease} has no '${command}', the extension is ${this.release}`);
+    }
     return this.client?.sendRequest<Answer>('workspace/executeCommand', { command, arguments: [argument] }, token);
   }
 

@@ -1,6 +1,7 @@
 // What is done in a real VS Code, and what is seen there, as JSON. `typing` types, accepts ghost text, saves, and goes on to
-// the commands; `watch` looks at a fill pass by pass; `alternatives` takes suggestions from the panel; `models` fetches, chooses and removes a model; `missing` looks at what
-// is offered where there is no program, and installs one.
+// the commands; `watch` looks at a fill pass by pass; `alternatives` takes suggestions from the panel; `release` meets a server
+// of another release; `models` fetches, chooses and removes a model; `missing` looks at what is offered where there is no
+// program, and installs one.
 //   node driver.mjs SCENARIO VSCODE_DIR EXTENSION_DIR RUN_DIR CHROMIUM SETTINGS
 import { decorations, inWorkbench, until } from './workbench.mjs';
 
@@ -139,6 +140,24 @@ async function alternatives(bench) {
   await until(() => bench.ghost(), 'ghost text');
 }
 
+/** With a server of another release: what the status says, what of a command that is not there, and ghost text. */
+async function release(bench) {
+  const { page, seen } = bench;
+  await bench.open('a.py');
+  await bench.waitForIcon('sparkle', 'on: ');
+  await page.keyboard.type('x = ', { delay: 60 });
+  await bench.command('Watch');
+  seen.lacked = await until(async () => (await page.locator('.statusbar').innerText()).match(/unmask: the server.*/)?.[0], 'what lacks');
+  await bench.command('Show alternatives in a panel');
+  seen.panel = await until(async () => (await bench.panel()).startsWith('no') && bench.panel(), 'what lacks');
+  await page.click('.monaco-editor .view-lines');
+  await page.keyboard.press('Control+End');
+  await page.keyboard.press('Alt+\\');
+  seen.ghost = await until(() => bench.ghost(), 'ghost text');
+  seen.popups = await bench.messages();
+  await bench.waitForIcon('sparkle', 'on: ');
+}
+
 async function models(bench) {
   const { page, seen } = bench;
   await bench.open('a.py');
@@ -170,4 +189,4 @@ async function missing(bench) {
   seen.command = bench.settings()['unmask.command'];
 }
 
-await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, alternatives, models, missing }[scenario]);
+await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, alternatives, release, models, missing }[scenario]);

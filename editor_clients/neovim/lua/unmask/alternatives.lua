@@ -8,6 +8,7 @@ local server = require('unmask.server')
 local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace('unmask.alternatives')
+local FIND = 'unmask.findAlternatives'
 local HINT = '; <CR> takes the one at the cursor, q closes'
 
 -- what stands in the panel: its bufnr, the place, the client, its items, and the line in which each begins, from 1
@@ -104,7 +105,7 @@ end
 --- Looks for alternatives at the cursor, and shows them beside the text.
 function M.alternatives()
   local source = vim.api.nvim_get_current_buf()
-  local client = server.client_of(source)
+  local client = server.client_of(source, FIND)
   if not client then
     return
   end
@@ -118,7 +119,7 @@ function M.alternatives()
   place.tick = vim.api.nvim_buf_get_changedtick(source)
   local argument = { uri = vim.uri_from_bufnr(source), version = vim.lsp.util.buf_versions[source] }
   argument.position = { row, lsp.length(client, before) }
-  place.number = lsp.execute(client, 'unmask.findAlternatives', { argument }, function(err, result)
+  place.number = lsp.execute(client, FIND, { argument }, function(err, result)
     show(place, err, result)
   end)
   panel = place
