@@ -41,7 +41,8 @@ export class Alternatives implements vscode.TextDocumentContentProvider, vscode.
       vscode.languages.registerCodeLensProvider({ scheme: PANEL }, this),
       vscode.commands.registerCommand(ACCEPT, (at: number | undefined) => this.accept(at)),
       vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
-        if (closed.some(isPanel)) {
+        // a tab that is moved is closed and opened
+        if (closed.some(isPanel) && !panels().length) {
           this.forget();
         }
       }),
@@ -122,7 +123,7 @@ export class Alternatives implements vscode.TextDocumentContentProvider, vscode.
     if (document.isClosed || document.version !== version) {
       return false;
     }
-    await vscode.window.tabGroups.close(vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.filter(isPanel)));
+    await vscode.window.tabGroups.close(panels());
     // a cell of a notebook has no column
     const shown = viewColumn ? await vscode.window.showTextDocument(document, viewColumn) : editor;
     const isDone = await shown.edit((edit) => edit.insert(at, text));
@@ -147,6 +148,10 @@ function beginning(editor: vscode.TextEditor): Search {
   const [before, after] = [line.slice(0, at.character), line.slice(at.character)];
   const stopped = new vscode.CancellationTokenSource();
   return { editor, version: document.version, at, before, after, stopped, items: [], layout: { text: '', starts: [] } };
+}
+
+function panels(): vscode.Tab[] {
+  return vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.filter(isPanel));
 }
 
 function isPanel({ input }: vscode.Tab): boolean {
