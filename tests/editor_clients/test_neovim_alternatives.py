@@ -1,7 +1,10 @@
 """`:Unmask alternatives` in the real Neovim, with a fake model: what stands in the panel, and what becomes of it."""
 
+import os
+import signal
+
 import pytest
-from neovim import VERSIONS, ghost, lines, said, wait
+from neovim import SERVER, VERSIONS, ghost, lines, said, wait
 
 pytestmark = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
 HEADING = "6 alternatives; <CR> takes the one at the cursor, q closes"
@@ -127,6 +130,18 @@ def test_asking_again_takes_the_place_of_the_panel(quiet):
     quiet.command("Unmask alternatives")
     assert shown(quiet)[1] == "x = <x = |line|~>"
     assert len(quiet.windows) == 2
+
+
+def test_where_the_server_dies_the_panel_can_still_be_closed(set_up, tmp_path):
+    pid = tmp_path / "pid"
+    editor = set_up(cmd=["sh", "-c", f'echo $$ > "{pid}"; exec "$@"', "sh", *SERVER])
+    write(editor, "slow = ")
+    editor.command("Unmask alternatives")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    wait(lambda: not editor.exec_lua("return #vim.lsp.get_clients()"), "it to be gone")
+    editor.input("<CR>q")
+    wait(lambda: len(editor.windows) == 1, "the panel to close")
+    assert (lines(editor), editor.vvars["errmsg"]) == (["slow = "], "")
 
 
 def test_why_there_are_none_stands_in_one_line(quiet, tmp_path):

@@ -37,6 +37,9 @@ export class Server implements vscode.Disposable {
   /** Starts and ends wait for each other. */
   private last: Promise<void> = Promise.resolve();
 
+  /** @param release of this extension. */
+  constructor(private readonly release: string) {}
+
   get isRunning(): boolean {
     return this.client?.state === State.Running;
   }
@@ -61,9 +64,6 @@ export class Server implements vscode.Disposable {
     this.changed.dispose();
     this.passed.dispose();
   }
-
-  /** @param release of this extension. */
-  constructor(private readonly release: string) {}
 
   /** That the server and the extension are of two releases; empty where they are of one. */
   get difference(): string {
