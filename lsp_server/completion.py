@@ -11,7 +11,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from coder_model.types import Cancelled, Decoding, Draft
 from lsp_server.again import Again
@@ -20,39 +20,15 @@ from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position
 from lsp_server.lateness import Lateness
 from lsp_server.newest import Newest
-from lsp_server.place import CursorPlace, Selected, fill_request, line_end, place_at, warm_request
+from lsp_server.place import ALTERNATIVES, CursorPlace, Selected, fill_request, line_end, place_at, warm_request
 from lsp_server.settings import Settings
 from lsp_server.suggestion_cache import SuggestionCache, typed_since
+from lsp_server.suggestions import Answer, Suggestion
 from lsp_server.trigger_policy import PRESETS
 from lsp_server.usage_stats import FILTER, KEPT_AFTER_S, UsageStats
 
 MAX_TYPED = 40
 """Code points that may be typed while an answer is on its way, for it still to be awaited."""
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """Ghost text for a cursor."""
-
-    text: str
-    row: int
-    column: int
-    """Code point of the cursor in its line."""
-    made: int
-    """Number of the suggestion that this is, or is the rest of."""
-    draft: Draft | None = None
-    """What the model said; None when it was not asked."""
-    replaces: tuple[Position, Position] | None = None
-    """The range that `text` stands for; None for an empty one at the cursor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Ghost texts, the best first, for one state of a document."""
-
-    suggestions: list[Suggestion]
-    document: Document | None = None
-    revision: int = 0
 
 
 class _Run:
@@ -109,7 +85,13 @@ class Completer:
         self._is_told = False
 
     async def complete(
-        self, uri: str, position: Position, *, invoked: bool, selected: Selected | None = None
+        self,
+        uri: str,
+        position: Position,
+        *,
+        invoked: bool,
+        selected: Selected | None = None,
+        alternatives: int = ALTERNATIVES,
     ) -> Answer:
         """Returns the ghost texts for a position; none is silence.
 
@@ -118,6 +100,7 @@ class Completer:
             position: of the cursor.
             invoked: True when the user asked by hand.
             selected: what the client's menu would insert; the texts begin with it.
+            alternatives: most ghost texts where the user asked by hand; else there is one at most.
 
         Raises:
             asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
@@ -129,7 +112,7 @@ class Completer:
             if document is None or not self.is_on(document, invoked) or len(lines) > 1:
                 return Answer([])
             self._documents.touch(uri)
-            place = place_at(document, position, invoked, selected)
+            place = replace(place_at(document, position, invoked, selected), alternatives=alternatives)
             self._counts["requests"] += 1
             self._again[uri].asked(place.prefix)
             found = await self._answer(place)
@@ -139,7 +122,7 @@ class Completer:
                     self._again[uri].shown(place.prefix, one.text)
             self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
-            return Answer([_behind(one, selected) for one in found], document, place.revision)
+            return Answer([one.behind(selected) for one in found], document, place.revision)
 
     async def watch(self, document: Document, position: Position, told: Callable[[Draft], None]) -> None:
         """Fills as for a request made by hand, decoded to be watched; the next request there has the answer.
@@ -290,10 +273,3 @@ class Completer:
         document = place.document
         made = self._recent.add(document.uri, place.prefix, place.suffix, text, document.language)
         return Suggestion(text, place.row, place.column, made, draft)
-
-
-def _behind(suggestion: Suggestion, selected: Selected | None) -> Suggestion:
-    """The suggestion as the client of a menu wants it: the menu's choice first, in the menu's range."""
-    if selected is None:
-        return suggestion
-    return replace(suggestion, text=selected.text + suggestion.text, replaces=(selected.start, selected.end))

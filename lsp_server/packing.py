@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
-from lsp_server.completion import Suggestion
 from lsp_server.documents import Document, Position
 from lsp_server.place import Selected
+from lsp_server.suggestions import Answer, Suggestion
 
 ACCEPTED = "unmask.accepted"
 """Command of every item: the client runs it after accepting, which is the only sign of it in the protocol."""
@@ -46,6 +48,20 @@ def to_item(document: Document | None, suggestion: Suggestion) -> types.InlineCo
         range=types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character)),
         command=types.Command(title="Accepted", command=ACCEPTED, arguments=[facts]),
     )
+
+
+def to_reply(answer: Answer, is_current: Callable[[Answer], bool]) -> Callable[[], types.InlineCompletionList]:
+    """Returns what makes the reply, for the moment at which it leaves.
+
+    A change may have been read since the answer was there: then it raises JsonRpcException.
+    """
+
+    def reply() -> types.InlineCompletionList:
+        if not is_current(answer):
+            raise JsonRpcException("the document changed", types.LSPErrorCodes.ContentModified.value)
+        return types.InlineCompletionList([to_item(answer.document, one) for one in answer.suggestions])
+
+    return reply
 
 
 @dataclass(frozen=True, slots=True)

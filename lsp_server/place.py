@@ -40,6 +40,8 @@ class CursorPlace:
     prefix: str
     suffix: str
     invoked: bool
+    alternatives: int = ALTERNATIVES
+    """Suggestions that are wanted where the user asks by hand; else one is."""
     speculative: bool = False
     """True when nobody stands there yet."""
 
@@ -85,7 +87,7 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
         language=document.language,
         hole=hole,
         snippets=context.snippets(document, place.row),
-        count=ALTERNATIVES if place.invoked else 1,
+        count=place.alternatives if place.invoked else 1,
         least_right=least,
         speculative=place.speculative,
         deadline_ms=settings.deadline_invoked_ms if place.invoked else settings.deadline_ms,

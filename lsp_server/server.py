@@ -15,27 +15,28 @@ from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from coder_model.text.file_names import path_of
 from coder_model.text.privacy import Privacy
 from coder_model.types import InvalidInput
 from lsp_server import release
+from lsp_server.alternatives import FIND_ALTERNATIVES, Alternatives
 from lsp_server.backends.base import AbsentBackend, Backend
-from lsp_server.completion import Answer, Completer
+from lsp_server.completion import Completer
 from lsp_server.context import Context
 from lsp_server.copilot_dialect import serve_copilot_dialect
 from lsp_server.documents import Documents, Encoding, Position
 from lsp_server.edit_command import KIND
 from lsp_server.hole_actions import FILL_HOLES, HoleActions
 from lsp_server.log_file import begin_log, place_of
-from lsp_server.packing import ACCEPTED, cursor_behind, to_item, to_position, to_selected
+from lsp_server.packing import ACCEPTED, cursor_behind, to_position, to_reply, to_selected
 from lsp_server.parent import orphanhood
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
 from lsp_server.rewrite_actions import REWRITE, RewriteActions
 from lsp_server.settings import Settings, read_settings
 from lsp_server.status import Announcer
+from lsp_server.suggestions import Answer
 from lsp_server.usage_stats import UsageStats
 from lsp_server.warming import Warming
 from lsp_server.watching import WATCH, Watching
@@ -99,6 +100,7 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
     holes = HoleActions(server, server.documents, announcer)
     rewrites = RewriteActions(server, server.documents, announcer)
     watching = Watching(server, server.documents, announcer)
+    alternatives = Alternatives(server.documents, announcer)
     edits = serve_copilot_dialect(server, server.documents, server.statistics, lambda: completers[0])
 
     @server.feature(types.INITIALIZE)
@@ -117,7 +119,7 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
         completers[0].lateness.on_change = tell
-        for command in (holes, rewrites, watching, edits):
+        for command in (holes, rewrites, watching, alternatives, edits):
             command.serve_with(completers[0], context, server.backend)
 
     @server.feature(types.INITIALIZED)
@@ -230,14 +232,7 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
             answer = Answer([])
 
         server.statistics.took((time.perf_counter() - began) * 1000)
-
-        def reply() -> types.InlineCompletionList:
-            # asked at the moment the reply leaves: a change may have been read since the answer was there
-            if not completer.is_current(answer):
-                raise JsonRpcException("the document changed", types.LSPErrorCodes.ContentModified.value)
-            return types.InlineCompletionList([to_item(answer.document, one) for one in answer.suggestions])
-
-        return reply
+        return to_reply(answer, completer.is_current)
 
     @server.command(ACCEPTED)
     def accepted(*arguments: Any) -> None:
@@ -250,12 +245,13 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
     def code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
         return [*holes.offered(params), *rewrites.offered(params)]
 
-    async def carried_out(command: HoleActions | RewriteActions | Watching, *arguments: Any) -> None:
-        await command.execute(arguments)
+    async def carried_out(command: HoleActions | RewriteActions | Watching | Alternatives, *arguments: Any) -> object:
+        return await command.execute(arguments)
 
     server.command(FILL_HOLES)(partial(carried_out, holes))
     server.command(REWRITE)(partial(carried_out, rewrites))
     server.command(WATCH)(partial(carried_out, watching))
+    server.command(FIND_ALTERNATIVES)(partial(carried_out, alternatives))
 
     return server
 

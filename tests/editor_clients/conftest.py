@@ -7,6 +7,16 @@ from neovim import CLIENT, SERVER, find_neovim, wait_for_model
 
 
 @pytest.fixture
+def fills(tmp_path, tmp_path_factory, monkeypatch):
+    """A file with a line for each fill that the fake model has done, of a worker that no other test uses."""
+    file = tmp_path / "fills"
+    file.touch()
+    monkeypatch.setenv("UNMASK_TEST_FILLS", str(file))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    return file
+
+
+@pytest.fixture
 def editor(request, tmp_path, monkeypatch):
     version = getattr(request, "param", "0.12")
     path = find_neovim(version)

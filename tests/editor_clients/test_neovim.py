@@ -51,6 +51,15 @@ def test_a_block_is_taken_line_by_line(typing):
 
 
 @everywhere
+def test_a_block_keeps_the_line_ends_of_the_file(typing):
+    typing.command("set fileformat=dos")
+    typing.input("idef f():<CR>    ")
+    assert "\r" not in wait(lambda: ghost(typing), "ghost text")
+    typing.input("<Tab>")
+    wait(lambda: lines(typing) == ["def f():", "    <    |block|~>", "more"], f"the block, not {lines(typing)}")
+
+
+@everywhere
 def test_without_ghost_text_the_key_is_itself(typing):
     typing.input("i<Tab>x")
     wait(lambda: lines(typing) == ["\tx"], "a tab")

@@ -6,8 +6,8 @@ import pytest
 from neovim import CLIENT, SERVER, VERSIONS, ghost, lines, said, wait, wait_for_model
 
 INFO, WARN, ERROR = 2, 3, 4
-ACTIONS = ["dismiss", "fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze", "status", "toggle"]
-ACTIONS += ["trigger", "watch"]
+ACTIONS = ["alternatives", "dismiss", "fill-holes", "log", "next", "previous", "restart", "rewrite", "snooze"]
+ACTIONS += ["status", "toggle", "trigger", "watch"]
 everywhere = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
 
 
@@ -47,7 +47,7 @@ def test_words_are_completed(editor, typed, offered):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("nonsense", ":Unmask takes one of dismiss, "),
+        ("nonsense", ":Unmask takes one of alternatives, dismiss, "),
         ("rewrite all", ":Unmask rewrite takes light, refresh or rewrite, and then an instruction, got all"),
         ("snooze -1", ":Unmask snooze takes minutes from 0 to 10080, got -1"),
         ("snooze soon", ":Unmask snooze takes minutes from 0 to 10080, got soon"),

@@ -17,7 +17,7 @@ def errors(editor):
 def test_a_buffer_that_may_not_be_changed_gets_one_line(typing):
     typing.current.buffer[:] = ["x = "]
     typing.command("setlocal nomodifiable")
-    for action in ("trigger", "watch", "fill-holes", "1Unmask rewrite"):
+    for action in ("trigger", "watch", "alternatives", "fill-holes", "1Unmask rewrite"):
         typing.input(f":{action if action[0] == '1' else f'Unmask {action}'}<CR>")
     typing.exec_lua("vim.wait(300)")
     assert (ghost(typing), lines(typing), errors(typing)) == ("", ["x = "], "")

@@ -62,9 +62,9 @@ def test_ghost_text_is_accepted_and_the_commands_of_palette_and_menu_do_what_the
     assert first_lines(seen["menu"])[:5] == [
         "Suggest here now",
         "Watch",
+        "Show alternatives in a panel",
         "Be quiet for some minutes, or speak again",
         "Turn off, or on again",
-        "Fill all holes",
     ]
     assert seen["filled"].startswith("def one():\n    return one")
     assert seen["rewritten"] == "x = good"
@@ -76,6 +76,33 @@ def test_a_fill_is_watched_pass_by_pass_and_ends_as_ghost_text_or_with_a_key(tmp
     assert seen["ghost"].replace("\xa0", " ") == "<slow = |line|>"
     assert seen["after"] == ""
     assert seen["file"] == "slow = <slow = |line|>"
+
+
+def test_alternatives_stand_in_a_panel_and_are_taken_where_the_document_is_what_it_was(tmp_path, fills):
+    seen = drive("alternatives", tmp_path, command=SERVER, preset="manual")
+    assert seen["looking"] == "looking for alternatives …"
+    heading, *lines = seen["found"].split("\n")
+    assert heading == "6 alternatives; Enter takes the one at the cursor"
+    assert lines == ["slow = (<slow = (|line|)>)", *(f"slow = (<slow = (|line|)>{n})" for n in range(1, 6))]
+    assert seen["lenses"] == [f"Accept {n} of 6" for n in range(1, 7)]
+    # four lines down stands the second, and the cursor is behind what was inserted
+    assert seen["byKey"] == "slow = (<slow = (|line|)>1!)"
+    assert seen["byClick"] == "w = <w = |line|>5"
+    assert seen["beside"] == "none", "the model was shown the panel"
+    assert seen["refused"] == "unmask: the document was edited; ask for alternatives again"
+    assert seen["edited"] == "order = snippets = order = "
+    assert "slow too" not in fills.read_text(), "closing the panel did not end the fill"
+
+
+def test_a_server_of_another_release_is_told_in_the_status_and_does_what_it_knows(tmp_path):
+    server = [sys.executable, str(ROOT / "tests" / "support" / "other_release.py"), "0.0.9"]
+    seen = drive("release", tmp_path, command=[*server, "unmask.watch", "unmask.findAlternatives"], preset="manual")
+    assert "; the server is 0.0.9, the extension 0.1.0; " in seen["tooltip"]
+    assert seen["lacked"] == "unmask: the server 0.0.9 has no 'unmask.watch', the extension is 0.1.0"
+    lack = "no alternatives: the server 0.0.9 has no 'unmask.findAlternatives', the extension is 0.1.0"
+    assert seen["panel"] == lack
+    assert seen["ghost"].replace("\xa0", " ") == "<x = |line|>"
+    assert "unmask" not in seen["popups"]
 
 
 def test_a_model_is_fetched_chosen_and_removed_from_the_menu(tmp_path, monkeypatch):

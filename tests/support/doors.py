@@ -18,6 +18,7 @@ from coder_model.text.privacy import Privacy
 from coder_model.training.own_code import files_of
 from coder_model.training.sources import in_folders
 from coder_model.types import Draft, FillRequest, InvalidInput
+from lsp_server.alternatives import Alternatives
 from lsp_server.backends.remote import RemoteBackend
 from lsp_server.completion import Completer
 from lsp_server.context import Context
@@ -93,6 +94,14 @@ def watched_fill(file, _monkeypatch):
     watching = Watching(SimpleNamespace(protocol=protocol), documents, Announcer(SimpleNamespace(protocol=protocol)))
     watching.serve_with(completer, context, backend)
     asyncio.run(watching.execute([{"uri": file.as_uri(), "version": 1, "position": [2, 12]}]))
+    return backend.heard
+
+
+def alternatives(file, _monkeypatch):
+    completer, backend, documents, context = completer_for(file)
+    panel = Alternatives(documents, Announcer(SimpleNamespace(protocol=SimpleNamespace(notify=lambda *_, **__: None))))
+    panel.serve_with(completer, context, backend)
+    asyncio.run(panel.execute([{"uri": file.as_uri(), "version": 1, "position": [2, 12]}]))
     return backend.heard
 
 
@@ -259,6 +268,7 @@ DOORS = [
     Door(completion, "lsp_server/place.py"),
     Door(warming, "lsp_server/place.py"),
     Door(watched_fill, "lsp_server/place.py"),
+    Door(alternatives, "lsp_server/place.py"),
     Door(code_action, "lsp_server/edit_command.py"),
     Door(next_edit, "lsp_server/edit_offers.py"),
     Door(piece_beside, "lsp_server/context.py", (SECRET, OWN, GIT)),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SERVER = [sys.executable, str(ROOT / "tests" / "support" / "fake_server.py")]
+OTHER_RELEASE = [sys.executable, str(ROOT / "tests" / "support" / "other_release.py")]
 CLIENT = ROOT / "editor_clients" / "neovim"
 VERSIONS = {"0.12": range(12, 99), "0.11": range(11, 12), "0.10": range(10, 11)}
 """Minor numbers that count as each: from 0.12 on Neovim draws ghost text, before that the plugin does."""

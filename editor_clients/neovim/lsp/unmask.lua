@@ -28,6 +28,9 @@ return {
       require('unmask.watch').show(step)
     end,
   },
+  on_init = function(client, result)
+    require('unmask.server').take_release(client.id, (result.serverInfo or {}).version)
+  end,
   -- where the cursor rests the model reads before anybody asks
   on_attach = function(client, bufnr)
     local function tell()

@@ -1,4 +1,5 @@
 -- What the keys and the command `:Unmask` do; `:help unmask` has all of it.
+local alternatives = require('unmask.alternatives')
 local ghost = require('unmask.ghost')
 local lsp = require('unmask.lsp')
 local server = require('unmask.server')
@@ -53,7 +54,7 @@ function M.setup(options)
   end
 end
 
-for _, part in ipairs({ ghost, server, watch }) do
+for _, part in ipairs({ alternatives, ghost, server, watch }) do
   for name, what in pairs(part) do
     M[name] = what
   end

@@ -1,9 +1,11 @@
 // What the palette and the menu of the status item offer; all of it answers also where no server runs.
 import * as vscode from 'vscode';
+import type { Alternatives } from './alternatives';
 import { installServer } from './install';
 import { chooseModel, installModel, removeModel } from './models';
 import { runCommand } from './program';
-import { Server } from './server';
+import { sayInStatus } from './said';
+import { Lack, Server } from './server';
 import { watch } from './watch';
 
 const STRENGTHS = { light: 'light fix', refresh: 'refresh', rewrite: 'all of it' };
@@ -12,7 +14,7 @@ type Strength = keyof typeof STRENGTHS;
 /** A command by its name, without `unmask.`; the title is that of package.json. */
 type Commands = Record<string, () => Promise<void>>;
 
-export function commandsOf(server: Server, context: vscode.ExtensionContext): Commands {
+export function commandsOf(server: Server, panel: Alternatives, context: vscode.ExtensionContext): Commands {
   return {
     menu: () => showMenu(server),
     trigger: () => withServer(server, async () => {
@@ -21,6 +23,7 @@ export function commandsOf(server: Server, context: vscode.ExtensionContext): Co
       await vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
     }),
     watchFill: () => withEditor(server, (editor) => watch(server, editor)),
+    alternatives: () => withEditor(server, (editor) => panel.show(editor)),
     keepQuiet: () => withServer(server, () => keepQuiet(server)),
     toggle,
     fillAllHoles: () => withEditor(server, (editor) => fillAllHoles(server, editor)),
@@ -44,7 +47,7 @@ export function commandsOf(server: Server, context: vscode.ExtensionContext): Co
 /** Does something that needs a server, or says that there is none. */
 async function withServer(server: Server, act: () => Promise<void>): Promise<void> {
   if (server.isRunning) {
-    return act().catch((error) => say(`${error}`));
+    return act().catch((error) => (error instanceof Lack ? sayInStatus(error.message) : say(`${error}`)));
   }
   const missing = { Install: 'installServer', Settings: 'openSettings' };
   const answers: Record<string, string> = server.isMissing

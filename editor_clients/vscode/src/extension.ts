@@ -1,5 +1,6 @@
 // Wires the server, the status item and the commands together.
 import * as vscode from 'vscode';
+import { Alternatives } from './alternatives';
 import { commandsOf } from './commands';
 import { Server, type Status } from './server';
 
@@ -8,20 +9,22 @@ const ICONS = { Normal: 'sparkle', Warning: 'watch', Error: 'warning', Inactive:
 let server: Server;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
-  server = new Server();
+  server = new Server((context.extension.packageJSON as { version: string }).version);
   const item = vscode.window.createStatusBarItem('unmask', vscode.StatusBarAlignment.Right, 90);
   item.name = 'unmask';
   item.command = 'unmask.menu';
   item.show();
   const missing = sayOnce();
+  const panel = new Alternatives(server);
   context.subscriptions.push(
     server,
     item,
+    panel,
     server.onDidChangeStatus((status) => {
-      show(item, status);
+      show(item, status, server.difference);
       missing(status);
     }),
-    ...Object.entries(commandsOf(server, context)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
+    ...Object.entries(commandsOf(server, panel, context)).map(([name, act]) => vscode.commands.registerCommand(`unmask.${name}`, act)),
     vscode.window.onDidChangeActiveTextEditor((editor) => server.tellCursor(editor)),
     vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => server.tellCursor(textEditor)),
     vscode.workspace.onDidChangeConfiguration(async (event) => {
@@ -37,9 +40,9 @@ export async function deactivate(): Promise<void> {
   await server?.end();
 }
 
-function show(item: vscode.StatusBarItem, { kind, busy, message }: Status): void {
+function show(item: vscode.StatusBarItem, { kind, busy, message }: Status, difference: string): void {
   item.text = `$(${busy ? 'loading~spin' : ICONS[kind]}) unmask`;
-  item.tooltip = `unmask: ${message}; a click shows what can be done`;
+  item.tooltip = `unmask: ${[message, difference, 'a click shows what can be done'].filter(Boolean).join('; ')}`;
 }
 
 /** Where the person must act the first error of a window is told, and no other. */

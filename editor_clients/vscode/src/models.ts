@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { describe, type Model, readModels, shareOf } from './catalogue';
 import { runCommand } from './program';
+import { sayInStatus } from './said';
 
 const EMBEDDED = 'embedded';
 
@@ -106,7 +107,7 @@ async function work(title: string, words: string[], cancellable: boolean): Promi
     }, stop);
   });
   if (code === 0) {
-    vscode.window.setStatusBarMessage(`unmask: ${lastLine(printed)}`, 10_000);
+    sayInStatus(lastLine(printed));
   } else if (!isStopped) {
     void vscode.window.showWarningMessage(`unmask: ${lastLine(printed)}`);
   }

@@ -4,6 +4,8 @@ import { CancellationToken, LanguageClient, State } from 'vscode-languageclient/
 import type { Pass } from './passes';
 import { isExecutable, serverCommand } from './program';
 
+/** The scheme of the panel of alternatives. */
+export const PANEL = 'unmask-alternatives';
 export const LANGUAGES = [
   ...['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'],
   ...['c', 'cpp', 'java', 'shellscript', 'markdown'],
@@ -18,6 +20,9 @@ export interface Status {
   state?: string;
 }
 
+/** The server, which may be of another release, has no such command. */
+export class Lack extends Error {}
+
 export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel('unmask', { log: true });
   /** Whether there is no program to start. */
@@ -31,6 +36,9 @@ export class Server implements vscode.Disposable {
   readonly onDidPass = this.passed.event;
   /** Starts and ends wait for each other. */
   private last: Promise<void> = Promise.resolve();
+
+  /** @param release of this extension. */
+  constructor(private readonly release: string) {}
 
   get isRunning(): boolean {
     return this.client?.state === State.Running;
@@ -57,10 +65,28 @@ export class Server implements vscode.Disposable {
     this.passed.dispose();
   }
 
-  /** Has the server run a command; returns what it said of that. */
+  /** That the server and the extension are of two releases; empty where they are of one. */
+  get difference(): string {
+    const { isRunning, serverRelease, release } = this;
+    return isRunning && serverRelease !== release ? `the server is ${serverRelease}, the extension ${release}` : '';
+  }
+
+  private get serverRelease(): string {
+    return this.client?.initializeResult?.serverInfo?.version ?? 'of an unknown release';
+  }
+
+  /** Has the server run a command; returns what it answers. Throws `Lack` where it has none of that name. */
+  async ask<Answer>(command: string, argument: unknown, token: vscode.CancellationToken): Promise<Answer | undefined> {
+    const known = this.client?.initializeResult?.capabilities.executeCommandProvider?.commands;
+    if (known && !known.includes(command)) {
+      throw new Lack(`the server ${this.serverRelease} has no '${command}', the extension is ${this.release}`);
+    }
+    return this.client?.sendRequest<Answer>('workspace/executeCommand', { command, arguments: [argument] }, token);
+  }
+
+  /** The same; returns what it said of that. */
   async run(command: string, argument: unknown, token: vscode.CancellationToken = CancellationToken.None): Promise<string> {
-    const { client } = this;
-    await client?.sendRequest('workspace/executeCommand', { command, arguments: [argument] }, token);
+    await this.ask(command, argument, token);
     return this.status.message;
   }
 
@@ -92,6 +118,10 @@ export class Server implements vscode.Disposable {
       synchronize: { configurationSection: 'unmask' },
       initializationOptions: settings(),
       middleware: {
+        // the model would take what stands in the panel for another file
+        didOpen: (document, next) => outsideOfPanel(document, () => next(document)),
+        didChange: (event, next) => outsideOfPanel(event.document, () => next(event)),
+        didClose: (document, next) => outsideOfPanel(document, () => next(document)),
         workspace: { configuration: async (parameters) => parameters.items.map(() => settings()) },
       },
     });
@@ -118,6 +148,12 @@ export class Server implements vscode.Disposable {
   private tell(status: Status): void {
     this.status = status;
     this.changed.fire(status);
+  }
+}
+
+async function outsideOfPanel({ uri }: vscode.TextDocument, tell: () => Promise<void>): Promise<void> {
+  if (uri.scheme !== PANEL) {
+    await tell();
   }
 }
 

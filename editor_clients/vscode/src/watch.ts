@@ -1,6 +1,7 @@
 // The command "Watch": one fill pass by pass, as decorations where its text would stand; at the end it is ghost text.
 import * as vscode from 'vscode';
 import { MOST_PIECES, type Pass, type Piece, piecesOf } from './passes';
+import { sayInStatus } from './said';
 import type { Server } from './server';
 
 const COLOURS: Record<Piece['sureness'], vscode.ThemeColor> = {
@@ -9,7 +10,6 @@ const COLOURS: Record<Piece['sureness'], vscode.ThemeColor> = {
   likely: new vscode.ThemeColor('charts.yellow'),
   unsure: new vscode.ThemeColor('charts.red'),
 };
-const SAID_MS = 10_000;
 let pool: vscode.TextEditorDecorationType[] | undefined;
 
 /** One type for each piece: what is drawn at one place stands in the order of the names of their types. */
@@ -51,7 +51,7 @@ export async function watch(server: Server, editor: vscode.TextEditor): Promise<
   const argument = { uri: document.uri.toString(), version, position: [active.line, active.character] };
   try {
     const message = await server.run('unmask.watch', argument, stopped.token);
-    vscode.window.setStatusBarMessage(`unmask: ${message}`, SAID_MS);
+    sayInStatus(message);
   } catch (error) {
     found = false;
     if (!stopped.token.isCancellationRequested) {

@@ -1,6 +1,7 @@
 // What is done in a real VS Code, and what is seen there, as JSON. `typing` types, accepts ghost text, saves, and goes on to
-// the commands; `watch` looks at a fill pass by pass; `models` fetches, chooses and removes a model; `missing` looks at what
-// is offered where there is no program, and installs one.
+// the commands; `watch` looks at a fill pass by pass; `alternatives` takes suggestions from the panel; `release` meets a server
+// of another release; `models` fetches, chooses and removes a model; `missing` looks at what is offered where there is no
+// program, and installs one.
 //   node driver.mjs SCENARIO VSCODE_DIR EXTENSION_DIR RUN_DIR CHROMIUM SETTINGS
 import { decorations, inWorkbench, until } from './workbench.mjs';
 
@@ -88,6 +89,75 @@ async function watch(bench) {
   await until(async () => !(await page.evaluate(decorations)).includes('passes'), 'it to go');
 }
 
+/** Takes an alternative by the keyboard and one by a click, tries one after an edit, and closes the panel on a slow fill. */
+async function alternatives(bench) {
+  const { page, seen } = bench;
+  const { keyboard } = page;
+  const lens = page.locator('.codelens-decoration a');
+  const shows = (text) => until(async () => (await bench.text()).includes(text) && bench.text(), `the text ${text}`);
+  await bench.open('a.py');
+  await bench.waitForIcon('sparkle');
+  await keyboard.type('slow = ()', { delay: 60 });
+  await keyboard.press('ArrowLeft');
+  await keyboard.press('Shift+Alt+\\');
+  seen.looking = await until(() => bench.panel(), 'the panel');
+  await lens.last().waitFor({ timeout: 60_000 });
+  seen.found = await bench.panel();
+  seen.lenses = await lens.allInnerTexts();
+  await page.screenshot({ path: `${run}/alternatives.png` });
+  for (let line = 0; line < 4; line++) await keyboard.press('ArrowDown');
+  await keyboard.press('Enter');
+  await shows('|');
+  await keyboard.type('!');
+  seen.byKey = await shows('!');
+  await keyboard.press('Control+A');
+  await keyboard.type('w = ');
+  await bench.command('Show alternatives in a panel');
+  await lens.last().click({ timeout: 60_000 });
+  seen.byClick = await shows('|');
+  await keyboard.press('Control+A');
+  await keyboard.type('order = ');
+  await bench.command('Show alternatives in a panel');
+  await lens.last().waitFor({ timeout: 60_000 });
+  await page.click('.monaco-editor .view-lines');
+  await keyboard.press('Control+End');
+  await keyboard.type('snippets = order = ');
+  await keyboard.press('Alt+\\');
+  seen.beside = await until(() => bench.ghost(), 'ghost text');
+  await keyboard.press('Escape');
+  await lens.last().click();
+  seen.refused = await until(async () => (await page.locator('.statusbar').innerText()).match(/unmask: the document.*/)?.[0], 'why');
+  seen.edited = await bench.text();
+  await page.click('.monaco-editor .view-lines');
+  await keyboard.press('Control+A');
+  await keyboard.type('slow too');
+  await bench.command('Show alternatives in a panel');
+  await until(async () => (await bench.panel()).startsWith('looking'), 'the panel');
+  await page.locator('.tab[data-resource-name="Alternatives"]').click({ button: 'middle' });
+  await bench.open('c.py');
+  await keyboard.press('End');
+  await keyboard.press('Alt+\\');
+  await until(() => bench.ghost(), 'ghost text');
+}
+
+/** With a server of another release: what the status says, what of a command that is not there, and ghost text. */
+async function release(bench) {
+  const { page, seen } = bench;
+  await bench.open('a.py');
+  await bench.waitForIcon('sparkle', 'on: ');
+  await page.keyboard.type('x = ', { delay: 60 });
+  await bench.command('Watch');
+  seen.lacked = await until(async () => (await page.locator('.statusbar').innerText()).match(/unmask: the server.*/)?.[0], 'what lacks');
+  await bench.command('Show alternatives in a panel');
+  seen.panel = await until(async () => (await bench.panel()).startsWith('no') && bench.panel(), 'what lacks');
+  await page.click('.monaco-editor .view-lines');
+  await page.keyboard.press('Control+End');
+  await page.keyboard.press('Alt+\\');
+  seen.ghost = await until(() => bench.ghost(), 'ghost text');
+  seen.popups = await bench.messages();
+  await bench.waitForIcon('sparkle', 'on: ');
+}
+
 async function models(bench) {
   const { page, seen } = bench;
   await bench.open('a.py');
@@ -119,4 +189,4 @@ async function missing(bench) {
   seen.command = bench.settings()['unmask.command'];
 }
 
-await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, models, missing }[scenario]);
+await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, alternatives, release, models, missing }[scenario]);

@@ -120,16 +120,30 @@ export class Workbench {
 
   /** Waits for a message of the extension; toasts are not drawn under the driver, so that it is read in their list. */
   async message(text) {
+    await until(async () => (await this.messages()).includes(text), `the message ${text}`);
+  }
+
+  /** The messages in their list. */
+  async messages() {
     const { page } = this;
-    const list = page.locator('.notifications-center .notification-list-item');
-    await until(async () => {
-      await page.keyboard.press('F1');
-      await page.waitForSelector('.quick-input-widget input', { timeout: 10_000 });
-      await page.keyboard.type('Notifications: Show Notifications');
-      await this.pick('Show Notifications');
-      await page.waitForTimeout(1000);
-      return (await list.allInnerTexts()).join(' ').includes(text);
-    }, `the message ${text}`);
+    await page.keyboard.press('F1');
+    await page.waitForSelector('.quick-input-widget input', { timeout: 10_000 });
+    await page.keyboard.type('Notifications: Show Notifications');
+    await this.pick('Show Notifications');
+    await page.waitForTimeout(1000);
+    return (await page.locator('.notifications-center .notification-list-item').allInnerTexts()).join(' ');
+  }
+
+  /** What the first editor shows. */
+  async text() {
+    return (await this.page.locator('.view-lines').first().innerText()).replaceAll('\u00a0', ' ');
+  }
+
+  /** What the panel of alternatives shows; empty while there is none. */
+  async panel() {
+    const tab = this.page.locator('.tab[data-resource-name="Alternatives"]');
+    const lines = this.page.locator('.editor-group-container').filter({ has: tab }).locator('.view-lines');
+    return (await lines.allInnerTexts()).join('').replaceAll('\u00a0', ' ');
   }
 
   /** The ghost text as it is drawn. */

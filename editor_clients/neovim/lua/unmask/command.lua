@@ -37,6 +37,7 @@ end
 
 -- by its word: what it does, and the words that may follow
 local ACTIONS = {
+  alternatives = { calls('alternatives') },
   dismiss = { calls('dismiss') },
   ['fill-holes'] = { fill_holes },
   log = { calls('log') },

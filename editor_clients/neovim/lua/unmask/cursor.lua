@@ -13,10 +13,15 @@ function M.typed_since(text, row, column)
   return typed and vim.startswith(text, typed) and typed or nil
 end
 
+--- The lines of a text, of which a file of another system has other ends.
+function M.lines_of(text)
+  return vim.split(text, '\r?\n')
+end
+
 --- Inserts a text, and puts the cursor behind it.
 function M.insert(text)
   local at = vim.api.nvim_win_get_cursor(0)
-  local lines = vim.split(text, '\n')
+  local lines = M.lines_of(text)
   vim.api.nvim_buf_set_text(0, at[1] - 1, at[2], at[1] - 1, at[2], lines)
   local column = (#lines == 1 and at[2] or 0) + #lines[#lines]
   vim.api.nvim_win_set_cursor(0, { at[1] + #lines - 1, column })
@@ -24,6 +29,13 @@ end
 
 function M.is_inserting()
   return vim.startswith(vim.api.nvim_get_mode().mode, 'i')
+end
+
+--- The row, from 0, and the column where one would insert: of a cursor on the last character, as in normal mode, behind it.
+function M.place()
+  local at, line = vim.api.nvim_win_get_cursor(0), vim.api.nvim_get_current_line()
+  local is_last = not M.is_inserting() and vim.fn.charcol('.') + 1 >= vim.fn.charcol('$')
+  return at[1] - 1, is_last and #line or at[2]
 end
 
 --- Does something in insert mode, and begins to insert where one does not.
@@ -36,8 +48,8 @@ function M.when_inserting(act)
     once = true,
     callback = vim.schedule_wrap(act),
   })
-  local at_end = vim.api.nvim_win_get_cursor(0)[2] + 1 >= #vim.api.nvim_get_current_line()
-  vim.cmd.startinsert({ bang = at_end })
+  local _, column = M.place()
+  vim.cmd.startinsert({ bang = column == #vim.api.nvim_get_current_line() })
 end
 
 return M

@@ -91,11 +91,14 @@ end
 
 --- Says what the server said last, and whether there is ghost text in this buffer.
 function M.show_status()
-  if server.client_of(nil) then
+  local client = server.client_of(nil)
+  if client then
     local here = M.is_on() and '' or '; ghost text is off in this buffer, :Unmask toggle turns it on'
     local status = server.last_status() or {}
     local message = status.state or status.message or ''
-    server.say((message == '' and 'the server has said nothing yet' or message) .. here)
+    local difference = server.difference(client)
+    local releases = difference and '; ' .. difference or ''
+    server.say((message == '' and 'the server has said nothing yet' or message) .. releases .. here)
   end
 end
 

@@ -39,8 +39,12 @@ local function check_servers()
   end
   for _, client in ipairs(clients) do
     local buffers = vim.tbl_count(client.attached_buffers)
-    local version = (client.server_info or {}).version or 'of an unknown version'
-    vim.health.ok(('server %s is attached to %d buffer(s)'):format(version, buffers))
+    local server = require('unmask.server')
+    vim.health.ok(('server %s is attached to %d buffer(s)'):format(server.release_of(client), buffers))
+    local difference = server.difference(client)
+    if difference then
+      vim.health.warn(difference, 'what both know works; with one release of both all does')
+    end
   end
   if #clients > 0 and not require('unmask').is_on() then
     vim.health.info('ghost text is off; :Unmask toggle turns it on')

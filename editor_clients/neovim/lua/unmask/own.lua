@@ -40,7 +40,7 @@ local function draw(note)
   end
   local lines = vim.tbl_map(function(line)
     return { { line, 'UnmaskGhost' } }
-  end, vim.split(rest, '\n'))
+  end, cursor.lines_of(rest))
   if note then
     table.insert(lines[#lines], { note, 'UnmaskGhost' })
   end

@@ -3,23 +3,37 @@ local lsp = require('unmask.lsp')
 
 local M = {}
 
--- by client: what the server said last of the model
-local states = {}
+--- Of this plugin.
+M.RELEASE = '0.1.0'
+
+-- by client: what the server said last of the model, and which release it is
+local states, releases = {}, {}
 
 --- Tells the person, in one line.
 function M.say(message, level)
   vim.notify('unmask: ' .. message, level or vim.log.levels.INFO)
 end
 
---- The client of a buffer that may be changed; of any buffer where `bufnr` is nil. Says so where there is none.
-function M.client_of(bufnr)
+--- Whether a server, which may be of another release, has a command.
+local function has(client, command)
+  local provider = client.server_capabilities.executeCommandProvider or {}
+  return vim.list_contains(provider.commands or {}, command)
+end
+
+--- The client of a buffer that may be changed; of any buffer where `bufnr` is nil. Says so where there is none, or where its
+--- server lacks a command.
+function M.client_of(bufnr, command)
   if bufnr and not vim.bo[bufnr].modifiable then
     return M.say('this buffer may not be changed', vim.log.levels.WARN)
   end
   local client = vim.lsp.get_clients({ name = 'unmask', bufnr = bufnr })[1]
   if not client then
     local where = bufnr and ' to this buffer' or ''
-    M.say('no server is attached' .. where .. '; :checkhealth unmask says why', vim.log.levels.WARN)
+    return M.say('no server is attached' .. where .. '; :checkhealth unmask says why', vim.log.levels.WARN)
+  end
+  if command and not has(client, command) then
+    local lack = "the server %s has no '%s', the plugin is %s"
+    return M.say(lack:format(M.release_of(client), command, M.RELEASE), vim.log.levels.WARN)
   end
   return client
 end
@@ -37,7 +51,7 @@ end
 
 --- Offers nothing unasked for some minutes (ten when none are named); 0 ends that.
 function M.snooze(minutes)
-  local client = M.client_of(nil)
+  local client = M.client_of(nil, 'unmask.snooze')
   if client then
     run(client, 'unmask.snooze', minutes)
   end
@@ -59,7 +73,7 @@ end
 --- Fills the holes between two lines, from 1; without them those around the cursor.
 function M.fill_holes(first, last)
   local bufnr = vim.api.nvim_get_current_buf()
-  local client = M.client_of(bufnr)
+  local client = M.client_of(bufnr, 'unmask.fillHoles')
   if client then
     local at = lsp.cursor(client).position
     local here = { at.line, at.character }
@@ -70,7 +84,7 @@ end
 --- Rewrites the lines from `first` to `last`, from 1; `strength` is light, refresh or rewrite.
 function M.rewrite(first, last, strength, instruction)
   local bufnr = vim.api.nvim_get_current_buf()
-  local client = M.client_of(bufnr)
+  local client = M.client_of(bufnr, 'unmask.rewriteSelection')
   if client then
     local more = { strength = strength, instruction = instruction }
     run(client, 'unmask.rewriteSelection', vim.tbl_extend('error', place_of(client, bufnr, first, last), more))
@@ -110,6 +124,21 @@ function M.log()
   vim.cmd('tabnew +$ ' .. vim.fn.fnameescape(vim.lsp.log.get_filename()))
   vim.bo.readonly = true
   M.say('the log of all language servers; our lines name the program')
+end
+
+--- Takes which release a server is of: called by lsp/unmask.lua.
+function M.take_release(client_id, release)
+  releases[client_id] = release
+end
+
+function M.release_of(client)
+  return releases[client.id] or 'of an unknown release'
+end
+
+--- That a server and this plugin are of two releases; nil where they are of one.
+function M.difference(client)
+  local release = M.release_of(client)
+  return release ~= M.RELEASE and ('the server is %s, the plugin %s'):format(release, M.RELEASE) or nil
 end
 
 --- Takes what a server says of its model: called by lsp/unmask.lua.

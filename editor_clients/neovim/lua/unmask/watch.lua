@@ -120,7 +120,7 @@ end
 --- Fills at the cursor and shows every pass. Begins to insert where one does not; a key ends it.
 function M.watch()
   local bufnr = vim.api.nvim_get_current_buf()
-  local client = server.client_of(bufnr)
+  local client = server.client_of(bufnr, 'unmask.watch')
   if client then
     for name, link in pairs(GROUPS) do
       vim.api.nvim_set_hl(0, name, { link = link, default = true })
