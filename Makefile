@@ -21,13 +21,13 @@ picture: $(READY)
 pictures: $(READY)
 	$(BIN)/python benchmarks/pictures.py --model '$(MODEL)'
 
-# what takes a quarter of a minute or more on its own is left out, as the last line says; two processes, for many tests wait
+# what takes a quarter of a minute or more on its own is left out, as the last line says; three processes, for many tests wait
 test: $(READY)
-	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile
+	$(BIN)/pytest -m 'not slow' -n 3 --dist loadfile
 	@echo 'left out: the tests that are marked slow, which make test-slow runs'
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow -n 2 --dist loadfile
+	$(BIN)/pytest -m slow -n 3 --dist loadfile
 
 # The same where there is no network but the machine's own loopback, which editors and torchrun use among themselves.
 offline: $(READY)

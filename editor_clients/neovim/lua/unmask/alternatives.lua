@@ -122,6 +122,16 @@ function M.alternatives()
   place.number = lsp.execute(client, FIND, { argument }, function(err, result)
     show(place, err, result)
   end)
+  -- of a server that ends no answer comes
+  vim.api.nvim_create_autocmd('LspDetach', {
+    group = vim.api.nvim_create_augroup('unmask.alternatives', { clear = true }),
+    buffer = source,
+    callback = function(ended)
+      if place.number and ended.data.client_id == client.id then
+        show(place, { message = 'the server has ended' })
+      end
+    end,
+  })
   panel = place
   open(place)
   write('looking for alternatives …')
