@@ -25,8 +25,8 @@ def test_a_small_model_learns_to_fill_holes_of_a_text(tmp_path):
     before = made.before()
     after = made.train()
     assert after.loss < 0.7 * before.loss
-    assert after.whole > before.whole
-    assert after.tokens > before.tokens
+    # of eight holes, how many are right as a whole hangs on how a processor rounds
+    assert after.tokens > 2 * before.tokens
     lines = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
     assert lines[-1]["valid"] == asdict(after)
     assert [line["step"] for line in lines if "loss" in line] == [20, 40, 60, 80]
