@@ -21,15 +21,15 @@ def loaded(path):
 
 @pytest.mark.slow
 def test_a_small_model_learns_to_fill_holes_of_a_text(tmp_path):
-    made = run(tmp_path, steps=80)
+    made = run(tmp_path, steps=160)
     before = made.before()
     after = made.train()
     assert after.loss < 0.7 * before.loss
-    # of eight holes, how many are right as a whole hangs on how a processor rounds
+    assert after.whole > before.whole
     assert after.tokens > 2 * before.tokens
     lines = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
     assert lines[-1]["valid"] == asdict(after)
-    assert [line["step"] for line in lines if "loss" in line] == [20, 40, 60, 80]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(20, 161, 20))
 
 
 def test_what_is_written_is_what_was_learnt_and_belongs_to_the_model(tmp_path):
