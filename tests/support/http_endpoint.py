@@ -1,12 +1,14 @@
 """The server of `unmask http` with the fake model, and clients that speak to it."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
 
 from serving import running
 
+from lsp_server.backends.base import BackendUnavailable
 from lsp_server.backends.local import WorkerBackend
 from unmask_cli.endpoint.server import HttpEndpoint
 from unmask_cli.loopback import HERE
@@ -15,9 +17,15 @@ WORKER = [sys.executable, str(Path(__file__).parent / "fake_worker.py")]
 TOKEN = "t" * 43
 
 
-def served(*arguments, preset="balanced"):
-    """A server that runs, on a port of its own."""
-    return running(HttpEndpoint(WorkerBackend([*WORKER, *arguments]), TOKEN, preset))
+@contextlib.asynccontextmanager
+async def served(*arguments, preset="balanced", loaded=True):
+    """A server that runs, on a port of its own; `loaded`: no request has to wait for its model."""
+    backend = WorkerBackend([*WORKER, *arguments])
+    async with running(HttpEndpoint(backend, TOKEN, preset)) as server:
+        if loaded:
+            with contextlib.suppress(BackendUnavailable):
+                await backend.wait_ready()
+        yield server
 
 
 async def begun(server, path, body=None, method="POST", **headers):

@@ -182,7 +182,7 @@ class HttpEndpoint:
         except InvalidInput as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         except (BackendUnavailable, TimeoutError) as error:
-            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"there is no model: {error or 'it loads'}") from None
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"there is no model: {str(error) or 'it loads'}") from None
         except (Cancelled, asyncio.CancelledError):
             if (task := asyncio.current_task()) and task.cancelling():
                 raise

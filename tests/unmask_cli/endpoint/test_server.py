@@ -133,10 +133,16 @@ async def test_where_there_is_no_model_the_reason_is_told():
         assert (status, answer["error"]["message"]) == (503, "there is no model: weights.bin must be weights")
 
 
+async def test_while_the_model_loads_the_reason_is_told():
+    async with served("--slow-start", "--name", "slow", loaded=False) as server:
+        status, answer = await asked(server, "/infill", {"prompt": "x = ", "t_max_predict_ms": 10})
+        assert (status, answer["error"]["message"]) == (503, "there is no model: it loads")
+
+
 async def test_a_worker_that_dies_is_told_and_started_again():
     async with served() as server:
         assert (await asked(server, "/v1/completions", {**BODY, "prompt": "crash"}))[0] == 503
-        assert (await asked(server, "/v1/completions", BODY))[0] == 200
+        assert (await asked(server, "/infill", {"prompt": "x = ", "t_max_predict_ms": 60_000}))[0] == 200
 
 
 async def test_a_model_that_is_not_sure_says_nothing_unless_any_answer_is_wanted():
