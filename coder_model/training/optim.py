@@ -1,15 +1,45 @@
-"""Muon for the matrices, AdamW for embeddings and norms, and the warm-up-stable-decay schedule.
-
-Muon: Keller Jordan, https://kellerjordan.github.io/posts/muon/ (2024), as `torch.optim.Muon` has it.
-"""
+"""Muon for the matrices, AdamW for embeddings and norms, and the warm-up-stable-decay schedule."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+
+from coder_model.training.arithmetic import training_dtype
+
+
+class Muon(torch.optim.Muon):
+    """`torch.optim.Muon` in whatever the device multiplies fastest: torch's own takes bfloat16 on every CPU.
+
+    Keller Jordan, https://kellerjordan.github.io/posts/muon/ (2024).
+    """
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002  nobody gives one
+        """Moves every matrix that has a gradient."""
+        for group in self.param_groups:
+            for matrix in (p for p in group["params"] if p.grad is not None):
+                average = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(matrix.grad))
+                average.lerp_(matrix.grad, 1 - group["momentum"])
+                ahead = matrix.grad.lerp(average, group["momentum"])
+                step = _near_orthogonal(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"])
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(step, alpha=-group["lr"] * max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5)
+
+
+def _near_orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
+    """Moves the singular values of a matrix [N, K] to about 1, by Newton-Schulz steps of the fifth degree."""
+    a, b, c = coefficients
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = wide.to(training_dtype(matrix.device))
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(steps):
+        square = x @ x.T
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x if wide is matrix else x.T
 
 
 def make_optimizers(
@@ -24,7 +54,7 @@ def make_optimizers(
         other_lr: learning rate of the others.
     """
     return [
-        torch.optim.Muon(matrices, matrix_lr, weight_decay=0.0),
+        Muon(matrices, matrix_lr, weight_decay=0.0),
         torch.optim.AdamW(others, other_lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 

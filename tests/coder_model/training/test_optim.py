@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from coder_model.model.transformer import Transformer
-from coder_model.training.optim import make_optimizers, optimizers_for, schedule, schedulers_for
+from coder_model.training import optim
+from coder_model.training.optim import Muon, make_optimizers, optimizers_for, schedule, schedulers_for
 
 
 @pytest.mark.parametrize("shape", [(12, 20), (48, 16)])
@@ -16,6 +17,22 @@ def test_a_layers_matrix_moves_by_a_near_orthogonal_step_of_its_learning_rate(sh
     singular = torch.linalg.svdvals((before - matrix.detach()) / (0.1 * max(1.0, shape[0] / shape[1]) ** 0.5))
     assert singular.min() > 0.5
     assert singular.max() < 1.5
+
+
+@pytest.mark.parametrize(("dtype", "difference"), [(torch.bfloat16, 0.0), (torch.float32, 0.02)])
+@pytest.mark.parametrize("shape", [(12, 20), (48, 16)])
+def test_muon_moves_as_that_of_torch_does(monkeypatch, shape, dtype, difference):
+    monkeypatch.setattr(optim, "training_dtype", lambda device: dtype)
+    draw = torch.Generator().manual_seed(0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
+    optimizers = [Muon([ours], 0.1, weight_decay=0.1), torch.optim.Muon([theirs], 0.1, weight_decay=0.1)]
+    for _ in range(3):
+        ours.grad = torch.randn(shape, generator=draw)
+        theirs.grad = ours.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert torch.allclose(ours, theirs, rtol=0.0, atol=difference)
+    assert optimizers[0].state_dict()["state"].keys() == optimizers[1].state_dict()["state"].keys()
 
 
 def test_nothing_decays_without_a_gradient(model):
