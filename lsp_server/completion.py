@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Decoding, Draft
 from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
@@ -122,7 +123,7 @@ class Completer:
                     self._again[uri].shown(place.prefix, one.text)
             self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
-            return Answer([one.behind(selected) for one in found], document, place.revision)
+            return Answer([one.shown(line_end(document), selected) for one in found], document, place.revision)
 
     async def watch(self, document: Document, position: Position, told: Callable[[Draft], None]) -> None:
         """Fills as for a request made by hand, decoded to be watched; the next request there has the answer.
@@ -180,7 +181,7 @@ class Completer:
 
     def _look_again(self, uri: str, text: str) -> None:
         document = self._documents.get(uri)
-        self._counts["kept"] += document is not None and text in document.text
+        self._counts["kept"] += document is not None and text in newlines(document.text)
 
     def forget(self, uri: str) -> None:
         """Drops what was suggested in a document that closes."""
@@ -205,11 +206,12 @@ class Completer:
 
     def _has_just_cleared(self, document: Document) -> bool:
         """True right after whole lines were deleted: whoever does that wants nothing there for a moment."""
-        return "\n" in document.deleted and document.deletions > 0 and not PRESETS[self.settings.preset].after_deletion
+        cleared = "\n" in newlines(document.deleted) and document.deletions > 0
+        return cleared and not PRESETS[self.settings.preset].after_deletion
 
     def _is_said_again(self, place: CursorPlace, text: str) -> bool:
         again = self._again[place.document.uri]
-        said = again.is_said_again(place.prefix, place.suffix, text, place.document.deleted)
+        said = again.is_said_again(place.prefix, place.suffix, text, newlines(place.document.deleted))
         self._counts[f"{FILTER}said_again"] += said
         return said
 
@@ -269,7 +271,6 @@ class Completer:
         return [self._suggestion(place, draft) for draft in reversed(worth_it)][::-1]
 
     def _suggestion(self, place: CursorPlace, draft: Draft) -> Suggestion:
-        text = draft.text.replace("\n", line_end(place.document))
         document = place.document
-        made = self._recent.add(document.uri, place.prefix, place.suffix, text, document.language)
-        return Suggestion(text, place.row, place.column, made, draft)
+        made = self._recent.add(document.uri, place.prefix, place.suffix, draft.text, document.language)
+        return Suggestion(draft.text, place.row, place.column, made, draft)

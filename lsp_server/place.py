@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from coder_model.text.fill_mode import hole_at
+from coder_model.text.normalize import newlines
 from coder_model.types import FillRequest, Reach
 from lsp_server.context import Context
 from lsp_server.documents import Document, Position, without_surrogates
@@ -38,6 +39,7 @@ class CursorPlace:
     row: int
     column: int
     prefix: str
+    """With newlines as a model has them, whatever ends a line of the document."""
     suffix: str
     invoked: bool
     alternatives: int = ALTERNATIVES
@@ -64,7 +66,7 @@ def place_at(document: Document, position: Position, invoked: bool, selected: Se
         after = document.around(selected.end, 0, SUFFIX_CHARS)[1]
     else:
         before, after = document.around(position, PREFIX_CHARS, SUFFIX_CHARS)
-    prefix, suffix = without_surrogates(before), without_surrogates(after)
+    prefix, suffix = (newlines(without_surrogates(text)) for text in (before, after))
     return CursorPlace(document, document.revision, row, column, prefix, suffix, invoked)
 
 

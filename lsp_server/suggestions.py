@@ -24,11 +24,12 @@ class Suggestion:
     replaces: tuple[Position, Position] | None = None
     """The range that `text` stands for; None for an empty one at the cursor."""
 
-    def behind(self, selected: Selected | None) -> Suggestion:
-        """Returns it as the client of a menu wants it: the menu's choice first, in the menu's range."""
+    def shown(self, line_end: str, selected: Selected | None) -> Suggestion:
+        """Returns it with the line ends of the document, and for the client of a menu behind what the menu inserts."""
+        text = self.text.replace("\n", line_end)
         if selected is None:
-            return self
-        return replace(self, text=selected.text + self.text, replaces=(selected.start, selected.end))
+            return replace(self, text=text)
+        return replace(self, text=selected.text + text, replaces=(selected.start, selected.end))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ def editor(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def set_up(editor, tmp_path):
-    """Makes an empty Python file with the server attached, by the options of `setup`."""
+    """Makes a Python file, empty where no text is given, with the server attached, by the options of `setup`."""
 
-    def make(**options):
+    def make(text=b"", **options):
         options = {"cmd": SERVER, "keys": {"accept_word": "<F2>", "accept_line": "<F3>"}, **options}
         editor.exec_lua(
             """
@@ -55,7 +55,8 @@ def set_up(editor, tmp_path):
             str(tmp_path),
         )
         file = tmp_path / "a.py"
-        file.write_text("")
+        file.write_bytes(text)
+        editor.command("set fileformats=unix,dos,mac")
         editor.command(f"edit {file}")
         editor.command("setfiletype python")
         editor.command("setlocal noexpandtab noautoindent indentexpr=")

@@ -1,11 +1,13 @@
 """Ghost text in the real Neovim, with the client that we ship and a fake model."""
 
+import re
 from pathlib import Path
 
 import pytest
 from neovim import SERVER, VERSIONS, ghost, lines, said, wait
 
 everywhere = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
+LINE_ENDS = pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["unix", "dos", "mac"])
 
 
 @everywhere
@@ -42,21 +44,21 @@ def test_what_was_typed_since_the_ghost_text_came_is_not_inserted_twice(typing):
 
 
 @everywhere
-def test_a_block_is_taken_line_by_line(typing):
-    typing.input("idef f():<CR>    ")
-    wait(lambda: ghost(typing), "ghost text")
+@LINE_ENDS
+def test_a_block_is_taken_line_by_line(set_up, line_end):
+    typing = set_up(b"# a" + line_end)
+    typing.input("odef f():<CR>    ")
+    whole = wait(lambda: ghost(typing), "ghost text")
+    assert re.fullmatch(r"<    \|block\|~?>\nmore", whole)
+    first = "    " + whole.partition("\n")[0]
     typing.input("<F3>")
-    wait(lambda: lines(typing) == ["def f():", "    <    |block|~>"], "the first line")
+    wait(lambda: lines(typing) == ["# a", "def f():", first], "the first line")
     wait(lambda: ghost(typing) == "\nmore", "the rest")
-
-
-@everywhere
-def test_a_block_keeps_the_line_ends_of_the_file(typing):
-    typing.command("set fileformat=dos")
-    typing.input("idef f():<CR>    ")
-    assert "\r" not in wait(lambda: ghost(typing), "ghost text")
-    typing.input("<Tab>")
-    wait(lambda: lines(typing) == ["def f():", "    <    |block|~>", "more"], f"the block, not {lines(typing)}")
+    typing.input("<F3>")
+    wait(lambda: lines(typing) == ["# a", "def f():", first, "more"], "the block")
+    typing.input("<Esc>:w<CR>")
+    written = line_end.join([b"# a", b"def f():", first.encode(), b"more", b""])
+    wait(lambda: Path(typing.current.buffer.name).read_bytes() == written, "the file on disk")
 
 
 @everywhere

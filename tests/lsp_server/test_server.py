@@ -26,9 +26,22 @@ def test_ghost_text_comes_with_an_empty_range_at_the_cursor(shared):
     assert facts == {"steps": 2, "tokens": 3, "elapsedMs": 1.0, "probability": 0.125}
 
 
-def test_an_empty_body_takes_several_lines_with_the_documents_line_ends(shared):
-    (item,) = ask(shared, "def f():\r\n    \r\n", 1, 4)
-    assert item["insertText"].endswith("|block|~>\r\nmore")
+LINE_ENDS = pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=repr)
+
+
+@LINE_ENDS
+def test_an_empty_body_takes_several_lines_with_the_documents_line_ends(shared, line_end):
+    (item,) = ask(shared, f"def f():{line_end}    {line_end}", 1, 4)
+    assert item["insertText"].endswith(f"|block|~>{line_end}more")
+
+
+@LINE_ENDS
+def test_the_rest_of_a_block_stays_when_its_first_line_is_taken(shared, line_end):
+    (item,) = ask(shared, f"def g():{line_end}    {line_end}", 1, 4)
+    first, more = item["insertText"].removesuffix("more"), "more"
+    typed(shared, 2, 1, 4, first)
+    (rest,) = shared.items(URI, 2, 0)
+    assert (rest["insertText"], facts(rest)["id"]) == (more, facts(item)["id"])
 
 
 def test_inside_a_word_there_is_silence(shared):

@@ -90,7 +90,7 @@ class FakeEngine:
             self.judged.add(request.session)
             yield judgement(request.judged)
             return
-        text = f"<{line}|{request.hole}|{request.suffix[:5]}>".replace("\r", "").replace("\n", "~")
+        text = f"<{line}|{request.hole}|{request.suffix[:5]}>".replace("\n", "~")
         if "silent" in line:
             text = " \t"
         if "snippets" in line:

@@ -29,6 +29,7 @@ return {
     end,
   },
   on_init = function(client, result)
+    lsp.unify_line_ends(client)
     require('unmask.server').take_release(client.id, (result.serverInfo or {}).version)
   end,
   -- where the cursor rests the model reads before anybody asks

@@ -26,7 +26,7 @@ local function write(heading)
   for _, item in ipairs(panel.items) do
     table.insert(lines, '')
     table.insert(starts, #lines + 1)
-    vim.list_extend(lines, cursor.lines_of(panel.before .. item.insertText .. panel.after))
+    vim.list_extend(lines, vim.split(panel.before .. item.insertText .. panel.after, '\n'))
   end
   panel.starts = starts
   vim.bo[panel.bufnr].modifiable = true

@@ -13,15 +13,10 @@ function M.typed_since(text, row, column)
   return typed and vim.startswith(text, typed) and typed or nil
 end
 
---- The lines of a text, of which a file of another system has other ends.
-function M.lines_of(text)
-  return vim.split(text, '\r?\n')
-end
-
 --- Inserts a text, and puts the cursor behind it.
 function M.insert(text)
   local at = vim.api.nvim_win_get_cursor(0)
-  local lines = M.lines_of(text)
+  local lines = vim.split(text, '\n')
   vim.api.nvim_buf_set_text(0, at[1] - 1, at[2], at[1] - 1, at[2], lines)
   local column = (#lines == 1 and at[2] or 0) + #lines[#lines]
   vim.api.nvim_win_set_cursor(0, { at[1] + #lines - 1, column })

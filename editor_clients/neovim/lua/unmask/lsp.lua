@@ -34,6 +34,24 @@ function M.execute(client, command, arguments, handler)
   return M.request(client, 'workspace/executeCommand', parameters, handler or function() end, 0)
 end
 
+--- Gives the texts of all answers the line ends that a buffer has inside: of those of a file of another system Neovim shows
+--- a part as ^M.
+function M.unify_line_ends(client)
+  local request, handler_at = client.request, HAS_METHODS and 4 or 3
+  client.request = function(...)
+    local arguments, count = { ... }, select('#', ...)
+    local handler = arguments[handler_at]
+    arguments[handler_at] = handler
+      and function(err, result, ...)
+        for _, item in ipairs(type(result) == 'table' and result.items or {}) do
+          item.insertText = item.insertText:gsub('\r\n?', '\n')
+        end
+        return handler(err, result, ...)
+      end
+    return request(unpack(arguments, 1, count))
+  end
+end
+
 --- Where the cursor is, as the client counts.
 function M.cursor(client)
   return vim.lsp.util.make_position_params(0, client.offset_encoding)

@@ -40,7 +40,7 @@ local function draw(note)
   end
   local lines = vim.tbl_map(function(line)
     return { { line, 'UnmaskGhost' } }
-  end, cursor.lines_of(rest))
+  end, vim.split(rest, '\n'))
   if note then
     table.insert(lines[#lines], { note, 'UnmaskGhost' })
   end
