@@ -82,7 +82,7 @@ class Server:
 
 
 def suggested_in_neovim(program: str, server: Server, shown: Scene, folder: Path) -> list[Path]:
-    """Photographs ghost text, and the second of several suggestions, with what a person asks for them by.
+    """Photographs ghost text, the second of several suggestions, and their panel, with what a person asks for them by.
 
     Raises:
         SystemExit: when nothing of the kind is drawn.
@@ -91,6 +91,7 @@ def suggested_in_neovim(program: str, server: Server, shown: Scene, folder: Path
         return [
             _photographed(screen, "<M-\\>", Grid.behind_cursor, folder / "ghost.png"),
             _photographed(screen, "<M-]>", lambda grid: "(2/" in grid.behind_cursor(), folder / "alternatives.png"),
+            _photographed(screen, "<Cmd>Unmask alternatives<CR>", _is_in_the_panel, folder / "panel.png"),
         ]
 
 
@@ -103,6 +104,10 @@ def watched_in_neovim(program: str, server: Server, shown: Scene, folder: Path) 
     with _neovim(program, server, shown, folder) as screen:
         keys, out = "<Cmd>Unmask watch<CR>", folder / "watch.png"
         return [_photographed(screen, keys, lambda grid: MASKS.search("\n".join(grid.lines())), out)]
+
+
+def _is_in_the_panel(grid: Grid) -> bool:
+    return "1 of" in "\n".join(grid.lines())
 
 
 @contextmanager
@@ -129,7 +134,7 @@ def _photographed(screen: Screen, keys: str, seen: Callable[[Grid], object], out
 
 
 def in_vscode(scenario: str, server: Server, shown: Scene, folder: Path) -> tuple[list[Path], Mapping[str, Any]]:
-    """Photographs VS Code: `suggested` ghost text, alternatives and the menu, `watched` a pass of a fill.
+    """Photographs VS Code: `suggested` ghost text, alternatives, the menu and the panel, `watched` a pass of a fill.
 
     Returns:
         The pictures, and what was seen.

@@ -79,9 +79,9 @@ def test_neovim_is_photographed_with_ghost_text_alternatives_and_masks(tmp_path)
         pytest.skip("needs Neovim 0.12 or newer in tools, in $UNMASK_NVIM or on the PATH")
     made = suggested_in_neovim(neovim, FAKE, Scene("x = \n", 1), tmp_path)
     made += watched_in_neovim(neovim, FAKE, Scene("slow = \n", 1), tmp_path)
-    assert [file.name for file in made] == ["ghost.png", "alternatives.png", "watch.png"]
+    assert [file.name for file in made] == ["ghost.png", "alternatives.png", "panel.png", "watch.png"]
     pictures = [Image.open(file).convert("RGB").tobytes() for file in made]
-    assert len(set(pictures)) == 3
+    assert len(set(pictures)) == 4
 
 
 @pytest.mark.slow
@@ -93,9 +93,10 @@ def test_vscode_is_photographed_with_ghost_text_alternatives_menu_and_masks(tmp_
     watched.mkdir()
     made, seen = in_vscode("suggested", FAKE, Scene("x = \n", 1), suggested)
     assert (seen["ghost"].replace("\xa0", " "), seen["alternatives"]) == ("<x = |line|~>", "2/3")
+    assert seen["panel"].count("|line|~>") == 6
     more, seen = in_vscode("watched", FAKE.slowly(), Scene("slow = \n", 1), watched)
     assert re.match(r"<░ +\d+ passes", seen["pass"])
-    assert [file.name for file in made + more] == ["alternatives.png", "ghost.png", "menu.png", "watch.png"]
+    assert [file.name for file in made + more] == [f"{name}.png" for name in ("alternatives", "ghost", "menu", "panel", "watch")]
 
 
 def test_every_picture_is_small_and_shown_on_a_page():

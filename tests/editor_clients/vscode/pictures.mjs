@@ -1,6 +1,6 @@
 // Photographs a real VS Code, as PNGs in RUN_DIR, and says as JSON which. `suggested` asks at a line for ghost text (ghost.png)
-// and the next of several (alternatives.png), and opens the menu behind the status item (menu.png); `watched` looks at a pass
-// of a fill with text and masks (watch.png). The file is on stdin.
+// and the next of several (alternatives.png), opens the menu behind the status item (menu.png), and the panel of alternatives
+// (panel.png); `watched` looks at a pass of a fill with text and masks (watch.png). The file is on stdin.
 //   node pictures.mjs SCENARIO VSCODE_DIR EXTENSION_DIR RUN_DIR CHROMIUM SETTINGS NAME LINE MODEL
 import fs from 'node:fs';
 import { decorations, inWorkbench, until } from './workbench.mjs';
@@ -33,6 +33,11 @@ async function suggested(bench) {
   await page.keyboard.press('Escape');
   seen.menu = await bench.menu('sparkle');
   await photograph(bench, 'menu');
+  await page.keyboard.press('Escape');
+  await bench.command('Show alternatives in a panel');
+  await page.locator('.codelens-decoration a').last().waitFor({ timeout: 60_000 });
+  seen.panel = await bench.panel();
+  await photograph(bench, 'panel');
 }
 
 async function watched(bench) {
