@@ -2,8 +2,10 @@ import os
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from coder_model.text.privacy import Privacy, found_root
+from coder_model.text.privacy import Privacy, found_root, ignore_rules
 
 
 @pytest.fixture
@@ -52,13 +54,66 @@ def test_git_ignored_files_are_worked_in_but_not_shown(workspace):
 
 
 def test_our_own_ignore_file_forbids_both_and_the_nearest_decides(workspace):
-    (workspace / ".unmaskignore").write_text("src/\n*.sql\n")
-    (workspace / "src" / "inner" / ".unmaskignore").write_text("!*.py\n")
+    (workspace / ".unmaskignore").write_text("src/*.py\n*.sql\n")
+    (workspace / "src" / "inner" / ".unmaskignore").write_text("!*.sql\n")
     privacy = Privacy([workspace])
     assert not privacy.may("complete", uri(workspace, "src/a.py"))
     assert not privacy.may("complete", uri(workspace, "q.sql"))
-    assert privacy.may("complete", uri(workspace, "src/inner/a.py"))
+    assert privacy.may("complete", uri(workspace, "src/inner/q.sql"))
     assert not privacy.may("show", uri(workspace, "src/a.py"))
+
+
+@pytest.mark.parametrize(
+    ("above", "beside", "kept"),
+    [
+        ("src/\n!src/a.py\n", "", True),
+        ("src/\n", "!a.py\n", True),
+        ("src/*\n!src/a.py\n", "", False),
+        ("src\n!src/\n", "", False),
+    ],
+)
+def test_nothing_comes_back_of_a_folder_that_is_ignored_itself(workspace, above, beside, kept):
+    (workspace / ".unmaskignore").write_text(above)
+    (workspace / "src" / ".unmaskignore").write_text(beside)
+    assert Privacy([workspace]).may("complete", uri(workspace, "src/a.py")) != kept
+
+
+@pytest.mark.parametrize("odd", ["!", "foo\\", "[z-a]*.o", "[", "\x00", "\ud83d"], ids=repr)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=repr)
+def test_an_odd_line_takes_nothing_from_the_others(workspace, odd, line_end):
+    lines = ["a.py", odd, "c.py ", ""]
+    (workspace / ".unmaskignore").write_bytes(b"\xef\xbb\xbf" + line_end.join(lines).encode("utf-8", "surrogatepass"))
+    privacy = Privacy([workspace])
+    assert [privacy.may("complete", uri(workspace, name)) for name in ("a.py", "b.py", "c.py")] == [False, True, False]
+
+
+def test_lines_that_are_no_patterns_are_counted_in_the_log(caplog):
+    ignore_rules(b"a.py\n\n# said\n!\n[z-a]\n")
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 lines of an ignore file are no patterns and count for nothing"
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[[:alpha:]].py", "[[:lower:][:digit:]].py", "[![:digit:]].py", "[[:alpha:]_].p[[:alnum:]]"]
+)
+def test_classes_of_characters_are_known(workspace, pattern, recwarn):
+    (workspace / ".unmaskignore").write_text(pattern + "\n")
+    assert not Privacy([workspace]).may("complete", uri(workspace, "a.py"))
+    assert not recwarn.list
+
+
+@given(st.lists(st.text(st.sampled_from("!#*?[]^-/\\ab.:\r\t \ufeff"), max_size=8), max_size=6))
+def test_any_ignore_file_is_read(lines):
+    spec = ignore_rules("\n".join([*lines, "kept.py"]).encode())
+    assert spec.check_file("kept.py").include
+
+
+def test_a_link_is_kept_back_by_its_own_name_too(workspace):
+    (workspace / "src" / "real.py").write_text("")
+    (workspace / "a.py").symlink_to(workspace / "src" / "real.py")
+    (workspace / ".unmaskignore").write_text("/a.py\n")
+    assert not Privacy([workspace]).may("complete", uri(workspace, "a.py"))
 
 
 def test_a_changed_ignore_file_counts_at_once(workspace):
@@ -68,14 +123,23 @@ def test_a_changed_ignore_file_counts_at_once(workspace):
     assert not privacy.may("complete", uri(workspace, "a.py"))
 
 
-def test_ignore_files_that_are_no_plain_files_or_too_large_are_not_read(workspace):
-    (workspace / "real").write_text("*\n")
-    (workspace / ".unmaskignore").symlink_to(workspace / "real")
-    os.mkfifo(workspace / "src" / ".unmaskignore")
-    (workspace / "src" / "inner" / ".unmaskignore").write_text("*\n" * 200_000)
+@pytest.mark.parametrize(("ignore_file", "use"), [(".unmaskignore", "complete"), (".gitignore", "show")])
+@pytest.mark.parametrize("odd", ["link", "fifo", "folder", "large"])
+def test_where_an_ignore_file_cannot_be_read_our_own_keeps_back_all_below(workspace, ignore_file, use, odd):
+    file = workspace / "src" / ignore_file
+    match odd:
+        case "link":
+            file.symlink_to(workspace / "real")
+        case "fifo":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+        case "large":
+            file.write_text("none\n" * 200_000)
     privacy = Privacy([workspace])
-    for name in ("a.py", "src/a.py", "src/inner/a.py"):
-        assert privacy.may("complete", uri(workspace, name))
+    assert privacy.may(use, uri(workspace, "a.py"))
+    for name in ("src/a.py", "src/inner/a.py"):
+        assert privacy.may(use, uri(workspace, name)) == (ignore_file == ".gitignore")
 
 
 @pytest.mark.parametrize(
