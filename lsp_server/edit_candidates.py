@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Literal
 
-from coder_model.text.calls import outdated_calls, touches_parameters
+from coder_model.text.calls import CallChange, outdated_calls, touches_parameters
 from coder_model.text.declarations import declarations, is_imported
 from coder_model.text.normalize import columns
 from coder_model.text.renames import left_behind
@@ -76,6 +76,11 @@ class EditedText:
         last = len(self.lines)
         return self.starts[min(edit.row, last)], self.starts[min(edit.row + len(edit.after), last)]
 
+    def changed(self, edit: RecentEdit) -> tuple[int, int]:
+        """Returns the code points that an edit has put there, in the text."""
+        start, end = self.span(edit)
+        return start + edit.left, max(start + edit.left, end - edit.right)
+
     def without(self, edit: RecentEdit) -> str:
         """Returns the text before an edit whose lines are still there."""
         return "".join([*self.lines[: edit.row], *edit.before, *self.lines[edit.row + len(edit.after) :]])
@@ -114,16 +119,17 @@ def _renamings(edit: RecentEdit) -> dict[tuple[str, str], None]:
 
 
 def _signatures(edited: EditedText, parsed: Parsed) -> Iterator[Candidate]:
+    newer: list[tuple[int, int]] = []
     for edit in edited.edits[:LATEST]:
         if not edit.is_in(edited.lines):
             continue
-        start, end = edited.span(edit)
-        changed = start + edit.left, max(start + edit.left, end - edit.right)
+        (start, end), changed = edited.span(edit), edited.changed(edit)
         if not touches_parameters(parsed, changed):
+            newer.append(changed)
             continue
         before = Parsed.of(edited.without(edit), edited.language)
         assert before
-        calls = outdated_calls(before, parsed, changed)
+        calls = [call for call in outdated_calls(before, parsed, changed) if not _is_done(call, newer)]
         plain = [list(call.changes) for call in calls if call.hole is None]
         yield from _by_row(edited, "signature", plain, (start, end))
         holes = [
@@ -134,6 +140,12 @@ def _signatures(edited: EditedText, parsed: Parsed) -> Iterator[Candidate]:
         yield from _nearest(edited, holes)
         if calls:
             return
+
+
+def _is_done(call: CallChange, newer: Sequence[tuple[int, int]]) -> bool:
+    """True for a call whose arguments were to change places and were edited since."""
+    first, last = call.changes[0].start, call.changes[-1].end
+    return call.reorders and any(start <= last and first <= end for start, end in newer)
 
 
 def _repeated(edited: EditedText, parsed: Parsed | None) -> Iterator[Candidate]:

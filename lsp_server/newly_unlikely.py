@@ -94,9 +94,7 @@ def cropped(before: str, after: str) -> tuple[str, str]:
 
 def _says_something(edited: EditedText, edit: RecentEdit) -> bool:
     """False for an edit in a string or a comment alone."""
-    start, end = edited.span(edit)
-    is_code = CodeBefore(edited.text, edited.language)
-    return is_code(start + edit.left) or is_code(max(start + edit.left, end - edit.right))
+    return any(map(CodeBefore(edited.text, edited.language), edited.changed(edit)))
 
 
 def _is_small(old: tuple[str, ...], new: tuple[str, ...]) -> bool:

@@ -51,6 +51,8 @@ class CallChange:
     """Of its text; the one of an argument that is to be written holds what stands before and behind that."""
     hole: tuple[str, str] | None = None
     """Where an argument is missing: what stands before and behind it in the only change's text."""
+    reorders: bool = False
+    """Whether arguments change places: the call looks no different once that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _call_change(
         texts = dict(zip(old.parameters, map(now.said, given), strict=True))
         moved = [(span, texts[name]) for span, name in zip(spans, new.parameters, strict=True)]
         changes = tuple(Change(*span, text) for span, text in moved if now.text[slice(*span)] != text)
-        return CallChange(changes) if changes else None
+        return CallChange(changes, reorders=True) if changes else None
     return None
 
 

@@ -49,6 +49,20 @@ def test_a_call_is_asked_for_an_argument_also_after_another_one_was_changed():
     assert edited.row(one.changes[0].start) == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("def f({{a, b||b, a}}):\n    pass\nf(1, 2)\nf(3, 4)\n", [2, 3]),
+        ("def f({{a, b||b, a}}):\n    pass\nf({{1, 2||2, 1}})\nf(3, 4)\n", [3]),
+        ("def f({{a, b||b, a}}):\n    pass\nf({{1, 2||2, 1}})\nf({{3, 4||4, 3}})\n", []),
+        ("def f({{a, b, c||b, c, a}}):\n    pass\nf({{p, q, r||q, r, p}}); f(x, y, z)\n", [2]),
+        ("def f({{a, b, c||b, c, a}}):\n    pass\nf({{p, q, r||q, r, p}}); f({{x, y, z||y, z, x}})\n", []),
+    ],
+)
+def test_arguments_that_changed_places_are_not_changed_again(text, left):
+    assert [(kind, row) for kind, row, _ in rows(as_edited(text))] == [("signature", row) for row in left]
+
+
 def test_what_was_done_twice_is_done_again_and_near_it_stands_without_a_model():
     edited = as_edited(
         "def f():\n    {{print||log}}(1)\n    {{print||log}}(2)\n    print(3)\n\n\ndef g():\n    print(4)\n"
