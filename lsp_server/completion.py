@@ -11,6 +11,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 from coder_model.text.normalize import newlines
@@ -62,7 +63,11 @@ class _Run:
     def drop_if_unwanted(self) -> None:
         """Frees the model when nobody waits any more."""
         if not self._waiting:
-            self._task.cancel()
+            self.drop()
+
+    def drop(self) -> None:
+        """Frees the model, whoever waits."""
+        self._task.cancel()
 
 
 class Completer:
@@ -104,7 +109,7 @@ class Completer:
             alternatives: most ghost texts where the user asked by hand; else there is one at most.
 
         Raises:
-            asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
+            asyncio.CancelledError: when a newer request of the document arrives, it closes, or the client cancels.
         """
         with self._newest.of(uri):
             document = self._documents.get(uri)
@@ -134,7 +139,7 @@ class Completer:
             told: is given every draft.
 
         Raises:
-            asyncio.CancelledError: when a newer request of the document arrives, or the client cancels.
+            asyncio.CancelledError: when a newer request of the document arrives, it closes, or the client cancels.
         """
         with self._newest.of(document.uri):
             place = place_at(document, position, True, None)
@@ -191,7 +196,7 @@ class Completer:
         self._shown.pop(uri, None)
         self._again.pop(uri, None)
         if run := self._runs.pop(uri, None):
-            run.drop_if_unwanted()
+            run.drop()
 
     async def _answer(self, place: CursorPlace) -> list[Suggestion]:
         uri = place.document.uri
@@ -251,10 +256,11 @@ class Completer:
             async with asyncio.timeout(wait_s):
                 await self._backend.wait_ready()
             self._counts["fills"] += 1
-            async for draft in self._backend.fill(request, watch=told is not None):
-                last = draft
-                if told:
-                    told(draft)
+            async with aclosing(self._backend.fill(request, watch=told is not None)) as drafts:
+                async for draft in drafts:
+                    last = draft
+                    if told:
+                        told(draft)
         except (BackendUnavailable, TimeoutError):
             return []
         except Cancelled as superseded:

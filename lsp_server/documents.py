@@ -17,7 +17,8 @@ from lsp_server.edit_history import EditHistory
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+# possessive: what is long and has no end is not looked through again from behind
+_LINE = re.compile(r"[^\r\n]*+(?:\r\n|\r|\n)|[^\r\n]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 

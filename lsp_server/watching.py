@@ -6,6 +6,7 @@ completion at the same place is what was watched, without another fill.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from pygls.lsp.server import LanguageServer
@@ -59,11 +60,19 @@ class Watching:
         last: list[Draft] = []
 
         def told(draft: Draft) -> None:
-            if document.version == version:
-                last[:] = [draft]
-                self._server.protocol.notify(DENOISING, parameters(document, position, draft))
+            if document.version != version:
+                watching.cancel()
+                return
+            last[:] = [draft]
+            self._server.protocol.notify(DENOISING, parameters(document, position, draft))
 
-        await completer.watch(document, position, told)
+        watching = asyncio.create_task(completer.watch(document, position, told))
+        try:
+            await watching
+        except asyncio.CancelledError:
+            if document.version == version:
+                raise
+            return f"{_UNSEEN}: {EDITED}"
         if not last:
             return f"{_UNSEEN}: {backend.reason or 'nothing is offered here'}"
         (seen,) = last

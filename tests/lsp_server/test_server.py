@@ -244,6 +244,19 @@ def test_a_cancelled_request_is_answered_as_such(client):
     assert failed.value.code == CANCELLED
 
 
+def test_a_document_that_closes_frees_the_model(client):
+    client.items(URI, 0, 0)
+    client.open(URI, "slow")
+    started = client.ask(URI, 0, 4)
+    time.sleep(0.2)
+    client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    with pytest.raises(RequestFailed) as failed:
+        client.finish(started, timeout=2)
+    assert failed.value.code == CANCELLED
+    client.open("file:///work/b.py", "x = ")
+    assert client.items("file:///work/b.py", 0, 4)
+
+
 def test_typing_on_while_the_model_works_asks_it_once(tmp_path):
     fills = tmp_path / "fills"
     client = LspClient(SERVER, environment={**os.environ, "UNMASK_TEST_FILLS": str(fills)})

@@ -75,23 +75,24 @@ def test_a_newer_request_ends_it(client):
     assert not passes(client)[-1]["final"]
 
 
-def test_of_a_text_that_has_changed_nothing_is_told(client):
+def test_an_edit_ends_it_and_nothing_is_told_of_the_text_that_was(client):
     started = watch(client, "slow")
     assert wait_until(lambda: passes(client))
     client.change(URI, 2, {"text": "slower"})
-    client.request("textDocument/codeAction", NO_ACTION)
-    before = len(passes(client))
-    client.notify("$/cancelRequest", {"id": started[0]})
-    with pytest.raises(RequestFailed):
+    client.finish(started)
+    assert not passes(client)[-1]["final"]
+    assert client.told[-1] == "nothing is watched: the document was edited"
+    assert client.items(URI, 0, 6)
+
+
+def test_it_ends_when_the_document_is_closed(client):
+    started = watch(client, "slow")
+    assert wait_until(lambda: passes(client))
+    client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    with pytest.raises(RequestFailed) as error:
         client.finish(started)
-    assert len(passes(client)) == before
-
-
-NO_ACTION = {
-    "textDocument": {"uri": URI},
-    "range": {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}},
-    "context": {"diagnostics": []},
-}
+    assert error.value.code == CANCELLED
+    assert not passes(client)[-1]["final"]
 
 
 @pytest.mark.parametrize(
