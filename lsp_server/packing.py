@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from coder_model.text.normalize import newlines
 from lsp_server.documents import Document, Position
 from lsp_server.place import Selected
 from lsp_server.suggestions import Answer, Suggestion
@@ -23,9 +24,8 @@ def to_position(position: types.Position) -> Position:
 
 def cursor_behind(change: types.TextDocumentContentChangePartial) -> Position:
     """Returns where the cursor is after a change; a character that takes two units counts as one."""
-    start, (*_, last) = change.range.start, change.text.split("\n")
-    lines = change.text.count("\n")
-    return Position(start.line + lines, len(last) + (0 if lines else start.character))
+    start, (*lines, last) = change.range.start, newlines(change.text).split("\n")
+    return Position(start.line + len(lines), len(last) + (0 if lines else start.character))
 
 
 def to_selected(info: types.SelectedCompletionInfo | None) -> Selected | None:

@@ -18,6 +18,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from coder_model.text.file_names import path_of
+from coder_model.text.normalize import newlines
 from coder_model.text.privacy import Privacy
 from coder_model.types import InvalidInput
 from lsp_server import release
@@ -176,7 +177,7 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
     def did_open(params: types.DidOpenTextDocumentParams) -> None:
         document = params.text_document
         server.documents.open(document.uri, document.language_id, document.version, document.text)
-        warming.opened(document.uri, Position(document.text.count("\n"), END))
+        warming.opened(document.uri, Position(newlines(document.text).count("\n"), END))
 
     @server.feature(CURSOR_MOVED)
     def did_move_cursor(params: types.TextDocumentPositionParams) -> None:
