@@ -283,7 +283,8 @@ def run(
     from coder_model.training.launch import launch
 
     with one_line():
-        launch(corpus, output, options)
+        if said := launch(corpus, output, options):
+            print(said)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,16 @@ from coder_model.errors import CorpusError
 from coder_model.model.config import ModelConfig
 from coder_model.model.weights import TOKENIZER
 from coder_model.prompt.tokenizer import CodeTokenizer
-from coder_model.training.loop import Tell, TrainOptions, device_of, train
+from coder_model.training.arithmetic import device_of
+from coder_model.training.loop import MODEL, Tell, TrainOptions, train
 from coder_model.training.progress import Ticker, left
 from coder_model.training.sampler import NoiseOptions
 
 
-def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
+def launch(corpus: str, output: str, values: Mapping[str, Any]) -> str:
     """Trains with the options that are named; joins the other processes where torchrun has started some.
+
+    Returns one line that says where the model is; an empty one in all processes but the first.
 
     Args:
         corpus: directory that `prepare` wrote.
@@ -42,13 +45,22 @@ def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
         dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
         with Ticker() as ticker:
-            train(options, rank, world, teller(options, ticker))
+            before, done = train(options, rank, world, teller(options, ticker))
         if world > 1:
             # nobody leaves while another still writes
             dist.barrier()
     finally:
         if world > 1:
             dist.destroy_process_group()
+    return "" if rank else _outcome(options, before, done)
+
+
+def _outcome(options: TrainOptions, before: int, done: int) -> str:
+    model = Path(options.output) / MODEL
+    if done == before:
+        return f"{options.output} is done already ({done:,} steps): {model}"
+    rest = f" after {done:,} of {options.steps:,} steps; the same command goes on" if done < options.steps else ""
+    return f"written to {model}{rest}"
 
 
 def teller(options: TrainOptions, ticker: Ticker) -> Tell:
@@ -61,9 +73,10 @@ def teller(options: TrainOptions, ticker: Ticker) -> Tell:
         spent = time.monotonic() - began
         rest = (options.steps - record["step"]) * spent / (record["step"] - first)
         rest = min(rest, max(0.0, options.minutes * 60 - spent))
+        to_come = f", {left(rest)} left, checkpoint in {left(max(0.0, checkpoint_s))}" if rest else ""
         ticker.tell(
             f"step {record['step']:,} of {options.steps:,}, loss {record['autoregressive']:.2f}, "
-            f"{record['tokens_per_second']:,} tokens/s, {left(rest)} left, checkpoint in {left(max(0.0, checkpoint_s))}"
+            f"{record['tokens_per_second']:,} tokens/s{to_come}"
         )
 
     return tell

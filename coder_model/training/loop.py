@@ -20,8 +20,9 @@ from coder_model.errors import CorpusError
 from coder_model.model import weights
 from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
+from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.ranges import AboveZero, Count, Length, NotNegative, Positive, Rows, Share
-from coder_model.training.arithmetic import training_dtype
+from coder_model.training.arithmetic import compile_, device_of, training_dtype
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, schedule, schedulers_for
@@ -31,6 +32,8 @@ from coder_model.training.shards import Shard, verify
 from coder_model.whole_file import naming
 
 Tell = Callable[[dict[str, Any], float], None]
+MODEL = "model"
+"""Folder of what is exported, in that of the run."""
 VALIDATION_ROWS = 4
 """Sequences per validation batch: the same for every run, so that curves compare."""
 
@@ -103,8 +106,10 @@ class TrainOptions:
         return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
 
-def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> None:
+def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> tuple[int, int]:
     """Trains, resuming from `output/checkpoint.safetensors` when it is there, and exports `output/model`.
+
+    Returns the steps that were done before, and those that are done now.
 
     With `world` > 1 the caller has set up torch.distributed; every rank calls this function. `tell` gets what is
     logged of a step, and the seconds until the next checkpoint.
@@ -160,13 +165,21 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lam
             tell(record, saved + options.checkpoint_minutes * 60 - now)
         if last or _agreed(now - saved > options.checkpoint_minutes * 60, device, world):
             save_checkpoint(checkpoint, done, model, average, optimizers, facts, write=rank == 0)
-            finished = whole_model(exported)
-            if rank == 0:
-                with naming(output / "model"):
-                    weights.save(finished, tokenizer, output / "model")
+            _export(exported, tokenizer, output / MODEL, rank)
             saved = now
         if last:
-            break
+            return start, done
+    # where a run was killed between its last checkpoint and its model
+    if not (output / MODEL).is_dir():
+        _export(exported, tokenizer, output / MODEL, rank)
+    return start, start
+
+
+def _export(model: Transformer, tokenizer: CodeTokenizer, directory: Path, rank: int) -> None:
+    finished = whole_model(model)
+    if rank == 0:
+        with naming(directory):
+            weights.save(finished, tokenizer, directory)
 
 
 def _agreed(wish: bool, device: torch.device, world: int) -> bool:
@@ -176,30 +189,6 @@ def _agreed(wish: bool, device: torch.device, world: int) -> bool:
     wishes = torch.tensor(float(wish), device=device)
     dist.all_reduce(wishes)
     return bool(wishes > 0)
-
-
-def device_of(name: str, rank: int) -> torch.device:
-    """Returns the device of a process, one GPU each.
-
-    Raises:
-        CorpusError: when a GPU is asked for and there is none.
-    """
-    has_gpu = torch.cuda.is_available()
-    if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_gpu):
-        raise CorpusError(f"device must be auto, cpu or cuda (with a GPU), got {name!r}")
-    return torch.device("cuda", rank % torch.cuda.device_count()) if has_gpu and name != "cpu" else torch.device("cpu")
-
-
-def compile_(model: Transformer, backend: str) -> None:
-    """Lets a backend of `torch.compile` run the model's pass.
-
-    Raises:
-        CorpusError: when there is no such backend.
-    """
-    backends = torch.compiler.list_backends(())
-    if backend not in backends:
-        raise CorpusError(f"compiler must be one of {', '.join(backends)}, got {backend!r}")
-    model.compile(backend=backend, dynamic=False)
 
 
 class _Batches(Dataset[Batch]):

@@ -96,7 +96,9 @@ def test_vscode_is_photographed_with_ghost_text_alternatives_menu_and_masks(tmp_
     assert seen["panel"].count("|line|~>") == 6
     more, seen = in_vscode("watched", FAKE.slowly(), Scene("slow = \n", 1), watched)
     assert re.match(r"<░ +\d+ passes", seen["pass"])
-    assert [file.name for file in made + more] == [f"{name}.png" for name in ("alternatives", "ghost", "menu", "panel", "watch")]
+    assert [file.name for file in made + more] == [
+        f"{name}.png" for name in ("alternatives", "ghost", "menu", "panel", "watch")
+    ]
 
 
 def test_every_picture_is_small_and_shown_on_a_page():
