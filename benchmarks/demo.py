@@ -23,16 +23,15 @@ from records import between
 from rich.console import Console
 from rich.live import Live
 
-import coder_model
 from coder_model.checkpoints import single_file
 from coder_model.checkpoints.catalogue import Entry, WeightFile, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.store import Store
 from coder_model.errors import ModelFileError
+from coder_model.model.embedded import DEFAULT_MODEL
 from unmask_cli.transfer_bar import TransferBar
 
 REAL, EMBEDDED = "qwen2.5-coder-0.5b", "embedded"
-DEFAULT = Path(coder_model.__file__).parent / "pretrained" / "default"
 STALL_S = 60.0
 LOADING_S = 180.0
 OPTIONS = {"deadlineMs": 10_000, "leastRight": 0}
@@ -193,7 +192,7 @@ def _machine() -> str:
 
 def _size_gb(name: str) -> float:
     if name == EMBEDDED:
-        return sum(path.stat().st_size for path in DEFAULT.iterdir()) / 1e9
+        return sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir()) / 1e9
     return Store().get(name).n_bytes / 1e9
 
 

@@ -17,6 +17,7 @@ import typer
 from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.training.sources import check_held_out, check_minutes, existing
 from unmask_cli.terminal import INTERRUPTED, NOT_NOW, fail, json_object
 from unmask_cli.waiting import waiting
@@ -51,7 +52,7 @@ def _check(corpus: Path, minutes: float, **models: str) -> None:
             try:
                 locate(model)
             except ModelFileError as error:
-                raise ModelFileError(f"--{option} {model!r}: {error}") from error
+                raise ModelFileError(f"--{option} {error}") from error
 
 
 @app.callback(invoke_without_command=True)
@@ -89,7 +90,6 @@ def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes
     from platformdirs import user_data_path
 
     from coder_model.checkpoints.hf_config import is_published
-    from coder_model.engine.engine import DEFAULT_MODEL
     from coder_model.training.adapt import adapt as train_on
 
     output = output or user_data_path("unmask", appauthor=False) / "models" / corpus.name

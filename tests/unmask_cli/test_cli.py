@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from coder_model.engine.engine import DEFAULT_MODEL
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.types import InvalidInput
 from unmask_cli.cli import app
 from unmask_cli.fill import read_source, split_at

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from commands import exit_code
 
+from coder_model.model.embedded import DEFAULT_MODEL
 from unmask_cli import cli, command_group, terminal
 
 SOURCES = sorted(Path(cli.__file__).parent.glob("*.py"))
@@ -70,11 +71,20 @@ def test_ctrl_c_ends_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "unmask: interrupted\n"
 
 
-@pytest.mark.parametrize("command", ["verify", "remove"])
-def test_the_embedded_model_is_said_to_come_with_the_package(command, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("command", ["pull", "remove"])
+def test_the_embedded_model_is_neither_fetched_nor_removed(command, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert exit_code(["models", command, "embedded"]) == 2
     assert "comes with the package: it is neither fetched nor removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_the_embedded_model_is_described_and_said_to_come_with_the_package(command, capsys):
+    assert exit_code(["models", command, "embedded"]) == 0
+    said = capsys.readouterr().out
+    assert "comes with the package" in said
+    assert (str(DEFAULT_MODEL) in said) == (command == "info")
+    assert ("\n" not in said.strip()) == (command == "verify")
 
 
 @pytest.mark.parametrize(
