@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_state_path
 
 from coder_model.engine.options import EngineOptions
 from coder_model.types import InvalidInput
+from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import backend_in_any_case
 from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings
-from unmask_cli.endpoint.server import HttpEndpoint
+from unmask_cli.endpoint.server import HttpEndpoint, model_name
 
 _LEAST_TOKEN = 43
 
@@ -39,8 +41,25 @@ async def serve_http(user: UserSettings, port: int, preset: PresetName) -> None:
             f"for programs of this machine that send the key in {file}; Ctrl-C ends it",
             flush=True,
         )
+        backend.on_change = _teller(backend)
+        backend.on_change()
 
     await server.run(port, ready)
+
+
+def _teller(backend: Backend) -> Callable[[], None]:
+    """Returns what says which model is ready, once for each that takes over, or why there is none."""
+    said = ""
+
+    def tell() -> None:
+        nonlocal said
+        now = {"ready": f"{model_name(backend)} is ready", "down": f"there is no model: {backend.reason}"}
+        line = now.get(backend.state, said)
+        if line != said:
+            said = line
+            print(line, flush=True)
+
+    return tell
 
 
 def token_file() -> Path:
