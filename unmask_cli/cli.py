@@ -106,7 +106,10 @@ def fill_at(
     ] = False,
     policy: Annotated[PolicyName, typer.Option(help="which slots a denoise step reveals")] = "threshold",
     steps: Annotated[int, typer.Option(min=0, help="denoise steps per block; 0: what suits the model")] = 0,
-    deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
+    deadline_ms: Annotated[
+        Optional[float],  # noqa: UP045  typer reads it
+        typer.Option(min=1, max=600_000, help="then the run that parses is the answer"),
+    ] = None,
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="have the model verify drafts token by token")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,

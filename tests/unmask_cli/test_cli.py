@@ -70,6 +70,7 @@ def test_watch_shows_masks_turning_into_tokens(model_directory, file):
         ("b.py", b"x = 1\n", "1:7", "line 1 of .* has columns 1 to 6"),
         ("b.py", b"x = 1\n", "0:1", "has lines 1 to 2"),
         ("b.py", b"x = 1\n", "end", "--at must be LINE:COL"),
+        ("b.py", b"x = 1\n", f"{'9' * 5000}:1", f"--at must be LINE:COL, both from 1, got '{'9' * 30}…{'9' * 28}:1'$"),
     ],
 )
 def test_bad_input_is_one_line_that_names_it_and_exit_code_two(tmp_path, name, content, at, message):

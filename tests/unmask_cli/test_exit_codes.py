@@ -11,6 +11,7 @@ from coder_model.model.embedded import DEFAULT_MODEL
 from unmask_cli import cli, command_group, terminal
 
 SOURCES = sorted(Path(cli.__file__).parent.glob("*.py"))
+NEEDED = "id, lang, prefix, suffix and reference"
 NAMES = {"NOT_NOW", "BAD_INPUT", "INTERRUPTED"}
 
 
@@ -92,6 +93,12 @@ def test_the_embedded_model_is_described_and_said_to_come_with_the_package(comma
     [
         (None, "gone.jsonl must be a file of infill cases: No such file or directory\n"),
         (b"caf\xe9", "gone.jsonl must be infill cases in UTF-8, byte 3 is not\n"),
+        (b"import os\n", f"gone.jsonl:1 must be a case as a JSON object with {NEEDED}: "),
+        (b"[1]\n", f"gone.jsonl:1 must be a case as a JSON object with {NEEDED}: "),
+        (
+            b'{"id": 1, "prefix": ""}\n',
+            f"gone.jsonl:1 must be a case with {NEEDED}: it has no 'suffix'\n",
+        ),
     ],
 )
 def test_what_is_no_case_is_named_in_plain_words(content, said, tmp_path, monkeypatch, capsys):
@@ -99,4 +106,7 @@ def test_what_is_no_case_is_named_in_plain_words(content, said, tmp_path, monkey
     if content:
         Path("gone.jsonl").write_bytes(content)
     assert exit_code(["eval", "--data", "gone.jsonl"]) == 2
-    assert capsys.readouterr().err == f"unmask eval: {said}"
+    error = capsys.readouterr().err
+    assert error.startswith(f"unmask eval: {said}")
+    assert error.count("\n") == 1
+    assert "Error(" not in error

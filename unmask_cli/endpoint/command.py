@@ -10,6 +10,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from coder_model.engine.options import EngineOptions
+from coder_model.errors import reason_of
 from coder_model.types import InvalidInput
 from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import backend_in_any_case
@@ -83,7 +84,7 @@ def read_token(file: Path) -> str:
                 new.write(secrets.token_urlsafe(32) + "\n")
         token = file.read_text("utf-8").strip()
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{file} must be the file of the key: {error}") from error
+        raise InvalidInput(f"{file} must be the file of the key: {reason_of(error)}") from error
     if len(token) < _LEAST_TOKEN or not token.isascii():
         raise InvalidInput(f"{file} must hold a key of {_LEAST_TOKEN} characters or more; remove it to get a new one")
     return token
