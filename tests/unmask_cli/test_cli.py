@@ -258,7 +258,7 @@ def test_a_corpus_is_looked_for_before_anything_slow_is_loaded(monkeypatch, comm
     monkeypatch.setitem(sys.modules, "torch", None)
     found = CliRunner().invoke(app, ["train", *command, "--corpus", "nowhere"])
     assert found.exit_code == 2
-    assert found.stderr == "unmask train: corpus directory must exist, got nowhere\n"
+    assert found.stderr == f"unmask {' '.join(['train', *command[:1]])}: corpus directory must exist, got nowhere\n"
 
 
 def test_the_language_server_says_to_a_terminal_whom_it_waits_for():

@@ -25,6 +25,12 @@ WITHOUT_TORCH = (
         ("train drafter --target ./nosuch --corpus .", "--target ./nosuch must be a directory, a .gguf file"),
         ("train adapter --target embedded --corpus . --teacher nosuch", "--teacher nosuch is not installed"),
         ("train adapter --target nosuch --corpus . --rank 100000", "'--rank': Input should be less than or equal to"),
+        (
+            "train compare --corpus . --out o --size huge",
+            "train compare: --size must be one of tiny, small, medium",
+        ),
+        ("train compare --corpus . --out o --only foo", "train compare: --only must be of ar, mdlm"),
+        ("train compare --corpus . --out o --tokens 0", "train compare: --tokens must be at least 1, got 0"),
         ("play --model nosuch --no-browser", "--model nosuch is not installed, nor in `unmask models list`"),
         ("http --verifier ./nosuch", "--verifier ./nosuch must be a directory, a .gguf file, or a name of `unmask"),
         ("fill a.py --at 1:1 --model nosuch", "nosuch is not installed"),

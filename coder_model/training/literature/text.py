@@ -20,7 +20,7 @@ from coder_model.model.weights import TOKENIZER
 from coder_model.prompt.fim_prompt import PromptParts, layout
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.training import shards
-from coder_model.training.literature.models import BLOCK_LENGTH
+from coder_model.training.literature.names import BLOCK_LENGTH
 from coder_model.training.own_code import files_of, held_out_of
 from coder_model.training.sampler import NoiseOptions, Sampler
 

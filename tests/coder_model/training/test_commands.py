@@ -109,4 +109,4 @@ def test_bad_input_is_one_line_and_exit_code_two(arguments, capsys):
     assert exit_code(["train", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith("unmask train: ")
+    assert error.startswith(f"unmask train {arguments[0]}: ")
