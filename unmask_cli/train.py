@@ -280,10 +280,15 @@ def run(
     ] = "{}",
 ) -> None:
     """Train, or go on with a run; under torchrun one process per core."""
+    from coder_model.training.run_options import read_options
+
+    with one_line("train run"):
+        chosen = read_options(corpus, output, options)
+        existing(Path(corpus))
     from coder_model.training.launch import launch
 
     with one_line("train run"):
-        if said := launch(corpus, output, options):
+        if said := launch(chosen):
             print(said)
 
 

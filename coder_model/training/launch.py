@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 import torch.distributed as dist
 
-from coder_model.errors import CorpusError
-from coder_model.model.config import ModelConfig
-from coder_model.model.weights import TOKENIZER
-from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.training.arithmetic import device_of
-from coder_model.training.loop import MODEL, Tell, TrainOptions, train
+from coder_model.training.loop import MODEL, Tell, train
 from coder_model.training.progress import Ticker, left
-from coder_model.training.sampler import NoiseOptions
+from coder_model.training.run_options import TrainOptions
 
 
-def launch(corpus: str, output: str, values: Mapping[str, Any]) -> str:
-    """Trains with the options that are named; joins the other processes where torchrun has started some.
+def launch(options: TrainOptions) -> str:
+    """Trains; joins the other processes where torchrun has started some.
 
     Returns one line that says where the model is; an empty one in all processes but the first.
 
-    Args:
-        corpus: directory that `prepare` wrote.
-        output: directory of the checkpoint, the log and the exported model.
-        values: of `TrainOptions`; `model` and `noise` are mappings of `ModelConfig` and `NoiseOptions`.
-
     Raises:
-        CorpusError: when an option is unknown or out of its range, and as `train` does.
+        CorpusError: as `train` does.
         ModelFileError: as `train` does.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    options = _options(corpus, output, values)
     if world > 1:
         on_gpu = device_of(options.device, rank).type == "cuda"
         torch.set_num_threads(1)
@@ -80,24 +67,3 @@ def teller(options: TrainOptions, ticker: Ticker) -> Tell:
         )
 
     return tell
-
-
-def _options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOptions:
-    for within, kind in (("", TrainOptions), ("model", ModelConfig), ("noise", NoiseOptions)):
-        named = values.get(within, {}) if within else values
-        if not isinstance(named, Mapping):
-            raise CorpusError(f"--options {within} must be an object, got {named!r}")
-        if unknown := named.keys() - {field.name for field in fields(kind)}:
-            names = ", ".join(f"{within}.{name}".strip(".") for name in sorted(unknown))
-            raise CorpusError(f"--options has no {names}")
-    model = {**_vocabulary_of(Path(corpus)), **values.get("model", {})}
-    try:
-        return msgspec.convert({"corpus": corpus, "output": output, **values, "model": model}, TrainOptions)
-    except msgspec.ValidationError as error:
-        raise CorpusError(f"--options must be those of a training run: {error}") from error
-
-
-def _vocabulary_of(corpus: Path) -> dict[str, int]:
-    """The size of the vocabulary that a corpus is prepared with: the model's, unless somebody says another one."""
-    file = corpus / TOKENIZER
-    return {"vocab_size": CodeTokenizer.load(file).vocab_size} if file.exists() else {}

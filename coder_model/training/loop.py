@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,15 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from coder_model.errors import CorpusError
 from coder_model.model import weights
-from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
-from coder_model.ranges import AboveZero, Count, Length, NotNegative, Positive, Rows, Share
 from coder_model.training.arithmetic import compile_, device_of, training_dtype
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, schedule, schedulers_for
-from coder_model.training.sampler import Batch, NoiseOptions, Sampler
+from coder_model.training.run_options import TrainOptions
+from coder_model.training.sampler import Batch, Sampler
 from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
 from coder_model.whole_file import naming
@@ -36,74 +34,6 @@ MODEL = "model"
 """Folder of what is exported, in that of the run."""
 VALIDATION_ROWS = 4
 """Sequences per validation batch: the same for every run, so that curves compare."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """A run. All but the clock's options must stay the same for a run to be resumed."""
-
-    corpus: str
-    """Directory that `prepare` wrote."""
-    output: str
-    """Directory of the checkpoint, the log and the exported model; not under version control."""
-    model: ModelConfig = field(default_factory=ModelConfig)
-    noise: NoiseOptions = field(default_factory=NoiseOptions)
-    steps: Positive = 4000
-    minutes: AboveZero = math.inf
-    """Stop after so many, with a checkpoint to go on from."""
-    rows: Rows = 16
-    """Sequences per step and process."""
-    micro_rows: Rows = 4
-    """Sequences per forward pass: what fits the processor's cache."""
-    length: Length = 512
-    """Clean tokens per sequence until the decay."""
-    final_length: Length = 1024
-    """Clean tokens per sequence in the decay, with the rows reduced to keep the tokens per step."""
-    matrix_lr: AboveZero = 0.02
-    other_lr: AboveZero = 0.004
-    warm_up: Count = 60
-    decay_share: Share = 0.2
-    shard: bool = False
-    """Spread the weights over the processes instead of holding them whole in each: for models that do not fit."""
-    average: Share = 0.0
-    """Weight of the past in a running mean of the weights, which is validated and exported; 0: no mean is kept."""
-    diffusion_weight: NotNegative = 0.5
-    middle_weight: NotNegative = 1.0
-    language_weights: dict[str, NotNegative] = field(default_factory=dict)
-    """How often a token of a language id is drawn; 1 where nothing is said."""
-    bf16: bool | None = None
-    """Whether matrix products are in bfloat16; None: on a GPU, and on a CPU that multiplies faster in it."""
-    compiler: str = ""
-    """Backend of `torch.compile` for the model's pass, such as `inductor` on a GPU. None: as it is, which on a CPU is
-    5 % slower and begins half a minute earlier."""
-    device: str = "auto"
-    """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
-    workers: Count = 0
-    """Processes that make batches; 0: made between the steps, which costs a CPU run 2 % and starves a GPU."""
-    seed: int = 1
-    checkpoint_minutes: AboveZero = 4.0
-    validate_every: Positive = 200
-    validation_batches: Positive = 4
-
-    def facts(self, world: int) -> dict[str, Any]:
-        """What a checkpoint must agree with to be resumed."""
-        clock = (
-            "corpus",
-            "output",
-            "checkpoint_minutes",
-            "validate_every",
-            "validation_batches",
-            "steps",
-            "minutes",
-            "decay_share",
-            "device",
-            "compiler",
-            "workers",
-            "micro_rows",
-            "average",
-            "shard",
-        )
-        return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
 
 
 def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> tuple[int, int]:

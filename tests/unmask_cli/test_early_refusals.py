@@ -23,6 +23,12 @@ WITHOUT_TORCH = (
             "minutes must be positive and end some time, got nan",
         ),
         ("train drafter --target ./nosuch --corpus .", "--target ./nosuch must be a directory, a .gguf file"),
+        (
+            'train run --corpus . --output o --options {"stepz":1}',
+            "train run: --options has no stepz; there are steps, ",
+        ),
+        ('train run --corpus . --output o --options {"minutes":0}', "train run: --options must be those of a training"),
+        ("train run --corpus nowhere --output o", "train run: corpus directory must exist, got nowhere"),
         ("train adapter --target embedded --corpus . --teacher nosuch", "--teacher nosuch is not installed"),
         ("train adapter --target nosuch --corpus . --rank 100000", "'--rank': Input should be less than or equal to"),
         (
