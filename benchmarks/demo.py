@@ -23,16 +23,16 @@ from records import between
 from rich.console import Console
 from rich.live import Live
 
-import coder_model
 from coder_model.checkpoints import single_file
 from coder_model.checkpoints.catalogue import Entry, WeightFile, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.store import Store
-from coder_model.errors import ModelFileError
+from coder_model.errors import ModelFileError, Unreachable
+from coder_model.model.embedded import DEFAULT_MODEL
+from unmask_cli.terminal import BAD_INPUT, INTERRUPTED
 from unmask_cli.transfer_bar import TransferBar
 
 REAL, EMBEDDED = "qwen2.5-coder-0.5b", "embedded"
-DEFAULT = Path(coder_model.__file__).parent / "pretrained" / "default"
 STALL_S = 60.0
 LOADING_S = 180.0
 OPTIONS = {"deadlineMs": 10_000, "leastRight": 0}
@@ -42,7 +42,6 @@ BUDGET_S = 60.0
 """For the places of one model, about: a demo is not to be waited for on a slow machine."""
 PICTURED = (2, 7, 8)
 """Places of the picture in the README."""
-INTERRUPTED = 130
 MAX_WIDTH = 120
 """Characters in a line."""
 
@@ -66,6 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
             n_places = len(runs[0].shown) if runs else None
             if run := show(console, name, chosen.key_s, n_places):
                 runs.append(run)
+    except ModelFileError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        return BAD_INPUT
     except KeyboardInterrupt:
         console.print("\ninterrupted; a download goes on where it was the next time")
         return INTERRUPTED
@@ -82,12 +84,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def obtain(console: Console, name: str, stall_s: float) -> bool:
-    """Makes sure that a model is installed, fetching it if it must; says why where it cannot, and returns False.
+    """Makes sure that a model is installed, fetching it if it must; says why no network has it, and returns False.
 
     Args:
         console: where it is said.
         name: of the catalogue.
         stall_s: seconds without a byte after which a source is given up.
+
+    Raises:
+        ModelFileError: where it could not be fetched with a network either.
     """
     try:
         entry, store = entry_of(name), Store()
@@ -100,7 +105,7 @@ def obtain(console: Console, name: str, stall_s: float) -> bool:
         with TransferBar(console) as bar:
             manifest = single_file.fetch(entry, store, bar.report, bar.note, stall_s=stall_s)
         console.print(f"installed, from {manifest.source}; the sha256 is the catalogue's")
-    except ModelFileError as error:
+    except Unreachable as error:
         console.print(f"{error}; on with the embedded model", style="yellow", markup=False, soft_wrap=True)
         return False
     return True
@@ -193,7 +198,7 @@ def _machine() -> str:
 
 def _size_gb(name: str) -> float:
     if name == EMBEDDED:
-        return sum(path.stat().st_size for path in DEFAULT.iterdir()) / 1e9
+        return sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir()) / 1e9
     return Store().get(name).n_bytes / 1e9
 
 

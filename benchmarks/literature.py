@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from records import Column, Figures, load, markdown, table
 
 from coder_model.training.literature import schemes
-from coder_model.training.literature.models import NAMES
+from coder_model.training.literature.names import NAMES
 from coder_model.training.masks import noised_seen
 
 TITLES = {

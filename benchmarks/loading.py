@@ -30,7 +30,8 @@ from records import BENCHMARKS, RESULTS, show, write
 from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_model.checkpoints.families import FAMILIES
 from coder_model.checkpoints.hf_config import read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, load_weights
+from coder_model.checkpoints.loading import load_weights
+from coder_model.checkpoints.precisions import WEIGHT_PRECISIONS
 from coder_model.evaluation.run import peak_memory
 from coder_model.model.fused_transformer import fuse
 from coder_model.runtime.eager_runner import EagerRunner

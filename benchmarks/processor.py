@@ -29,8 +29,8 @@ from torch import Tensor, nn
 
 from coder_kernels.cpu_dtype import fastest
 from coder_kernels.tensor_types import AttentionMetadata
-from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.model.fused_transformer import FusedTransformer, fuse
 from coder_model.model.kv_cache import KVCache
 from coder_model.model.transformer import Transformer

@@ -22,6 +22,11 @@ class BrokenScores(ValueError):
         super().__init__("the model's scores must be numbers, found NaN")
 
 
+def reason_of(error: Exception) -> str:
+    """Returns why something failed, in plain words: of the system's errors neither the number nor the path."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def lacks_packages(extra: str) -> str:
     """Returns what to do where an extra's packages are missing.
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 from platformdirs import user_config_path
 
+from coder_model.errors import reason_of
 from coder_model.types import InvalidInput
 from lsp_server.backends.remote_apis import Kind
 from lsp_server.settings import Settings
@@ -73,7 +74,7 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
     except FileNotFoundError:
         return UserSettings()
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} must be the user's settings: {error}") from error
+        raise InvalidInput(f"{path} must be the user's settings: {reason_of(error)}") from error
 
 
 def read_what_is_right(path: Path | None = None) -> tuple[UserSettings, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from coder_model.errors import reason_of
 from coder_model.ranges import AboveZero, Count, Milliseconds, Positive
 from coder_model.types import InvalidInput
 from lsp_server.user_settings import Remote
@@ -168,4 +169,4 @@ def read_settings(path: Path | None) -> ServeSettings:
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ServeSettings)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} must be settings of `unmask serve`: {error}") from error
+        raise InvalidInput(f"{path} must be settings of `unmask serve`: {reason_of(error)}") from error

@@ -14,6 +14,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from coder_model.errors import reason_of
 from coder_model.types import InvalidInput
 
 _LINE = re.compile(r"([0-9a-f]{64})\s+([\w.-]{1,64})\s+([\w.@-]{1,64})")
@@ -64,7 +65,7 @@ class TokenFile:
             text = self._path.read_text("utf-8")
         except (OSError, ValueError) as error:
             self._state, self._callers = (0, 0), []
-            raise InvalidInput(f"{self._path} must be a file of tokens: {error}") from error
+            raise InvalidInput(f"{self._path} must be a file of tokens: {reason_of(error)}") from error
         self._callers = _parsed(self._path, text)
         self._state = state
 

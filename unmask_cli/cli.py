@@ -14,6 +14,7 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
+from coder_model.checkpoints.precisions import WEIGHT_PRECISIONS, check_precision
 from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.engine.options import EngineOptions, PolicyName
 from coder_model.errors import ModelFileError
@@ -37,7 +38,7 @@ _Model = Annotated[
     typer.Option(help="auto, embedded, an installed one, ./directory or ./file.gguf; else the user's settings decide"),
 ]
 _Verifier = Annotated[str, typer.Option(help="autoregressive model that has the last word on what the model drafts")]
-_Quantize = Annotated[str, typer.Option(help="float32, bfloat16, fp8, int8, int4, or auto: the best that fits")]
+_Quantize = Annotated[str, typer.Option(help=f"{', '.join(WEIGHT_PRECISIONS)}, or auto: the best that fits")]
 app.add_typer(models.app, name="models")
 for training in (train_compare.compare, train_weights.quantise, train_weights.average):
     train.app.command()(training)
@@ -105,7 +106,10 @@ def fill_at(
     ] = False,
     policy: Annotated[PolicyName, typer.Option(help="which slots a denoise step reveals")] = "threshold",
     steps: Annotated[int, typer.Option(min=0, help="denoise steps per block; 0: what suits the model")] = 0,
-    deadline_ms: Annotated[Optional[float], typer.Option(help="then the run that parses is the answer")] = None,  # noqa: UP045  typer reads it
+    deadline_ms: Annotated[
+        Optional[float],  # noqa: UP045  typer reads it
+        typer.Option(min=1, max=600_000, help="then the run that parses is the answer"),
+    ] = None,
     hole: Annotated[str, typer.Option(help="line, block, or auto: by syntax")] = "auto",
     verify: Annotated[bool, typer.Option(help="have the model verify drafts token by token")] = True,
     copy: Annotated[bool, typer.Option(help="take drafts from the text itself")] = True,
@@ -250,7 +254,8 @@ def evaluate_cases(
     from unmask_cli.evaluate import evaluate
 
     try:
-        _check_model(model)
+        _check_model(model, "--model ")
+        check_precision(quantize, "--quantize")
         split_by = None if by is None else [name for name in by.split(",") if name]
         evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model, concurrent=concurrent)
     except (InvalidInput, ModelFileError) as error:
@@ -268,17 +273,23 @@ def _user(model: str, verifier: str, quantize: str) -> UserSettings:
         InvalidInput: when they cannot be read, or a model that they name is not here: said before anything is loaded.
     """
     user = _with_options(read_user_settings(), model, verifier, quantize)
-    for name in () if user.remote else (user.model, user.verifier):
-        _check_model(name)
+    if not user.remote:
+        _check_model(user.model, "--model " if model else "")
+        _check_model(user.verifier, "--verifier " if verifier else "")
+    try:
+        check_precision(user.quantize, "--quantize" if quantize else "quantize")
+    except ModelFileError as error:
+        raise InvalidInput(str(error)) from error
     return user
 
 
-def _check_model(name: str) -> None:
+def _check_model(name: str, option: str) -> None:
+    """Refuses a model that is not here; `option` is what stands before its name."""
     if name not in ("", AUTO, EMBEDDED):
         try:
             locate(name)
         except ModelFileError as error:
-            raise InvalidInput(str(error)) from error
+            raise InvalidInput(f"{option}{error}") from error
 
 
 def _with_options(user: UserSettings, model: str, verifier: str, quantize: str) -> UserSettings:

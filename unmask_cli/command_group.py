@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from unmask_cli.terminal import BAD_INPUT, INTERRUPTED, NOT_NOW
+from unmask_cli.terminal import BAD_INPUT, INTERRUPTED, NOT_NOW, shortened
 
 _UsageError: Any = typer.BadParameter.__base__
 """Click's, which typer has under several names."""
@@ -34,7 +34,8 @@ class Commands(TyperGroup):
                 print(message)
                 sys.exit(BAD_INPUT)
             context = getattr(error, "ctx", None)
-            print(f"{context.command_path if context else 'unmask'}: {_as_one_line(message)}", file=sys.stderr)
+            said = _as_one_line(message) + _given(error, message)
+            print(f"{context.command_path if context else 'unmask'}: {said}", file=sys.stderr)
             sys.exit(BAD_INPUT)
 
     def invoke(self, ctx: Any) -> Any:
@@ -44,6 +45,13 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             print("unmask: interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _given(error: Exception, message: str) -> str:
+    """What somebody has given for an argument that is out of its range, where the message does not say it."""
+    found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    given = repr(shortened(str(found[0]["input"]))) if found else ""
+    return "" if given in message else f", got {given}"
 
 
 def _as_one_line(message: str) -> str:

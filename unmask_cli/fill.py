@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -23,10 +22,10 @@ from lsp_server.backends.factory import chosen_backend
 from lsp_server.denoising import MASK_SIGN
 from lsp_server.documents import split_lines
 from lsp_server.user_settings import UserSettings
+from unmask_cli.terminal import shortened, two_numbers
 from unmask_cli.waiting import until_ready
 
 CONTEXT_LINES = 6
-_PLACE = re.compile(r"(\d+):(\d+)")
 
 
 async def fill_file(
@@ -111,11 +110,11 @@ def split_at(text: str, at: str, file: Path) -> tuple[str, str]:
     Raises:
         InvalidInput: when `at` is no LINE:COL, or no place of the text.
     """
-    match = _PLACE.fullmatch(at)
-    if not match:
-        raise InvalidInput(f"--at must be LINE:COL, both from 1, got {at!r}")
+    place = two_numbers(at)
+    if not place:
+        raise InvalidInput(f"--at must be LINE:COL, both from 1, got {shortened(at)!r}")
     lines = split_lines(text)
-    row, column = int(match.group(1)), int(match.group(2))
+    row, column = place
     if not 1 <= row <= len(lines):
         raise InvalidInput(f"--at {at}: {file} has lines 1 to {len(lines)}")
     width = len(lines[row - 1].rstrip("\r\n"))

@@ -14,8 +14,9 @@ from coder_model.checkpoints import prepared_files
 from coder_model.checkpoints.catalogue import Entry, WeightFile, catalogue, entry_of
 from coder_model.checkpoints.package_index import packages
 from coder_model.checkpoints.single_file import copy, discard, fetch
-from coder_model.checkpoints.store import Manifest, Store
+from coder_model.checkpoints.store import EMBEDDED, Manifest, Store
 from coder_model.errors import ModelFileError
+from unmask_cli.model_facts import facts_of
 from unmask_cli.terminal import NOT_NOW, fail, print_columns, to_json
 from unmask_cli.transfer_bar import TransferBar
 from unmask_cli.waiting import waiting
@@ -97,25 +98,9 @@ def recommend() -> None:
 def info(name: _Name) -> None:
     """Print what is known of a model, and where it lies when it is installed."""
     try:
-        entry = entry_of(name)
+        facts = facts_of(name)
     except ModelFileError as error:
         fail("models info", error)
-    facts = {
-        "source": f"{entry.source} at {entry.revision}",
-        "family": entry.family,
-        "parameters": f"{entry.parameters:g} B",
-        "licence": entry.licence,
-        "mind": entry.warning,
-        "file": f"{entry.file.name}, sha256 {entry.file.sha256}" if entry.file else "",
-        "a pull is": entry.to_fetch,
-        "trained to infill": "yes" if entry.infills else "no",
-        "for": entry.card,
-        "scores": f"{entry.scores} ({entry.source_of_scores})" if entry.source_of_scores else entry.scores,
-    }
-    installed = next((manifest for manifest in Store().installed() if manifest.name == name), None)
-    if installed:
-        facts |= {"installed": installed.directory, "size": f"{installed.n_bytes / 1e9:.2f} GB"}
-        facts |= {"came from": f"{installed.source} at {installed.commit}" if installed.commit else installed.source}
     for what, text in facts.items():
         if text:
             print(f"{what:18}{text}")
@@ -152,6 +137,9 @@ def pull(
 @app.command()
 def verify(name: _Name) -> None:
     """Hash every file of an installed model and compare."""
+    if name == EMBEDDED:
+        print(f"{name} comes with the package, as whole as that; `unmask doctor` fills with it")
+        return
     try:
         manifest = _hashed_again(name)
     except ModelFileError as error:

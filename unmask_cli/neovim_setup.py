@@ -13,7 +13,7 @@ from tree_sitter import Node
 from coder_model.text.syntax import errors_in, parse
 from coder_model.types import InvalidInput
 from unmask_cli.client_files import client_folder, program
-from unmask_cli.own_text import Addition
+from unmask_cli.own_text import Addition, Told
 
 _SIGN = "-- written by `unmask setup nvim --write`, taken away by `unmask setup nvim --remove`"
 _SPEC = """{sign}
@@ -38,15 +38,20 @@ _SPEC_FOLDERS = re.compile(
 )
 
 
-def neovim_additions() -> tuple[list[Addition], str]:
+def neovim_additions() -> Told:
     """Returns the one file to change, and why it is that one.
 
     Raises:
-        InvalidInput: when there is no Neovim here, or nothing of ours to show it.
+        InvalidInput: when there is nothing of ours to show Neovim.
     """
     config = config_folder()
-    if not config.is_dir() and not shutil.which("nvim"):
-        raise InvalidInput(f"found no Neovim: neither nvim on the PATH nor {config}")
+    is_here = config.is_dir() or shutil.which("nvim")
+    addition, why = _addition(config)
+    return Told((addition,), why, "" if is_here else f"found no Neovim: neither nvim on the PATH nor {config}")
+
+
+def _addition(config: Path) -> tuple[Addition, str]:
+    """What is added to which file, and why it is that one."""
     folder = client_folder("neovim")
     if not folder.is_dir():
         raise InvalidInput(f"this installation must hold the plugin, found no {folder}")
@@ -54,13 +59,13 @@ def neovim_additions() -> tuple[list[Addition], str]:
     if specs := spec_folder(config):
         text = _SPEC.format(**filled)
         why = f"lazy.nvim reads every file of {specs}"
-        return [Addition(specs / "unmask.lua", text, lambda found: _as_whole(found, text))], why
+        return Addition(specs / "unmask.lua", text, lambda found: _as_whole(found, text)), why
     lines = _LINES.format(**filled)
     file = config / "init.lua"
     if (config / "init.vim").exists():
         shown = f"lua << EOF{lines}EOF\n"
-        return [Addition(config / "init.vim", shown, _only_by_hand)], "Neovim reads init.vim, and no init.lua beside it"
-    return [Addition(file, lines.lstrip("\n"), lambda found: _at_the_end(found, lines))], _WHY_INIT
+        return Addition(config / "init.vim", shown, _only_by_hand), "Neovim reads init.vim, and no init.lua beside it"
+    return Addition(file, lines.lstrip("\n"), lambda found: _at_the_end(found, lines)), _WHY_INIT
 
 
 def config_folder() -> Path:

@@ -27,6 +27,17 @@ class Addition:
     Raises InvalidInput where that cannot be done safely; the message goes on behind the file's name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an editor is told."""
+
+    additions: tuple[Addition, ...]
+    remark: str
+    """Why there, or what is to be done beside it."""
+    missing: str = ""
+    """Why the editor seems not to be here; then nothing is written."""
+
+
 class Piece(msgspec.Struct, frozen=True):
     """A text that was written."""
 

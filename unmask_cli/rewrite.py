@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -21,11 +20,11 @@ from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
 from unmask_cli.fill import read_source
 from unmask_cli.fill_holes import diff, final_draft, write_back
+from unmask_cli.terminal import shortened, two_numbers
 from unmask_cli.waiting import until_ready
 
 _TARGET_MS = 3_000.0
 """Most milliseconds of a suggestion by the model that is taken: nobody types on meanwhile."""
-_LINES = re.compile(r"(\d+):(\d+)")
 _COLOURS = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
 
 
@@ -88,10 +87,10 @@ def rows_at(lines: list[str], place: str, file: Path) -> tuple[int, int]:
     Raises:
         InvalidInput: when it is none, or no lines of the file.
     """
-    match = _LINES.fullmatch(place)
-    if not match:
-        raise InvalidInput(f"lines must be FROM:TO, both from 1, got {place!r}")
-    first, last = int(match.group(1)), int(match.group(2))
+    numbers = two_numbers(place)
+    if not numbers:
+        raise InvalidInput(f"lines must be FROM:TO, both from 1, got {shortened(place)!r}")
+    first, last = numbers
     if not 1 <= first <= last <= len(lines):
         raise InvalidInput(f"lines {place}: {file} has lines 1 to {len(lines)}")
     return first - 1, last - 1

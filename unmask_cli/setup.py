@@ -32,15 +32,17 @@ def _set_up(editor: Literal["nvim", "vscode"], write: bool) -> None:
     from unmask_cli.vscode_setup import vscode_additions
 
     try:
-        additions, remark = neovim_additions() if editor == "nvim" else vscode_additions()
+        told = neovim_additions() if editor == "nvim" else vscode_additions()
     except InvalidInput as error:
         print(f"unmask setup: {error}", file=sys.stderr)
         sys.exit(NOT_NOW)
-    print(remark)
-    by_hand = False
-    for addition in additions:
+    if told.missing:
+        print(f"unmask setup: {told.missing}", file=sys.stderr)
+    print(told.remark)
+    by_hand = bool(told.missing)
+    for addition in told.additions:
         try:
-            if write:
+            if write and not told.missing:
                 print(OwnText(editor).write(addition))
                 continue
         except InvalidInput as error:

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -30,6 +31,9 @@ EXIT_CODES = {
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 NARROWEST_HELP = 80
 """Characters in a line."""
+MOST_SHOWN = 60
+"""Characters of what somebody has given, in a message."""
+_TWO_NUMBERS = re.compile(r"(\d{1,12}):(\d{1,12})")
 WIDEST = 400
 """Characters in a line of a table."""
 
@@ -49,6 +53,17 @@ def fail(command: str, error: Exception) -> NoReturn:
 def as_one_line(text: str) -> str:
     """Returns a text whose line ends and other control characters, as a file's name may hold them, are spelt out."""
     return "".join(ascii(letter)[1:-1] if unicodedata.category(letter) == "Cc" else letter for letter in text)
+
+
+def shortened(text: str) -> str:
+    """Returns a text that a message can hold: of a long one both ends."""
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN // 2]}…{text[-MOST_SHOWN // 2 :]}"
+
+
+def two_numbers(text: str) -> tuple[int, int] | None:
+    """Returns the numbers of `12:34`; None for anything else, and for numbers that no file has lines for."""
+    match = _TWO_NUMBERS.fullmatch(text)
+    return (int(match.group(1)), int(match.group(2))) if match else None
 
 
 def fail_of_the_system(error: OSError) -> NoReturn:

@@ -17,6 +17,7 @@ import typer
 from coder_model.checkpoints.store import EMBEDDED, locate
 from coder_model.errors import CorpusError, ModelFileError
 from coder_model.model.config import ModelConfig
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.training.sources import check_held_out, check_minutes, existing
 from unmask_cli.terminal import INTERRUPTED, NOT_NOW, fail, json_object
 from unmask_cli.waiting import waiting
@@ -29,17 +30,17 @@ _Corpus = Annotated[Path, typer.Argument(help="directory that `prepare` wrote")]
 
 
 @contextmanager
-def one_line(work: Path | None = None) -> Iterator[None]:
+def one_line(command: str, work: Path | None = None) -> Iterator[None]:
     """Ends the program with one line on stderr where the input is bad, or where `work` is left to go on from."""
     try:
         yield
     except KeyboardInterrupt:
         if work and work.exists():
-            print(f"unmask train: interrupted; the same command goes on from {work}", file=sys.stderr)
+            print(f"unmask {command}: interrupted; the same command goes on from {work}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         raise
     except (CorpusError, ModelFileError) as error:
-        fail("train", error)
+        fail(command, error)
 
 
 def _check(corpus: Path, minutes: float, **models: str) -> None:
@@ -51,7 +52,7 @@ def _check(corpus: Path, minutes: float, **models: str) -> None:
             try:
                 locate(model)
             except ModelFileError as error:
-                raise ModelFileError(f"--{option} {model!r}: {error}") from error
+                raise ModelFileError(f"--{option} {error}") from error
 
 
 @app.callback(invoke_without_command=True)
@@ -75,7 +76,7 @@ def adapt(
     """Train on from a model on your own code (`--init MODEL --corpus PATH`), or run one of the commands."""
     if context.invoked_subcommand:
         return
-    with one_line():
+    with one_line("train"):
         if corpus is None:
             raise CorpusError("a command or --corpus is needed; see unmask train --help")
         _check(corpus, minutes, init=init)
@@ -89,7 +90,6 @@ def _adapt(init: str, converts: bool, corpus: Path, output: Path | None, minutes
     from platformdirs import user_data_path
 
     from coder_model.checkpoints.hf_config import is_published
-    from coder_model.engine.engine import DEFAULT_MODEL
     from coder_model.training.adapt import adapt as train_on
 
     output = output or user_data_path("unmask", appauthor=False) / "models" / corpus.name
@@ -123,7 +123,7 @@ def drafter(
     ] = None,
 ) -> None:
     """Train a drafter for an autoregressive model, which makes it faster and never changes its text."""
-    with one_line():
+    with one_line("train drafter"):
         _check(corpus, minutes, target=target)
     from coder_model.worker.threads import choose_threads
 
@@ -132,10 +132,10 @@ def drafter(
     from coder_model.training.published.own_work import WORK
 
     name, folder, output = _own("drafters", target, output)
-    with one_line(output / WORK):
+    with one_line("train drafter", output / WORK):
         gain = train_drafter(target, corpus.resolve(), output, minutes, init, head_tokens)
     if not gain.helped:
-        print(f"unmask train: not kept, it is no better than {init}: {gain}", file=sys.stderr)
+        print(f"unmask train drafter: not kept, it is no better than {init}: {gain}", file=sys.stderr)
         sys.exit(NOT_NOW)
     _tell(gain, name, folder, output)
 
@@ -164,7 +164,7 @@ def adapter(
     ] = None,
 ) -> None:
     """Train an adapter for an autoregressive model, so that it fills holes as your code does."""
-    with one_line():
+    with one_line("train adapter"):
         _check(corpus, minutes, target=target, teacher=teacher)
     from coder_model.worker.threads import choose_threads
 
@@ -175,10 +175,10 @@ def adapter(
 
     name, folder, output = _own("adapters", target, output)
     chosen = {None: None, "attention+down": FEW_LAYERS, "all": ALL_LAYERS}[layers]
-    with one_line(output / WORK):
+    with one_line("train adapter", output / WORK):
         gain = train_adapter(target, corpus.resolve(), output, minutes, teacher, AdapterChoice(init, rank, chosen))
     if not gain.helped:
-        print(f"unmask train: not kept, it does not help: {gain}", file=sys.stderr)
+        print(f"unmask train adapter: not kept, it does not help: {gain}", file=sys.stderr)
         sys.exit(NOT_NOW)
     _tell(gain, name, folder, output)
 
@@ -228,7 +228,7 @@ def prepare(
     from coder_model.training.decontamination import KeptOut
     from coder_model.training.sources import in_folders, listed
 
-    with one_line():
+    with one_line("train prepare"):
         sources = in_folders(roots or [], _licences(licences) if licences else {})
         if projects:
             sources += listed(projects, mirror)
@@ -257,7 +257,7 @@ def pack(corpus: _Corpus, output: Output) -> None:
     """Compress a prepared corpus into parts."""
     from coder_model.training import pack as packing
 
-    with one_line(), waiting("the corpus is compressed"):
+    with one_line("train pack"), waiting("the corpus is compressed"):
         for part in packing.pack(corpus, output, processes=os.cpu_count() or 1):
             print(f"{part} {part.stat().st_size / (1 << 20):.1f} MiB")
 
@@ -267,7 +267,7 @@ def unpack(parts: Annotated[Path, typer.Argument(help="directory that `pack` wro
     """Make a prepared corpus of such parts."""
     from coder_model.training import pack as packing
 
-    with one_line(), waiting("the corpus is unpacked"):
+    with one_line("train unpack"), waiting("the corpus is unpacked"):
         packing.unpack(parts, output)
 
 
@@ -280,10 +280,16 @@ def run(
     ] = "{}",
 ) -> None:
     """Train, or go on with a run; under torchrun one process per core."""
+    from coder_model.training.run_options import read_options
+
+    with one_line("train run"):
+        chosen = read_options(corpus, output, options)
+        existing(Path(corpus))
     from coder_model.training.launch import launch
 
-    with one_line():
-        launch(corpus, output, options)
+    with one_line("train run"):
+        if said := launch(chosen):
+            print(said)
 
 
 if __name__ == "__main__":

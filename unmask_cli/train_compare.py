@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from coder_model.training.literature.names import check_tokens, named, shape_of
+from coder_model.training.sources import existing
+from unmask_cli.terminal import print_columns
 from unmask_cli.train import one_line
+
+_HEADS = ("model", "bits per byte", "passes", "exact, %", "in place, %", "passes per token", "ms")
+_REMARK = "passes: that its sampler may take; in place: tokens of the hole; ms: of the processor, for one hole"
 
 
 def compare(
@@ -18,12 +26,33 @@ def compare(
     only: Annotated[str, typer.Option(help="models, separated by commas, such as mdlm,ar,eso_b; else all")] = "",
 ) -> None:
     """Train the diffusion language models of the literature at equal tokens and size, and compare them."""
+    with one_line("train compare"):
+        # before torch is imported, which takes seconds
+        existing(corpus)
+        check_tokens(tokens)
+        shape_of(size)
+        names = named(only)
     from coder_model.worker.threads import choose_threads
 
     choose_threads()
     from coder_model.training.literature.compare import compare as compare_models
-    from coder_model.training.literature.models import named
 
-    with one_line(out):
-        record = compare_models(corpus.resolve(), tokens, size, out.resolve(), named(only))
+    with one_line("train compare", out):
+        record = compare_models(corpus.resolve(), tokens, size, out.resolve(), names)
+    print_columns(_HEADS, _rows(json.loads(record.read_text("utf-8"))["models"]), _REMARK)
     print(f"written to {record}")
+
+
+def _rows(models: dict[str, dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """A row for each number of passes that a model was tried with."""
+    for name, model in models.items():
+        for point, ms in zip(model["curve"], model["times"]["steps_ms"], strict=True):
+            figures = (f"{point[key]:.1f}" for key in ("exact", "tokens_right"))
+            yield (
+                name,
+                f"{model['bound']:.2f}",
+                str(point["steps"]),
+                *figures,
+                f"{point['passes_per_token']:.2f}",
+                f"{ms:.1f}",
+            )

@@ -16,7 +16,7 @@ def quantise(model: Annotated[Path, typer.Argument(help="model directory")], out
     """Store a model's matrices as int8."""
     from coder_model.model import weights
 
-    with one_line(), waiting("the matrices are rounded"):
+    with one_line("train quantise"), waiting("the matrices are rounded"):
         weights.save(*weights.load(model), output, int8=True)
 
 
@@ -24,7 +24,7 @@ def average(models: Annotated[list[Path], typer.Argument(help="model directories
     """Write the mean of models that went on from the same weights."""
     from coder_model.model import weights
 
-    with one_line(), waiting("the models are averaged"):
+    with one_line("train average"), waiting("the models are averaged"):
         loaded = [weights.load(path) for path in models]
         model, tokenizer = loaded[0]
         for path, (other, _) in zip(models, loaded, strict=True):

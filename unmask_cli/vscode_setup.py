@@ -8,12 +8,12 @@ import shutil
 import sys
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
-from coder_model.types import InvalidInput
 from unmask_cli.client_files import client_folder, program
 from unmask_cli.jsonc import insertion
-from unmask_cli.own_text import Addition
+from unmask_cli.own_text import Addition, Told
 
 KEY = "unmask.command"
 
@@ -37,11 +37,11 @@ EDITIONS = (
 )
 
 
-def vscode_additions() -> tuple[list[Addition], str]:
-    """Returns the settings of the editions that are here, and how the extension gets into each.
+def vscode_additions() -> Told:
+    """Returns the settings of the editions that are here, or of the usual one, and how the extension gets into each.
 
     Raises:
-        InvalidInput: when there is none.
+        InvalidInput: when there is no program of ours to start.
     """
     here = [one for one in EDITIONS if shutil.which(one.program) or (settings_folder() / one.folder).is_dir()]
     files = [settings_folder() / one.folder / "User" / "settings.json" for one in here]
@@ -49,13 +49,16 @@ def vscode_additions() -> tuple[list[Addition], str]:
     if remote.is_dir():
         # of a machine that somebody reaches by SSH: there the extension runs, and its program is
         files.append(remote / "settings.json")
+    missing = ""
     if not files:
         programs = ", ".join(one.program for one in EDITIONS)
-        raise InvalidInput(f"found no VS Code: neither {programs} on the PATH nor its settings in {settings_folder()}")
+        missing = f"found no VS Code: neither {programs} on the PATH nor its settings in {settings_folder()}"
+        files = [settings_folder() / EDITIONS[0].folder / "User" / "settings.json"]
     command = [program(), "lsp"]
     insert = partial(_inserted, command=command)
     shown = f"{json.dumps(KEY)}: {json.dumps(command, ensure_ascii=False)}\n"
-    return [Addition(file, shown, insert) for file in files], _install([one.program for one in here] or ["code"])
+    install = _install([one.program for one in here] or [EDITIONS[0].program])
+    return Told(tuple(Addition(file, shown, insert) for file in files), install, missing)
 
 
 def settings_folder() -> Path:
@@ -75,7 +78,8 @@ def _install(programs: list[str]) -> str:
     """How the extension is installed in each edition."""
     folder = client_folder("vscode")
     packed = sorted(folder.glob("*.vsix"), key=lambda file: file.stat().st_mtime)
-    file = str(packed[-1]) if packed else "unmask-*.vsix"
+    # as `vsce` names it; a pattern would need a shell that expands it
+    file = str(packed[-1]) if packed else f"unmask-{version('unmask')}.vsix"
     installs = "\n".join(f"  {each} --install-extension '{file}'" for each in programs)
     if packed:
         return f"the extension is installed by\n{installs}"

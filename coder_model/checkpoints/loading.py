@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from coder_kernels.quantise import Quantised
 from coder_model.checkpoints.gguf_model import tokenizer_of
 from coder_model.checkpoints.hf_config import Published
 from coder_model.checkpoints.hf_tokenizer import checked, load_vocabulary
+from coder_model.checkpoints.precisions import Precision
 from coder_model.checkpoints.prompt_formats import generation_config_of
 from coder_model.checkpoints.tensors import BlockRows, Stored, in_directory, in_gguf, read, read_quantised
 from coder_model.decoding.strategies import GenerationConfig
@@ -33,8 +33,6 @@ from coder_model.model.stored_embedding import StoredEmbedding
 from coder_model.model.transformer import Transformer
 from coder_model.prompt.tokenizer import CodeTokenizer
 
-Precision = Literal["float32", "bfloat16", "int8", "int4", "fp8", "grouped"]
-WEIGHT_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "int4", "fp8", "grouped")
 _IN_WORDS: dict[Precision, str] = {"grouped": "5 to 8 bits a weight"}
 _FLOATS, _GGUF_KINDS = ("F32", "F16", "BF16"), tuple(FORMATS)
 _TABLE, _HEAD, _NORM = "embed_tokens.weight", "lm_head.weight", "norm.weight"

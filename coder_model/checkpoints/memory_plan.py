@@ -11,7 +11,8 @@ import torch
 from coder_kernels.cpu_dtype import fastest, reads_bfloat16
 from coder_kernels.quantise import FIRST_FP8_CAPABILITY
 from coder_model.checkpoints.catalogue import Entry, catalogue
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, Precision, bytes_of
+from coder_model.checkpoints.loading import bytes_of
+from coder_model.checkpoints.precisions import WEIGHT_PRECISIONS, Precision
 from coder_model.decoding.diffusion import MAX_LENGTH
 from coder_model.errors import ModelFileError
 from coder_model.model import weights

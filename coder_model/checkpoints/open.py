@@ -13,15 +13,17 @@ import torch
 from coder_kernels.quantise import few_bits
 from coder_model.checkpoints import prepared
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, in_words
+from coder_model.checkpoints.loading import adapter_of, in_words
 from coder_model.checkpoints.memory_plan import free_bytes, plan
+from coder_model.checkpoints.precisions import check_precision
 from coder_model.checkpoints.store import EMBEDDED, locate
-from coder_model.engine.engine import DEFAULT_MODEL, Engine
+from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.speculative_engine import SpeculativeEngine
 from coder_model.errors import ModelFileError
 from coder_model.model import weights
 from coder_model.model.drafter_files import drafter_for
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.model.quantized_linear import pack_
 from coder_model.runtime.batcher import cache_rows, widest_batch
 
@@ -71,8 +73,7 @@ def open_single(
     Raises:
         ModelFileError: when it is missing, broken, or does not fit into the memory; one line that says what to do.
     """
-    if quantize not in ("auto", *WEIGHT_PRECISIONS):
-        raise ModelFileError(f"quantize must be one of auto, {', '.join(WEIGHT_PRECISIONS)}, got {quantize!r}")
+    check_precision(quantize)
     directory, family = (DEFAULT_MODEL, "") if model in ("", EMBEDDED) else locate(model)
     if not is_published(directory):
         return _own(directory, options, quantize)

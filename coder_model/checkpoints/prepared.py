@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from coder_kernels.cpu import processor
 from coder_kernels.quantise import PackedGroups
 from coder_model.checkpoints.hf_config import Published
-from coder_model.checkpoints.loading import Loaded, Precision, empty_model, load_weights, tokenizer_of_model
+from coder_model.checkpoints.loading import Loaded, empty_model, load_weights, tokenizer_of_model
+from coder_model.checkpoints.precisions import Precision
 from coder_model.checkpoints.prepared_files import forget, prepared_file
 from coder_model.checkpoints.prompt_formats import generation_config_of
 from coder_model.model.adapter_files import StoredAdapter

@@ -219,7 +219,7 @@ class Store:
     def _manifest(self, name: str) -> Path:
         if not name or name != Path(name).name or name.startswith(".") or name == EMBEDDED:
             is_ours = ", which comes with the package: it is neither fetched nor removed" if name == EMBEDDED else ""
-            raise ModelFileError(f"model must be a name of `unmask models list`, got {name!r}{is_ours}")
+            raise ModelFileError(f"{name!r} must be a name of `unmask models list`{is_ours}")
         return self.folder / f"{name}.json"
 
     def _noted(self, manifest: Manifest) -> Manifest:
@@ -238,7 +238,8 @@ def _absent(name: str) -> str:
     if name in catalogue():
         return f"{name} is not installed: unmask models pull {name}; a directory is ./{name}"
     near = ", ".join(nearest(name))
-    return f"{name} is not installed, nor in `unmask models list`, which has {near}; a directory is ./{name}"
+    listed = f"`unmask models list`, which has {len(catalogue())}, such as {near}"
+    return f"{name} is not installed, nor in {listed}; a directory is ./{name}"
 
 
 def hashed(path: Path) -> File:
@@ -273,12 +274,13 @@ def locate(model: str) -> tuple[Path, str]:
     """Returns a model's directory or GGUF file and its family, empty where its files say it.
 
     Raises:
-        ModelFileError: when `model` is neither of them nor installed, or its files have changed.
+        ModelFileError: when `model` is neither of them nor installed, or its files have changed; begins with what is
+            wrong, so that an option may stand before it.
     """
     if path := as_path(model):
         if not path.is_dir() and not (path.suffix == GGUF_SUFFIX and path.is_file()):
             raise ModelFileError(
-                f"model must be a directory, a {GGUF_SUFFIX} file, or a name of `unmask models list`, got {model!r}"
+                f"{model} must be a directory, a {GGUF_SUFFIX} file, or a name of `unmask models list`; found none"
             )
         return path, ""
     manifest = Store().check(model)

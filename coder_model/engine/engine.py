@@ -26,6 +26,7 @@ from coder_model.engine.suggestion_time import SESSION, reading_ms, suggestion_m
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.model.transformer import Transformer
 from coder_model.prompt import fim_prompt
 from coder_model.prompt.tokenizer import CodeTokenizer
@@ -38,7 +39,6 @@ MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
 READING_SHARE = 0.5
 """Share of a request's deadline that may go by with reading: the rest is for the middle."""
-DEFAULT_MODEL = Path(__file__).parents[1] / "pretrained" / "default"
 
 
 def never() -> bool:

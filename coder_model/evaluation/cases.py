@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coder_model.errors import reason_of
 from coder_model.text.pieces import piece_of
 from coder_model.text.privacy import Privacy
 from coder_model.types import HoleMode, InvalidInput, Snippet
@@ -43,6 +44,7 @@ _EXTENSION = {
     "java": "java",
 }
 
+_NEEDED = "id, lang, prefix, suffix and reference"
 FIELDS, USUAL_SPLIT = ("lang", "mode", "kind"), ("copyable", "mode", "lang", "kind")
 """Of a case, by which figures can be split, and what they are split by unless somebody says otherwise; tags beside."""
 
@@ -113,8 +115,7 @@ def _read_file(file: Path) -> Iterator[Case]:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} must be infill cases in UTF-8, byte {error.start} is not") from error
     except (OSError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InvalidInput(f"{file} must be a file of infill cases: {reason}") from error
+        raise InvalidInput(f"{file} must be a file of infill cases: {reason_of(error)}") from error
 
 
 def _case(line: str, place: str) -> Case:
@@ -133,8 +134,10 @@ def _case(line: str, place: str) -> Case:
             snippets=tuple(piece_of(s["path"], s["text"]) for s in row.get("snippets") or ()),
             test=_test(row),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidInput(f"{place} must be a case with id, lang, prefix, suffix and reference: {error!r}") from error
+    except KeyError as error:
+        raise InvalidInput(f"{place} must be a case with {_NEEDED}: it has no {error}") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InvalidInput(f"{place} must be a case as a JSON object with {_NEEDED}: {error}") from error
 
 
 def _from_human_eval(row: dict[str, Any]) -> dict[str, Any]:

@@ -30,11 +30,12 @@ from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.text.syntax import language_of
 from coder_model.training.convert import convert
 from coder_model.training.hole_sampling import sample_hole
-from coder_model.training.loop import TrainOptions, train_step
+from coder_model.training.loop import train_step
 from coder_model.training.objective import joint_loss
 from coder_model.training.optim import optimizers_for, schedulers_for
 from coder_model.training.own_code import files_of, held_out_of
 from coder_model.training.progress import share_bars
+from coder_model.training.run_options import TrainOptions
 from coder_model.training.sampler import Sampler
 from coder_model.training.shards import Shard, write_split
 from coder_model.training.sources import check_minutes

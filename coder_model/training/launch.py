@@ -4,51 +4,50 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 import torch.distributed as dist
 
-from coder_model.errors import CorpusError
-from coder_model.model.config import ModelConfig
-from coder_model.model.weights import TOKENIZER
-from coder_model.prompt.tokenizer import CodeTokenizer
-from coder_model.training.loop import Tell, TrainOptions, device_of, train
+from coder_model.training.arithmetic import device_of
+from coder_model.training.loop import MODEL, Tell, train
 from coder_model.training.progress import Ticker, left
-from coder_model.training.sampler import NoiseOptions
+from coder_model.training.run_options import TrainOptions
 
 
-def launch(corpus: str, output: str, values: Mapping[str, Any]) -> None:
-    """Trains with the options that are named; joins the other processes where torchrun has started some.
+def launch(options: TrainOptions) -> str:
+    """Trains; joins the other processes where torchrun has started some.
 
-    Args:
-        corpus: directory that `prepare` wrote.
-        output: directory of the checkpoint, the log and the exported model.
-        values: of `TrainOptions`; `model` and `noise` are mappings of `ModelConfig` and `NoiseOptions`.
+    Returns one line that says where the model is; an empty one in all processes but the first.
 
     Raises:
-        CorpusError: when an option is unknown or out of its range, and as `train` does.
+        CorpusError: as `train` does.
         ModelFileError: as `train` does.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    options = _options(corpus, output, values)
     if world > 1:
         on_gpu = device_of(options.device, rank).type == "cuda"
         torch.set_num_threads(1)
         dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
         with Ticker() as ticker:
-            train(options, rank, world, teller(options, ticker))
+            before, done = train(options, rank, world, teller(options, ticker))
         if world > 1:
             # nobody leaves while another still writes
             dist.barrier()
     finally:
         if world > 1:
             dist.destroy_process_group()
+    return "" if rank else _outcome(options, before, done)
+
+
+def _outcome(options: TrainOptions, before: int, done: int) -> str:
+    model = Path(options.output) / MODEL
+    if done == before:
+        return f"{options.output} is done already ({done:,} steps): {model}"
+    rest = f" after {done:,} of {options.steps:,} steps; the same command goes on" if done < options.steps else ""
+    return f"written to {model}{rest}"
 
 
 def teller(options: TrainOptions, ticker: Ticker) -> Tell:
@@ -61,30 +60,10 @@ def teller(options: TrainOptions, ticker: Ticker) -> Tell:
         spent = time.monotonic() - began
         rest = (options.steps - record["step"]) * spent / (record["step"] - first)
         rest = min(rest, max(0.0, options.minutes * 60 - spent))
+        to_come = f", {left(rest)} left, checkpoint in {left(max(0.0, checkpoint_s))}" if rest else ""
         ticker.tell(
             f"step {record['step']:,} of {options.steps:,}, loss {record['autoregressive']:.2f}, "
-            f"{record['tokens_per_second']:,} tokens/s, {left(rest)} left, checkpoint in {left(max(0.0, checkpoint_s))}"
+            f"{record['tokens_per_second']:,} tokens/s{to_come}"
         )
 
     return tell
-
-
-def _options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOptions:
-    for within, kind in (("", TrainOptions), ("model", ModelConfig), ("noise", NoiseOptions)):
-        named = values.get(within, {}) if within else values
-        if not isinstance(named, Mapping):
-            raise CorpusError(f"--options {within} must be an object, got {named!r}")
-        if unknown := named.keys() - {field.name for field in fields(kind)}:
-            names = ", ".join(f"{within}.{name}".strip(".") for name in sorted(unknown))
-            raise CorpusError(f"--options has no {names}")
-    model = {**_vocabulary_of(Path(corpus)), **values.get("model", {})}
-    try:
-        return msgspec.convert({"corpus": corpus, "output": output, **values, "model": model}, TrainOptions)
-    except msgspec.ValidationError as error:
-        raise CorpusError(f"--options must be those of a training run: {error}") from error
-
-
-def _vocabulary_of(corpus: Path) -> dict[str, int]:
-    """The size of the vocabulary that a corpus is prepared with: the model's, unless somebody says another one."""
-    file = corpus / TOKENIZER
-    return {"vocab_size": CodeTokenizer.load(file).vocab_size} if file.exists() else {}

@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,93 +17,29 @@ from torch.utils.data import DataLoader, Dataset
 
 from coder_model.errors import CorpusError
 from coder_model.model import weights
-from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
-from coder_model.ranges import AboveZero, Count, Length, NotNegative, Positive, Rows, Share
-from coder_model.training.arithmetic import training_dtype
+from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.training.arithmetic import compile_, device_of, training_dtype
 from coder_model.training.checkpoint import load_checkpoint, save_checkpoint
 from coder_model.training.objective import Losses, joint_loss
 from coder_model.training.optim import optimizers_for, schedule, schedulers_for
-from coder_model.training.sampler import Batch, NoiseOptions, Sampler
+from coder_model.training.run_options import TrainOptions
+from coder_model.training.sampler import Batch, Sampler
 from coder_model.training.sharding import shard_, whole, whole_model
 from coder_model.training.shards import Shard, verify
 from coder_model.whole_file import naming
 
 Tell = Callable[[dict[str, Any], float], None]
+MODEL = "model"
+"""Folder of what is exported, in that of the run."""
 VALIDATION_ROWS = 4
 """Sequences per validation batch: the same for every run, so that curves compare."""
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """A run. All but the clock's options must stay the same for a run to be resumed."""
-
-    corpus: str
-    """Directory that `prepare` wrote."""
-    output: str
-    """Directory of the checkpoint, the log and the exported model; not under version control."""
-    model: ModelConfig = field(default_factory=ModelConfig)
-    noise: NoiseOptions = field(default_factory=NoiseOptions)
-    steps: Positive = 4000
-    minutes: AboveZero = math.inf
-    """Stop after so many, with a checkpoint to go on from."""
-    rows: Rows = 16
-    """Sequences per step and process."""
-    micro_rows: Rows = 4
-    """Sequences per forward pass: what fits the processor's cache."""
-    length: Length = 512
-    """Clean tokens per sequence until the decay."""
-    final_length: Length = 1024
-    """Clean tokens per sequence in the decay, with the rows reduced to keep the tokens per step."""
-    matrix_lr: AboveZero = 0.02
-    other_lr: AboveZero = 0.004
-    warm_up: Count = 60
-    decay_share: Share = 0.2
-    shard: bool = False
-    """Spread the weights over the processes instead of holding them whole in each: for models that do not fit."""
-    average: Share = 0.0
-    """Weight of the past in a running mean of the weights, which is validated and exported; 0: no mean is kept."""
-    diffusion_weight: NotNegative = 0.5
-    middle_weight: NotNegative = 1.0
-    language_weights: dict[str, NotNegative] = field(default_factory=dict)
-    """How often a token of a language id is drawn; 1 where nothing is said."""
-    bf16: bool | None = None
-    """Whether matrix products are in bfloat16; None: on a GPU, and on a CPU that multiplies faster in it."""
-    compiler: str = ""
-    """Backend of `torch.compile` for the model's pass, such as `inductor` on a GPU. None: as it is, which on a CPU is
-    5 % slower and begins half a minute earlier."""
-    device: str = "auto"
-    """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
-    workers: Count = 0
-    """Processes that make batches; 0: made between the steps, which costs a CPU run 2 % and starves a GPU."""
-    seed: int = 1
-    checkpoint_minutes: AboveZero = 4.0
-    validate_every: Positive = 200
-    validation_batches: Positive = 4
-
-    def facts(self, world: int) -> dict[str, Any]:
-        """What a checkpoint must agree with to be resumed."""
-        clock = (
-            "corpus",
-            "output",
-            "checkpoint_minutes",
-            "validate_every",
-            "validation_batches",
-            "steps",
-            "minutes",
-            "decay_share",
-            "device",
-            "compiler",
-            "workers",
-            "micro_rows",
-            "average",
-            "shard",
-        )
-        return json.loads(json.dumps({k: v for k, v in asdict(self).items() if k not in clock} | {"world": world}))  # type: ignore[no-any-return]
-
-
-def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> None:
+def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lambda *_: None) -> tuple[int, int]:
     """Trains, resuming from `output/checkpoint.safetensors` when it is there, and exports `output/model`.
+
+    Returns the steps that were done before, and those that are done now.
 
     With `world` > 1 the caller has set up torch.distributed; every rank calls this function. `tell` gets what is
     logged of a step, and the seconds until the next checkpoint.
@@ -160,13 +95,21 @@ def train(options: TrainOptions, rank: int = 0, world: int = 1, tell: Tell = lam
             tell(record, saved + options.checkpoint_minutes * 60 - now)
         if last or _agreed(now - saved > options.checkpoint_minutes * 60, device, world):
             save_checkpoint(checkpoint, done, model, average, optimizers, facts, write=rank == 0)
-            finished = whole_model(exported)
-            if rank == 0:
-                with naming(output / "model"):
-                    weights.save(finished, tokenizer, output / "model")
+            _export(exported, tokenizer, output / MODEL, rank)
             saved = now
         if last:
-            break
+            return start, done
+    # where a run was killed between its last checkpoint and its model
+    if not (output / MODEL).is_dir():
+        _export(exported, tokenizer, output / MODEL, rank)
+    return start, start
+
+
+def _export(model: Transformer, tokenizer: CodeTokenizer, directory: Path, rank: int) -> None:
+    finished = whole_model(model)
+    if rank == 0:
+        with naming(directory):
+            weights.save(finished, tokenizer, directory)
 
 
 def _agreed(wish: bool, device: torch.device, world: int) -> bool:
@@ -176,30 +119,6 @@ def _agreed(wish: bool, device: torch.device, world: int) -> bool:
     wishes = torch.tensor(float(wish), device=device)
     dist.all_reduce(wishes)
     return bool(wishes > 0)
-
-
-def device_of(name: str, rank: int) -> torch.device:
-    """Returns the device of a process, one GPU each.
-
-    Raises:
-        CorpusError: when a GPU is asked for and there is none.
-    """
-    has_gpu = torch.cuda.is_available()
-    if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_gpu):
-        raise CorpusError(f"device must be auto, cpu or cuda (with a GPU), got {name!r}")
-    return torch.device("cuda", rank % torch.cuda.device_count()) if has_gpu and name != "cpu" else torch.device("cpu")
-
-
-def compile_(model: Transformer, backend: str) -> None:
-    """Lets a backend of `torch.compile` run the model's pass.
-
-    Raises:
-        CorpusError: when there is no such backend.
-    """
-    backends = torch.compiler.list_backends(())
-    if backend not in backends:
-        raise CorpusError(f"compiler must be one of {', '.join(backends)}, got {backend!r}")
-    model.compile(backend=backend, dynamic=False)
 
 
 class _Batches(Dataset[Batch]):

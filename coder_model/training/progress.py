@@ -44,7 +44,11 @@ class Ticker:
             self._status.update(text)
         elif now - self._said >= EVERY_S:
             self._said = now
-            self._console.print(text, soft_wrap=True)
+            self.note(text)
+
+    def note(self, text: str) -> None:
+        """Says what stays: a line anywhere, at once."""
+        self._console.print(text, soft_wrap=True)
 
 
 def left(seconds: float) -> str:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from coder_model.prompt.fim_prompt import PromptParts, layout
 from coder_model.prompt.tokenizer import CodeTokenizer, SpecialTokens
-from coder_model.ranges import Positive, Share
 from coder_model.text.normalize import file_name
 from coder_model.text.syntax import language_of
 from coder_model.training.hole_sampling import sample_hole
+from coder_model.training.run_options import NoiseOptions
 from coder_model.training.shards import Shard
 
 IGNORE = -100
@@ -31,23 +31,6 @@ IGNORE = -100
 SNIPPET_SHARE, SNIPPET_CHARS, NEIGHBOURS = 0.3, 600, 8
 """Share of the examples that show pieces of other files, characters of a piece, and how near those files lie."""
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseOptions:
-    """How blocks are noised."""
-
-    block_lengths: tuple[Positive, ...] = (8, 16, 32)
-    """One is drawn per batch; each must divide `slots`."""
-    slots: Positive = 128
-    """Noised slots per sequence, in blocks of the drawn length."""
-    min_rate: Share = 0.3
-    full_share: Share = 0.3
-    """Share of the blocks that are masked whole, as in the first denoise step; the others draw from [min_rate, 1]."""
-
-    def __post_init__(self) -> None:
-        if any(self.slots % length for length in self.block_lengths):
-            raise ValueError(f"block_lengths must divide slots, got {self.block_lengths} and {self.slots}")
 
 
 @dataclass(frozen=True, slots=True)

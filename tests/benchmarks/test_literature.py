@@ -6,7 +6,7 @@ mpl.use("svg")
 import literature
 from records import load
 
-from coder_model.training.literature.models import DISTILLED, NAMES
+from coder_model.training.literature.names import DISTILLED, NAMES
 
 
 def test_every_model_has_a_title_and_is_in_the_table_or_said_to_be_missing():

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from coder_model.training.loop import TrainOptions
-from coder_model.training.sampler import NoiseOptions
+from coder_model.training.run_options import NoiseOptions, TrainOptions
 
 NOISE = NoiseOptions(block_lengths=(4, 8), slots=16)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from coder_model.engine.engine import DEFAULT_MODEL
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.types import InvalidInput
 from unmask_cli.cli import app
 from unmask_cli.fill import read_source, split_at
@@ -70,6 +70,7 @@ def test_watch_shows_masks_turning_into_tokens(model_directory, file):
         ("b.py", b"x = 1\n", "1:7", "line 1 of .* has columns 1 to 6"),
         ("b.py", b"x = 1\n", "0:1", "has lines 1 to 2"),
         ("b.py", b"x = 1\n", "end", "--at must be LINE:COL"),
+        ("b.py", b"x = 1\n", f"{'9' * 5000}:1", f"--at must be LINE:COL, both from 1, got '{'9' * 30}…{'9' * 28}:1'$"),
     ],
 )
 def test_bad_input_is_one_line_that_names_it_and_exit_code_two(tmp_path, name, content, at, message):
@@ -257,7 +258,7 @@ def test_a_corpus_is_looked_for_before_anything_slow_is_loaded(monkeypatch, comm
     monkeypatch.setitem(sys.modules, "torch", None)
     found = CliRunner().invoke(app, ["train", *command, "--corpus", "nowhere"])
     assert found.exit_code == 2
-    assert found.stderr == "unmask train: corpus directory must exist, got nowhere\n"
+    assert found.stderr == f"unmask {' '.join(['train', *command[:1]])}: corpus directory must exist, got nowhere\n"
 
 
 def test_the_language_server_says_to_a_terminal_whom_it_waits_for():

@@ -4,6 +4,8 @@ from typer.testing import CliRunner
 
 from unmask_cli.cli import app
 
+AT_LEAST = "Input should be greater than or equal to"
+
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
@@ -15,6 +17,18 @@ from unmask_cli.cli import app
         (["eval", "--limit", "x"], "unmask eval: Invalid value for '--limit': "),
         (["train", "prepare", "--output", "o", "--processes", "0"], "unmask train prepare: Invalid value for '--proce"),
         (["train", "run", "--options", "{"], "unmask train run: Invalid value for '--options': "),
+        (
+            ["fill", "a.py", "--steps", "-1"],
+            "unmask fill: Invalid value for '--steps': Input should be greater than or equal to 0, got '-1'\n",
+        ),
+        (
+            ["fill", "a.py", "--deadline-ms", "-5"],
+            "unmask fill: Invalid value for '--deadline-ms': Input should be greater than or equal to 1, got '-5'\n",
+        ),
+        (
+            ["eval", "--limit", "0"],
+            "unmask eval: Invalid value for '--limit': Input should be greater than or equal to 1, got '0'\n",
+        ),
         (["fill", "--at", "1:1"], "unmask fill: Missing argument"),
         (["models", "pull"], "unmask models pull: Missing argument"),
         (["setup"], "unmask setup: Missing argument 'editor'. Choose from: nvim, vscode"),

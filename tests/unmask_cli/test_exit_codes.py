@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from commands import exit_code
 
+from coder_model.model.embedded import DEFAULT_MODEL
 from unmask_cli import cli, command_group, terminal
 
 SOURCES = sorted(Path(cli.__file__).parent.glob("*.py"))
+NEEDED = "id, lang, prefix, suffix and reference"
 NAMES = {"NOT_NOW", "BAD_INPUT", "INTERRUPTED"}
 
 
@@ -70,11 +72,20 @@ def test_ctrl_c_ends_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "unmask: interrupted\n"
 
 
-@pytest.mark.parametrize("command", ["verify", "remove"])
-def test_the_embedded_model_is_said_to_come_with_the_package(command, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("command", ["pull", "remove"])
+def test_the_embedded_model_is_neither_fetched_nor_removed(command, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert exit_code(["models", command, "embedded"]) == 2
     assert "comes with the package: it is neither fetched nor removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_the_embedded_model_is_described_and_said_to_come_with_the_package(command, capsys):
+    assert exit_code(["models", command, "embedded"]) == 0
+    said = capsys.readouterr().out
+    assert "comes with the package" in said
+    assert (str(DEFAULT_MODEL) in said) == (command == "info")
+    assert ("\n" not in said.strip()) == (command == "verify")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +93,12 @@ def test_the_embedded_model_is_said_to_come_with_the_package(command, monkeypatc
     [
         (None, "gone.jsonl must be a file of infill cases: No such file or directory\n"),
         (b"caf\xe9", "gone.jsonl must be infill cases in UTF-8, byte 3 is not\n"),
+        (b"import os\n", f"gone.jsonl:1 must be a case as a JSON object with {NEEDED}: "),
+        (b"[1]\n", f"gone.jsonl:1 must be a case as a JSON object with {NEEDED}: "),
+        (
+            b'{"id": 1, "prefix": ""}\n',
+            f"gone.jsonl:1 must be a case with {NEEDED}: it has no 'suffix'\n",
+        ),
     ],
 )
 def test_what_is_no_case_is_named_in_plain_words(content, said, tmp_path, monkeypatch, capsys):
@@ -89,4 +106,7 @@ def test_what_is_no_case_is_named_in_plain_words(content, said, tmp_path, monkey
     if content:
         Path("gone.jsonl").write_bytes(content)
     assert exit_code(["eval", "--data", "gone.jsonl"]) == 2
-    assert capsys.readouterr().err == f"unmask eval: {said}"
+    error = capsys.readouterr().err
+    assert error.startswith(f"unmask eval: {said}")
+    assert error.count("\n") == 1
+    assert "Error(" not in error

@@ -280,7 +280,10 @@ def test_a_name_that_no_pull_could_bring_is_answered_with_one_that_there_is(tmp_
     (tmp_path / "a.py").write_text("x = \n")
     found = TinyUser(tmp_path).run("fill", "a.py", "--at", "1:5", "--model", wrong, cwd=tmp_path)
     assert found.returncode == 2
-    assert f"{wrong} is not installed, nor in `unmask models list`, which has {near}, " in found.stderr
+    assert (
+        f"{wrong} is not installed, nor in `unmask models list`, which has {len(catalogue())}, such as {near}, "
+        in found.stderr
+    )
     assert "pull" not in found.stderr
 
 

@@ -24,8 +24,9 @@ def config(tmp_path, monkeypatch):
 
 
 def place():
-    ((found,), why) = neovim_setup.neovim_additions()
-    return found, why
+    told = neovim_setup.neovim_additions()
+    (found,) = told.additions
+    return found, told.remark
 
 
 def write(tmp_path):
@@ -36,8 +37,8 @@ def write(tmp_path):
 def test_without_neovim_it_is_said(config, monkeypatch):
     config.rmdir()
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InvalidInput, match=f"found no Neovim: neither nvim on the PATH nor {config}"):
-        neovim_setup.neovim_additions()
+    missing = neovim_setup.neovim_additions().missing
+    assert missing == f"found no Neovim: neither nvim on the PATH nor {config}"
 
 
 def test_the_lines_go_behind_what_init_lua_holds(config, tmp_path):

@@ -26,7 +26,10 @@ def test_a_token_is_printed_and_its_hash_kept(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["--config", "no.toml"], "no.toml must be settings of `unmask serve`"),
+        (
+            ["--config", "no.toml"],
+            "serve: no.toml must be settings of `unmask serve`: No such file or directory\n",
+        ),
         (["--host", "0.0.0.0"], "tokens must be a file where others can ask"),
         (["--port", "99999"], "--port"),
         (["--engine", "slurm"], "slurm"),

@@ -44,12 +44,20 @@ def test_it_is_printed_then_written_and_taken_away(home, capsys, editor, folder,
     assert "has written is known here" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("editor", ["nvim", "vscode"])
+@pytest.mark.parametrize(
+    ("editor", "file", "shown"),
+    [
+        ("nvim", "nvim/init.lua", "require('unmask').setup("),
+        ("vscode", "Code/User/settings.json", '"unmask.command": '),
+    ],
+)
 @pytest.mark.parametrize("more", [[], ["--write"]])
-def test_an_editor_that_is_not_here_is_one_line(home, capsys, editor, more):
+def test_an_editor_that_is_not_here_is_one_line_and_what_to_add(home, capsys, editor, file, shown, more):
     assert exit_code(["setup", editor, *more]) == 1
     said = capsys.readouterr()
-    assert said.out == ""
+    assert f"to be added to {home / 'CONFIG' / file}:" in said.out
+    assert shown in said.out
+    assert "--write` writes it" not in said.out
     assert said.err.startswith("unmask setup: found no ")
     assert said.err.count("\n") == 1
     assert files(home) == set()

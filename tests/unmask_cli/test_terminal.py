@@ -2,10 +2,12 @@ import errno
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coder_model.errors import ModelFileError
 from coder_model.types import InvalidInput
-from unmask_cli.terminal import fail, print_columns
+from unmask_cli.terminal import MOST_SHOWN, fail, print_columns, shortened, two_numbers
 
 ROWS = [("a-long-name-of-a-model", "1 B", "a licence of many words " * 4, "~1 GB"), ("b", "2 B", "MIT", "installed")]
 
@@ -42,3 +44,23 @@ def test_a_disk_that_takes_nothing_may_take_it_another_time(number, code):
     with pytest.raises(SystemExit) as ended:
         fail("models pull", error)
     assert ended.value.code == code
+
+
+@given(st.from_regex(r"\d*:?\d*", fullmatch=True) | st.text())
+def test_two_numbers_are_read_or_refused_whatever_stands_there(text):
+    found = two_numbers(text)
+    assert found is None or ":".join(map(str, found)) == ":".join(str(int(part)) for part in text.split(":"))
+
+
+def test_two_numbers_of_any_length_end_in_no_traceback():
+    assert two_numbers(f"{'9' * 5000}:1") is None
+    assert two_numbers("120:7") == (120, 7)
+
+
+@given(st.text(max_size=300))
+def test_what_is_shown_of_a_text_is_both_ends(text):
+    kept = shortened(text)
+    assert len(kept) <= MOST_SHOWN + 1
+    start, _, end = (kept, "", "") if kept == text else kept.partition("…")
+    assert text.startswith(start[:10])
+    assert text.endswith(end[-10:])

@@ -1,10 +1,11 @@
 import json
+import re
+import shlex
 import sys
 
 import pytest
 
-from coder_model.types import InvalidInput
-from unmask_cli import vscode_setup
+from unmask_cli import client_files, vscode_setup
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def home(tmp_path, monkeypatch):
 
 
 def files():
-    additions, remark = vscode_setup.vscode_additions()
-    return [addition.file for addition in additions], remark
+    told = vscode_setup.vscode_additions()
+    return [addition.file for addition in told.additions], told.remark
 
 
 def test_every_edition_that_is_here_is_told(home):
@@ -52,8 +53,8 @@ def test_settings_are_where_the_platform_has_them(home, monkeypatch, platform, f
 
 
 def test_without_any_it_is_said(home):
-    with pytest.raises(InvalidInput, match="found no VS Code: neither code, code-insiders, .* on the PATH nor"):
-        vscode_setup.vscode_additions()
+    missing = vscode_setup.vscode_additions().missing
+    assert re.match("found no VS Code: neither code, code-insiders, .* on the PATH nor", missing)
 
 
 def test_the_newest_extension_that_was_built_is_named(home, tmp_path, monkeypatch):
@@ -62,15 +63,27 @@ def test_the_newest_extension_that_was_built_is_named(home, tmp_path, monkeypatc
     assert "editor_clients/vscode of a checkout by\n  npm ci && npm run package" in files()[1]
     (tmp_path / "vscode").mkdir()
     assert f"in {tmp_path / 'vscode'} by\n  npm ci" in files()[1]
+    assert "*" not in files()[1]
     (tmp_path / "vscode" / "unmask-0.1.0.vsix").write_text("")
     assert files()[1] == (
         f"the extension is installed by\n  code --install-extension '{tmp_path / 'vscode' / 'unmask-0.1.0.vsix'}'"
     )
 
 
+def test_the_extension_that_is_to_be_built_is_called_as_packing_calls_it(home, monkeypatch):
+    folder = client_files.client_folder("vscode")
+    manifest = json.loads((folder / "package.json").read_text())
+    monkeypatch.setattr(vscode_setup, "client_folder", lambda _: home / "no extension in it")
+    assert shlex.split(files()[1].splitlines()[-1]) == [
+        "code",
+        "--install-extension",
+        f"{manifest['name']}-{manifest['version']}.vsix",
+    ]
+
+
 def test_what_is_set_is_what_the_extension_reads(home):
     (home / ".config" / "Code").mkdir(parents=True)
-    ((addition,), _) = vscode_setup.vscode_additions()
+    (addition,) = vscode_setup.vscode_additions().additions
     at, text = addition.insertion("{}")
     found = json.loads("{}"[:at] + text + "{}"[at:])
     properties = json.loads((vscode_setup.client_folder("vscode") / "package.json").read_text())

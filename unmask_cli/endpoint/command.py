@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_state_path
 
 from coder_model.engine.options import EngineOptions
+from coder_model.errors import reason_of
 from coder_model.types import InvalidInput
+from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import backend_in_any_case
 from lsp_server.trigger_policy import PresetName
 from lsp_server.user_settings import UserSettings
-from unmask_cli.endpoint.server import HttpEndpoint
+from unmask_cli.endpoint.server import HttpEndpoint, model_name
 
 _LEAST_TOKEN = 43
 
@@ -39,8 +42,25 @@ async def serve_http(user: UserSettings, port: int, preset: PresetName) -> None:
             f"for programs of this machine that send the key in {file}; Ctrl-C ends it",
             flush=True,
         )
+        backend.on_change = _teller(backend)
+        backend.on_change()
 
     await server.run(port, ready)
+
+
+def _teller(backend: Backend) -> Callable[[], None]:
+    """Returns what says which model is ready, once for each that takes over, or why there is none."""
+    said = ""
+
+    def tell() -> None:
+        nonlocal said
+        now = {"ready": f"{model_name(backend)} is ready", "down": f"there is no model: {backend.reason}"}
+        line = now.get(backend.state, said)
+        if line != said:
+            said = line
+            print(line, flush=True)
+
+    return tell
 
 
 def token_file() -> Path:
@@ -64,7 +84,7 @@ def read_token(file: Path) -> str:
                 new.write(secrets.token_urlsafe(32) + "\n")
         token = file.read_text("utf-8").strip()
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{file} must be the file of the key: {error}") from error
+        raise InvalidInput(f"{file} must be the file of the key: {reason_of(error)}") from error
     if len(token) < _LEAST_TOKEN or not token.isascii():
         raise InvalidInput(f"{file} must hold a key of {_LEAST_TOKEN} characters or more; remove it to get a new one")
     return token

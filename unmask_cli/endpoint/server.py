@@ -45,9 +45,15 @@ BODY_S = 10.0
 """Seconds in which a body must have come."""
 MOST_CONNECTIONS = 64
 LOOK_S = 0.02
+NO_MODEL = "unmask"
 MOST_NAME = 100
 """Characters of a client's name that count."""
 _NOTHING = Draft("", True, 1.0, 0, 0, 0.0)
+
+
+def model_name(backend: Backend) -> str:
+    """Returns the name of what answers now; ours where nothing does, in place of what the status says of it."""
+    return backend.description.partition(",")[0] if backend.state == "ready" else NO_MODEL
 
 
 class _Refused(Exception):
@@ -139,22 +145,21 @@ class HttpEndpoint:
 
     async def _answered(self, head: _Head, receive: ASGIReceiveCallable) -> tuple[Json, bool]:
         self._check(head)
-        # what is behind the name changes from moment to moment
-        model = self._backend.description.partition(",")[0]
         match head.method, head.path:
             case "GET", "/health":
                 return {"status": "ok" if self._backend.state == "ready" else self._backend.state}, False
             case "GET", "/v1/models":
-                return model_list([model]), False
+                return model_list([model_name(self._backend)]), False
             case "POST", "/v1/completions":
                 asked, draft = await self._filled(head, receive, read_completion)
                 choice = text_choice(before_stops(draft.text, asked.stops), "stop" if draft.finished else "length")
-                answer = completion_object(f"cmpl-{next(self._numbers)}", model, [choice])
+                answer = completion_object(f"cmpl-{next(self._numbers)}", model_name(self._backend), [choice])
                 return answer | {"usage": usage(draft)}, asked.streams
             case "POST", "/infill":
                 asked, draft = await self._filled(head, receive, read_infill)
                 text = before_stops(draft.text, asked.stops)
-                return infill_answer(model, text, draft, not draft.finished, asked.fields), asked.streams
+                name = model_name(self._backend)
+                return infill_answer(name, text, draft, not draft.finished, asked.fields), asked.streams
         raise _Refused(
             HTTPStatus.NOT_FOUND, "POST /v1/completions, POST /infill, GET /v1/models, GET /health are answered"
         )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from coder_model.errors import CorpusError
 from coder_model.evaluation.run import facts
 from coder_model.model.config import ModelConfig
 from coder_model.training.literature.measure import summary, times
-from coder_model.training.literature.models import DISTILLED, NAMES, TEACHER, config_of, make
+from coder_model.training.literature.models import make
+from coder_model.training.literature.names import DISTILLED, NAMES, TEACHER, check_tokens, shape_of
 from coder_model.training.literature.run import LabOptions, load_weights_, train_model
 from coder_model.training.literature.text import (
     LENGTH,
@@ -47,10 +48,10 @@ def compare(corpus: Path, tokens: int, size: str, out: Path, names: Iterable[str
     Raises:
         CorpusError: when the corpus, the size or what lies in `out` does not fit.
     """
-    if tokens < 1:
-        raise CorpusError(f"--tokens must be at least 1, got {tokens}")
+    check_tokens(tokens)
+    shape = shape_of(size)
     text = open_text(existing(corpus), out / TOKENISED)
-    config, options = config_of(size, text.tokenizer.vocab_size), LabOptions(tokens, size)
+    config, options = replace(shape, vocab_size=text.tokenizer.vocab_size), LabOptions(tokens, size)
     holes, shown = held_out_holes(text, HOLES), shown_holes(text)
     with Ticker() as ticker:
         for name in names:
@@ -58,7 +59,9 @@ def compare(corpus: Path, tokens: int, size: str, out: Path, names: Iterable[str
             asked = {"name": name, "size": size, "steps": own.steps, "vocabulary": config.vocab_size}
             record = out / name / MODEL_RECORD
             if (_read(record) or {}).get("asked") == asked:
+                ticker.note(f"{name}: there already")
                 continue
+            ticker.note(f"{name}: trained for {own.steps:,} steps, then measured")
             model = make(name, config, text.tokenizer.special_tokens)
             if model.teacher:
                 load_weights_(model.teacher, out / TEACHER)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from coder_model.errors import CorpusError
 from coder_model.model.config import ModelConfig
 from coder_model.prompt.tokenizer import SpecialTokens
 from coder_model.training.literature.ar import Autoregressive
@@ -18,6 +17,7 @@ from coder_model.training.literature.joint import Joint
 from coder_model.training.literature.llada import LargeMaskedDiffusion
 from coder_model.training.literature.maskgit import CosineMasking
 from coder_model.training.literature.mdlm import MaskedDiffusion
+from coder_model.training.literature.names import BLOCK_LENGTH, DISTILLED
 from coder_model.training.literature.network import ContinuousDenoiser, Denoiser
 from coder_model.training.literature.samplers.ancestral import Ancestral
 from coder_model.training.literature.samplers.blocks import ByBlocks
@@ -36,18 +36,10 @@ from coder_model.training.literature.samplers.two_phases import TwoPhases
 from coder_model.training.literature.sdtt import SelfDistillation
 from coder_model.training.literature.sedd import ScoreEntropy
 
-BLOCK_LENGTH = 8
-"""Of block diffusion and of ours."""
 LONG_STEPS = 32
 """Passes for 128 slots; block diffusion takes as many in its 16 blocks."""
 EMBEDDING_WIDTH = 64
 """Of Diffusion-LM, in the range that its paper tries."""
-SIZES = {
-    "tiny": ModelConfig(d_model=64, n_layers=2, n_heads=2, n_kv_heads=2, head_dim=32, d_ff=128),
-    "small": ModelConfig(d_model=192, n_layers=4, n_heads=3, n_kv_heads=3, head_dim=64, d_ff=512),
-    "medium": ModelConfig(d_model=256, n_layers=6, n_heads=4, n_kv_heads=4, head_dim=64, d_ff=704),
-}
-"""About 0.1, 1.8 and 5 million parameters beside the embeddings."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +61,6 @@ class LiteratureModel:
     """Further samplers over the same weights, by what they are called."""
     teacher: Denoiser | None = None
     """What it begins as and learns from, where it is distilled."""
-
-
-def config_of(size: str, vocab_size: int) -> ModelConfig:
-    """Returns the shape of a size by its name.
-
-    Raises:
-        CorpusError: when there is no such size.
-    """
-    if size not in SIZES:
-        raise CorpusError(f"--size must be one of {', '.join(SIZES)}, got {size!r}")
-    return replace(SIZES[size], vocab_size=vocab_size, shifted=False, block_length=BLOCK_LENGTH)
 
 
 def make(name: str, config: ModelConfig, tokens: SpecialTokens) -> LiteratureModel:
@@ -177,22 +158,3 @@ _MAKERS: dict[str, Callable[[ModelConfig, SpecialTokens], LiteratureModel]] = {
     "diffusion_lm": _diffusion_lm,
     "joint": _joint,
 }
-DISTILLED, TEACHER = "mdlm_sdtt", "mdlm"
-ESO = ("eso_b-0", "eso_b-0.25", "eso_b-0.5", "eso_b-1", "eso_a-0.5")
-"""Eso-LM with the share of the tokens that diffusion fills behind the hyphen."""
-_MASKED = ("sedd", "llada", "maskgit", "d3pm_absorbing", "d3pm_uniform")
-NAMES = ("ar", TEACHER, "bd3", "joint", *ESO, *_MASKED, "diffusion_lm", DISTILLED)
-"""In the order in which they are trained."""
-
-
-def named(wanted: str) -> tuple[str, ...]:
-    """Returns the models of a comma-separated list; `eso_b` is all that begin so; of an empty one, all.
-
-    Raises:
-        CorpusError: when a name is none.
-    """
-    parts = [part.strip() for part in wanted.split(",") if part.strip()]
-    for part in parts:
-        if part not in NAMES and not any(name.startswith(f"{part}-") for name in NAMES):
-            raise CorpusError(f"--only must be of {', '.join(NAMES)}, got {part!r}")
-    return tuple(n for n in NAMES if not parts or any(n == part or n.startswith(f"{part}-") for part in parts))

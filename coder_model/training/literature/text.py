@@ -20,9 +20,10 @@ from coder_model.model.weights import TOKENIZER
 from coder_model.prompt.fim_prompt import PromptParts, layout
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.training import shards
-from coder_model.training.literature.models import BLOCK_LENGTH
+from coder_model.training.literature.names import BLOCK_LENGTH
 from coder_model.training.own_code import files_of, held_out_of
-from coder_model.training.sampler import NoiseOptions, Sampler
+from coder_model.training.run_options import NoiseOptions
+from coder_model.training.sampler import Sampler
 
 LENGTH, SLOTS = 128, 16
 """Tokens of a row, and those of them that are open where a hole is filled."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from coder_kernels.quantise import dequantise
 from coder_model.checkpoints.hf_config import read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, adapter_of, load_weights
+from coder_model.checkpoints.loading import adapter_of, load_weights
 from coder_model.checkpoints.open import open_engine
+from coder_model.checkpoints.precisions import WEIGHT_PRECISIONS
 from coder_model.engine.options import EngineOptions
 from coder_model.model.adapter_files import StoredAdapter, write_adapter
 from coder_model.model.companions import users_folder

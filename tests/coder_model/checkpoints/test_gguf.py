@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from coder_kernels.ggml_blocks import FORMATS
 from coder_kernels.quantise import dequantise
 from coder_model.checkpoints.hf_config import is_published, read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, bytes_of, check, load_weights
+from coder_model.checkpoints.loading import bytes_of, check, load_weights
 from coder_model.checkpoints.open import open_engine
+from coder_model.checkpoints.precisions import WEIGHT_PRECISIONS
 from coder_model.checkpoints.store import locate
 from coder_model.errors import ModelFileError
 from coder_model.model import weights

@@ -14,9 +14,10 @@ from coder_model.checkpoints import memory_plan as planning
 from coder_model.checkpoints.catalogue import as_table, catalogue
 from coder_model.checkpoints.families import FAMILIES, UNSUPPORTED
 from coder_model.checkpoints.hf_config import read_published
-from coder_model.checkpoints.loading import WEIGHT_PRECISIONS, bytes_of, load_weights
+from coder_model.checkpoints.loading import bytes_of, load_weights
 from coder_model.checkpoints.memory_plan import needed_bytes, plan
 from coder_model.checkpoints.open import open_engine
+from coder_model.checkpoints.precisions import WEIGHT_PRECISIONS
 from coder_model.errors import ModelFileError
 from coder_model.model.config import ModelConfig
 from coder_model.types import FillRequest

@@ -8,8 +8,8 @@ from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
 from coder_kernels.policies import POLICIES
 from coder_model.decoding.token_selector import TokenSelector
-from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.text.filters import FILTERS
 from coder_model.text.stop_rules import StopRules

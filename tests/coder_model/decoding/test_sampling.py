@@ -8,8 +8,8 @@ from scripted import fill, foreign_vocabulary
 from tiny_engine import DOCUMENT, engine, last
 
 from coder_model.decoding.sampling import Sampling
-from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 
 DRAWN = 1000
 CHI_SQUARED = {2: 18.4, 8: 31.8}

@@ -7,8 +7,8 @@ from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
 from coder_model.decoding import strategies
 from coder_model.decoding.strategies import CausalStrategy
-from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.runtime.eager_runner import EagerRunner
 from coder_model.types import Cancelled, FillRequest
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
-from coder_model.engine.engine import DEFAULT_MODEL, Engine
+from coder_model.engine.engine import Engine
 from coder_model.engine.syntax_repair import SyntaxCheck
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.text.filters import FILTERS
 from coder_model.types import Cancelled, FillRequest
 

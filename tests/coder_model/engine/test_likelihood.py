@@ -6,8 +6,8 @@ import pytest
 from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
 from coder_model.decoding.calibration import Calibration
-from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.text.syntax import errors_in
 
 

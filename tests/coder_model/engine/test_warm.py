@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from tiny_engine import engine
 
 from coder_model.decoding.strategies import WARM_TOKENS
-from coder_model.engine.engine import DEFAULT_MODEL, Engine
+from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.sessions import PLACE_TOKENS, Sessions
 from coder_model.model import weights
+from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.runtime.passes import Commit
 from coder_model.types import Cancelled, FillRequest
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from users_training import write_code
 from coder_model.model import weights
 from coder_model.training import progress
 from coder_model.training.loop import train
+from coder_model.training.sources import PERMISSIVE
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
+TINY = {"d_model": 16, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 8, "d_ff": 16}
 
 
 def test_quantise_writes_a_smaller_model(corpus, tmp_path, model):
@@ -47,15 +50,39 @@ def test_the_commands_of_the_readme_make_a_model(tmp_path, capsys, monkeypatch):
         for file in (tmp_path / "projects" / name).glob("*.py"):
             file.write_text(file.read_text().replace("total", f"total_{name}"))
     places = {"PROJECTS": tmp_path / "projects", "NAME": "two", "CORPUS": tmp_path / "corpus", "RUN": tmp_path / "run"}
-    tiny = {"d_model": 16, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 8, "d_ff": 16}
-    small = {"steps": 2, "rows": 1, "micro_rows": 1, "length": 64, "final_length": 64, "model": tiny}
+    small = {"steps": 2, "rows": 1, "micro_rows": 1, "length": 64, "final_length": 64, "model": TINY}
     more = {"prepare": ["--vocab-size", "400", "--processes", "1"], "run": ["--options", json.dumps(small)]}
     for line in lines:
         words = [str(places.get(word, word)) for word in line.split()]
         assert exit_code([*words, *more[words[1]]]) == 0, capsys.readouterr().err
     weights.load(tmp_path / "run" / "model")
-    said = capsys.readouterr().err
-    assert re.search(r"step 1 of 2, loss \d+\.\d\d, [\d,]+ tokens/s, \d+ s left, checkpoint in \d+ min", said)
+    said = capsys.readouterr()
+    assert re.search(r"step 1 of 2, loss \d+\.\d\d, [\d,]+ tokens/s, \d+ s left, checkpoint in \d+ min", said.err)
+    assert re.search(r"step 2 of 2, loss \d+\.\d\d, [\d,]+ tokens/s$", said.err, re.MULTILINE)
+    assert said.out.splitlines()[-1] == f"written to {tmp_path / 'run' / 'model'}"
+
+
+def test_the_pages_say_that_a_project_needs_a_licence_and_which():
+    page = (ROOT / "docs" / "training.md").read_text("utf-8")
+    assert "permissive licence" in README.read_text("utf-8")
+    assert all("`--licences" in text for text in (page, README.read_text("utf-8")))
+    assert all(name in page for name in PERMISSIVE)
+
+
+def test_a_run_says_where_its_model_is_also_when_it_was_done_before(corpus, tmp_path, capsys):
+    def run(**more):
+        small = {"steps": 3, "rows": 1, "micro_rows": 1, "length": 64, "final_length": 64, "model": TINY, **more}
+        run = str(tmp_path / "run")
+        arguments = ["--corpus", str(corpus), "--output", run, "--options", json.dumps(small)]
+        assert exit_code(["train", "run", *arguments]) == 0
+        return capsys.readouterr().out
+
+    model = tmp_path / "run" / "model"
+    assert run(minutes=1e-6) == f"written to {model} after 1 of 3 steps; the same command goes on\n"
+    assert run() == f"written to {model}\n"
+    shutil.rmtree(model)
+    assert run() == f"{tmp_path / 'run'} is done already (3 steps): {model}\n"
+    weights.load(model)
 
 
 def test_models_of_different_shapes_have_no_mean(corpus, tmp_path, model, model_directory, capsys):
@@ -82,4 +109,4 @@ def test_bad_input_is_one_line_and_exit_code_two(arguments, capsys):
     assert exit_code(["train", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith("unmask train: ")
+    assert error.startswith(f"unmask train {arguments[0]}: ")

@@ -18,13 +18,14 @@ def test_it_prints_the_addresses_and_where_the_key_is_and_never_the_key():
         stderr=subprocess.PIPE,
         text=True,
     )
-    lines = [process.stdout.readline() for _ in range(3)]
+    lines = [process.stdout.readline() for _ in range(4)]
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert lines[0].startswith("http://127.0.0.1:")
     assert lines[0].endswith("/v1/completions\n")
     assert lines[1].endswith("/infill\n")
     assert str(token_file()) in lines[2]
+    assert lines[3] == "embedded is ready\n"
     assert read_token(token_file()) not in "".join(lines)
     assert (process.returncode, error) == (130, "unmask: interrupted\n")
 

@@ -5,6 +5,8 @@ import pytest
 from http_endpoint import TOKEN, asked, begun, ended, served
 
 from coder_model.types import InvalidInput
+from lsp_server.settings import Settings
+from unmask_cli.endpoint import shapes
 from unmask_cli.endpoint.server import MOST_BODY_BYTES, HttpEndpoint
 
 BODY = {"prompt": "x = ", "suffix": "\n", "stop": ["\n"]}
@@ -133,10 +135,21 @@ async def test_where_there_is_no_model_the_reason_is_told():
         assert (status, answer["error"]["message"]) == (503, "there is no model: weights.bin must be weights")
 
 
-async def test_while_the_model_loads_the_reason_is_told():
+async def test_while_the_model_loads_the_reason_is_told(monkeypatch):
+    monkeypatch.setattr(shapes, "Settings", lambda: Settings(deadline_ms=10.0))
     async with served("--slow-start", "--name", "slow", loaded=False) as server:
-        status, answer = await asked(server, "/infill", {"prompt": "x = ", "t_max_predict_ms": 10})
-        assert (status, answer["error"]["message"]) == (503, "there is no model: it loads")
+        for path, body in (("/infill", {"prompt": "x = "}), ("/v1/completions", BODY)):
+            status, answer = await asked(server, path, body)
+            assert (status, answer["error"]["message"]) == (503, "there is no model: it loads")
+
+
+async def test_no_status_stands_for_the_name_of_the_model_that_loads():
+    async with served("--slow-start", "--name", "slow", loaded=False) as server:
+        for path, body in (("/infill", {"n_predict": 0}), ("/v1/completions", {"prompt": "", "suffix": "x = 1\n"})):
+            status, answer = await asked(server, path, body)
+            assert (status, answer["model"]) == (200, "unmask")
+        _, models = await asked(server, "/v1/models", method="GET")
+        assert [model["id"] for model in models["data"]] == ["unmask"]
 
 
 async def test_a_worker_that_dies_is_told_and_started_again():

@@ -62,7 +62,7 @@ def test_a_training_goes_on_from_the_adapter_in_use_and_says_so(tmp_path: Path, 
     assert exit_code([*arguments, "--output", str(tmp_path / "second")]) == 1
     said = capsys.readouterr().err
     assert "from an adapter that is there; " in said
-    assert said.splitlines()[-1].startswith("unmask train: not kept, it does not help: of 8 holes")
+    assert said.splitlines()[-1].startswith("unmask train adapter: not kept, it does not help: of 8 holes")
     assert list((tmp_path / "second").iterdir()) == []
     monkeypatch.setattr(own_adapter, "ON_CPU", SMALL)
     assert exit_code([*arguments, "--output", str(tmp_path / "second"), "--rank", "5"]) == 0

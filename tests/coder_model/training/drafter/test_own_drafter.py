@@ -87,7 +87,7 @@ def test_an_interrupted_run_prepares_nothing_again(tmp_path: Path, code: Path, m
             prepared.append((output / "work/cut/target.bin").stat().st_mtime_ns)
         arguments = ["--target", str(target), "--corpus", str(code), "--output", str(output), "--minutes", "1"]
         assert exit_code(["train", "drafter", *arguments]) == 130
-        said = f"unmask train: interrupted; the same command goes on from {output / 'work'}"
+        said = f"unmask train drafter: interrupted; the same command goes on from {output / 'work'}"
         assert said in capsys.readouterr().err.splitlines()
     assert prepared[0] == prepared[1]
     # another corpus is another run

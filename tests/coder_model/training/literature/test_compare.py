@@ -6,7 +6,7 @@ from commands import exit_code
 from coder_model.errors import CorpusError
 from coder_model.training.literature import compare as comparing
 from coder_model.training.literature import measure, run
-from coder_model.training.literature.models import NAMES, named
+from coder_model.training.literature.names import NAMES, named
 
 
 @pytest.fixture
@@ -55,10 +55,16 @@ def test_every_model_is(corpus, tmp_path, short):
     check_record(corpus, tmp_path, NAMES)
 
 
-def test_a_folder_of_source_text_is_a_corpus(code, tmp_path, short):
+def test_a_folder_of_source_text_is_a_corpus_and_the_models_are_named_and_compared(code, tmp_path, short, capsys):
     arguments = ["--corpus", str(code), "--tokens", "1", "--size", "tiny", "--out", str(tmp_path / "out")]
     assert exit_code(["train", "compare", *arguments, "--only", "ar"]) == 0
-    assert json.loads((tmp_path / "out" / "literature.json").read_text("utf-8"))["models"].keys() == {"ar"}
+    record = json.loads((tmp_path / "out" / "literature.json").read_text("utf-8"))["models"]
+    assert record.keys() == {"ar"}
+    said = capsys.readouterr()
+    assert "ar: trained for 1 steps, then measured\n" in said.err
+    (point,) = record["ar"]["curve"]
+    cells = ["ar", f"{record['ar']['bound']:.2f}", "1", f"{point['exact']:.1f}", f"{point['tokens_right']:.1f}"]
+    assert said.out.splitlines()[-2].split("\t")[:5] == cells
 
 
 @pytest.mark.parametrize(
@@ -66,12 +72,15 @@ def test_a_folder_of_source_text_is_a_corpus(code, tmp_path, short):
     [
         (["--size", "huge"], "--size must be one of tiny, small, medium, got 'huge'"),
         (["--only", "gpt"], "--only must be of ar, mdlm"),
+        (["--only", "foo"], "or eso_b or eso_a for all that begin so, got 'foo'"),
         (["--tokens", "0"], "--tokens must be at least 1, got 0"),
     ],
 )
 def test_bad_input_is_one_line(corpus, tmp_path, capsys, more, expected):
     assert exit_code(["train", "compare", "--corpus", str(corpus), "--out", str(tmp_path), *more]) == 2
-    assert expected in capsys.readouterr().err.splitlines()[-1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("unmask train compare: ")
+    assert expected in line
 
 
 def test_nothing_is_distilled_from_nothing(corpus, tmp_path):

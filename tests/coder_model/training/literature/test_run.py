@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from coder_model.errors import CorpusError
 from coder_model.model import weights
-from coder_model.training.literature.models import DISTILLED, NAMES, config_of, make
+from coder_model.training.literature.models import make
+from coder_model.training.literature.names import DISTILLED, NAMES, shape_of
 from coder_model.training.literature.run import CHECKPOINT, LOG, LabOptions, train_model
 from coder_model.training.literature.text import LENGTH, open_text
 
@@ -19,8 +21,12 @@ def options(steps, rows=2, **more):
     return LabOptions(steps * rows * LENGTH, "tiny", rows=rows, warm_up=1, bf16=False, **more)
 
 
+def tiny(text):
+    return replace(shape_of("tiny"), vocab_size=text.tokenizer.vocab_size)
+
+
 def trained(name, text, steps, folder, **more):
-    model = make(name, config_of("tiny", text.tokenizer.vocab_size), text.tokenizer.special_tokens)
+    model = make(name, tiny(text), text.tokenizer.special_tokens)
     return model, train_model(model, text, options(steps, **more), folder, lambda _: None)
 
 
@@ -46,7 +52,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(text, tmp_path, mo
         if len(calls) == 4:
             raise KeyboardInterrupt
 
-    model = make("eso_b-0.5", config_of("tiny", text.tokenizer.vocab_size), text.tokenizer.special_tokens)
+    model = make("eso_b-0.5", tiny(text), text.tokenizer.special_tokens)
     with pytest.raises(KeyboardInterrupt):
         train_model(model, text, options(4), tmp_path / "parts", stop)
     # what was written behind the checkpoint is dropped

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from coder_model.errors import CorpusError
-from coder_model.training.launch import launch
+from coder_model.training.run_options import read_options
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from coder_model.training.launch import launch
         ({"decay_share": 2}, "at `$.decay_share`"),
         ({"validate_every": 0}, "at `$.validate_every`"),
         ({"bf16": "yes"}, "at `$.bf16`"),
-        ({"stepz": 1}, "--options has no stepz"),
+        ({"stepz": 1}, "--options has no stepz; there are steps, "),
         ({"noise": 3}, "--options noise must be an object, got 3"),
-        ({"noise": {"a": 1}}, "--options has no noise.a"),
+        ({"noise": {"a": 1}}, "--options has no noise.a; there are "),
         ({"noise": {"slots": 100}}, "block_lengths must divide slots"),
         ({"noise": {"min_rate": -0.1}}, "at `$.noise.min_rate`"),
-        ({"model": {"d_modle": 3}}, "--options has no model.d_modle"),
+        ({"model": {"d_modle": 3}}, "--options has no model.d_modle; there are d_model, "),
         ({"model": {"d_model": 0}}, "Expected `int` >= 1 - at `$.model.d_model`"),
         ({"model": {"n_layers": 10**9}}, "Expected `int` <= 1024 - at `$.model.n_layers`"),
         ({"model": {"context_tokens": "long"}}, "Expected `int`, got `str` - at `$.model.context_tokens`"),
@@ -35,6 +35,6 @@ from coder_model.training.launch import launch
 )
 def test_an_option_out_of_its_range_is_named_before_anything_is_read(values, message, tmp_path):
     with pytest.raises(CorpusError) as raised:
-        launch("/nowhere", str(tmp_path), values)
+        read_options("/nowhere", str(tmp_path), values)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
