@@ -14,6 +14,7 @@ from typing import Literal
 from coder_model.text.brackets import scan
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
+from coder_model.text.rest_of_line import without_named_again, without_rest
 from coder_model.text.surroundings import FilterContext
 
 _MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
@@ -145,6 +146,7 @@ def punctuation(text: str, around: FilterContext) -> str:
             if said.endswith(rest[:length]) and _is_doubled(said[:-length], rest[:length], rest[length:], around):
                 text = said[:-length].rstrip(" \t") if said[:-length].strip() else ""
                 break
+        text = without_rest(without_named_again(text, around), around)
     if around.line_before.rstrip().endswith(",") and text.lstrip().startswith(","):
         return text.lstrip()[1:]
     return text
