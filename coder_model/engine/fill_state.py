@@ -171,7 +171,7 @@ class FillState:
         Another one is given up as soon as it is less likely than as many as are wanted.
         """
         count, strategy = self.request.count, self.session.strategy
-        found = {self.output.shown(middle)[0]: middle}
+        found = {self.output.said(middle): middle}
         branches = self._branches(middle, 2 * count)
         others = [branch.middle for branch in branches]
         try:
@@ -203,7 +203,7 @@ class FillState:
         """Adds middles that have ended, if they are likely enough, and says to the others what that is."""
         for other in others:
             if other.ended and not other.unlikely:
-                found.setdefault(self.output.shown(other)[0], other)
+                found.setdefault(self.output.said(other), other)
         likely = sorted((one.log_probability for text, one in found.items() if text), reverse=True)
         for other in others:
             if not other.ended and len(likely) >= self.request.count:

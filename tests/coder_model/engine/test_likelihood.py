@@ -8,6 +8,7 @@ from tiny_engine import DOCUMENT, PREFIXES, engine, last
 from coder_model.decoding.calibration import Calibration
 from coder_model.engine.engine import DEFAULT_MODEL
 from coder_model.model import weights
+from coder_model.text.fill_region import FillRegion
 from coder_model.text.syntax import errors_in
 
 
@@ -20,6 +21,13 @@ def test_several_middles_differ_and_the_likeliest_that_parses_is_first(model, to
     assert errors == sorted(errors)
     same = [d.probability for d, e in zip([draft, *draft.others], errors, strict=True) if e == errors[0]]
     assert same == sorted(same, reverse=True)
+
+
+def test_middles_that_differ_in_blank_lines_alone_are_one(model, tokenizer, monkeypatch):
+    monkeypatch.setattr(FillRegion, "filter", lambda self, text, off: ("a" + "\n  " * (len(text) % 3) + "\n  b", ()))
+    draft = last(engine(model, tokenizer), PREFIXES[1], count=3)
+    assert draft.text.split() == ["a", "b"]
+    assert draft.others == ()
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
