@@ -7,6 +7,7 @@ from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
 from coder_model.decoding.calibration import Calibration
 from coder_model.engine.engine import DEFAULT_MODEL
+from coder_model.engine.syntax_repair import SyntaxCheck
 from coder_model.model import weights
 from coder_model.text.fill_region import FillRegion
 from coder_model.text.syntax import errors_in
@@ -85,3 +86,18 @@ def test_of_what_is_there_already_the_next_likely_middle_is_the_answer():
     same, other = last(alone, prefix, suffix), last(made, prefix, suffix)
     assert (same.text, same.filtered) == ("", ("already_there",))
     assert other.text.strip() not in ("", "value += item")
+
+
+def test_a_loop_that_idles_is_the_last_choice_by_hand_and_no_answer_unasked(monkeypatch):
+    made, prefix = engine(*weights.load(DEFAULT_MODEL)), DOCUMENT + "def average(items):\n    return "
+    first = last(made, prefix)
+    before = last(made, prefix, count=3)
+    assert before.text == first.text
+
+    monkeypatch.setattr(SyntaxCheck, "leaves_idle_loop", lambda self, text: text == first.text)
+    assert last(made, prefix).text != first.text
+    assert last(made, prefix, count=3).text == before.others[0].text
+
+    monkeypatch.setattr(SyntaxCheck, "leaves_idle_loop", lambda self, text: bool(text))
+    assert last(made, prefix).text == ""
+    assert last(made, prefix, count=3).text == before.text
