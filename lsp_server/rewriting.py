@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from coder_model.text.code_words import WORD, code_words
 from coder_model.text.holes import Hole, says_nothing
 from coder_model.text.weak_spots import Judgement, Spot
 from coder_model.types import FillRequest, HoleMode
@@ -34,23 +35,30 @@ Told = Callable[[float, str], None]
 """Gets the share of the work that is done, in [0, 1], and what is being done."""
 Lines = tuple[str, ...]
 _FIRST_WORD = re.compile(r"\s*[^\w\s]*\w*")
-_WORD = re.compile(r"\w+|[^\w\s]")
 
 
-def _takes_away(old: Lines, new: Lines) -> bool:
-    """True when a text says nothing that another one does not, or much less."""
-    was, now = (_WORD.findall("\n".join(lines)) for lines in (old, new))
-    left = iter(was)
-    return all(word in left for word in now) or len(was) - len(now) > MOST_LOST
+def _takes_away(old: Sequence[str], new: Sequence[str]) -> bool:
+    """True when some words say nothing that others do not."""
+    left = iter(old)
+    return all(word in left for word in new)
+
+
+def _says_less(passage: Passage, old: Lines, new: Lines) -> bool:
+    """True when lines say nothing that others do not, or much less, or prose where those have code."""
+    was, now = (WORD.findall("\n".join(lines)) for lines in (old, new))
+    if _takes_away(was, now) or len(was) - len(now) > MOST_LOST:
+        return True
+    code_was, code_now = (code_words(passage.before, lines, passage.language) for lines in (old, new))
+    return code_was != code_now and _takes_away(code_was, code_now)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a draft must be to be kept; it never parses worse."""
 
-    fits: Callable[[Lines, Lines], bool] = lambda old, new: not _takes_away(old, new)
+    fits: Callable[[Lines, Lines], bool]
     """(the lines as they are, the lines with the draft) -> whether it may be."""
-    least_gain: float = LEAST_GAIN
+    least_gain: float
     """Nats."""
 
 
@@ -93,7 +101,8 @@ async def rewrite(
     Raises:
         NotJudged: when the model fails to judge the passage.
     """
-    work = _Rewriting(passage, passage.instructed(instruction), common, ask, told, Rule())
+    rule = Rule(lambda old, new: not _says_less(passage, old, new), LEAST_GAIN)
+    work = _Rewriting(passage, passage.instructed(instruction), common, ask, told, rule)
     told(0.0, "reading the selection")
     work.judgement = first = await work.judge(passage.lines)
     await work.mend_outliers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from coder_model.decoding.token_selector import Choice, TokenSelector
@@ -49,16 +50,26 @@ class Completion:
         self.tokens.append(choice.token)
         self.choices.append(choice)
         self.limited = not selector.finished and len(self.tokens) >= self.limit
-        repeated = _drop_repetition_(self.tokens, self.healed)
+        repeated = _drop_repetition_(self.tokens, self.healed, selector.bytes_of)
         self.ended = repeated or selector.finished or self.limited or self.unlikely
 
 
-def _drop_repetition_(tokens: list[int], start: int) -> bool:
-    """Cuts tokens whose end, from `start` on, is one run over and over, back to the first time; True when they did."""
+def _drop_repetition_(tokens: list[int], start: int, bytes_of: Callable[[int], bytes]) -> bool:
+    """Cuts tokens whose end, from `start` on, is one run over and over, back to the first time; True when they did.
+
+    A run of lines is noticed wherever in a line it began: what stays of it ends where a line does.
+    """
     for period in range(1, MAX_PERIOD + 1):
         repeats = max(3, -(-MIN_REPEATED // period))
         tail = tokens[max(start, len(tokens) - period * repeats) :]
         if len(tail) == period * repeats and tail == tail[:period] * repeats:
-            del tokens[len(tokens) - period * (repeats - 1) :]
+            begun = _begun([bytes_of(token).strip(b" \t") for token in tail[:period]])
+            del tokens[len(tokens) - period * (repeats - 1) - begun :]
             return True
     return False
+
+
+def _begun(run: list[bytes]) -> int:
+    """How many tokens at the end of a run that comes again are a part of a line; 0 where it is all inside of one."""
+    ends = (n for n, said in enumerate(reversed(run)) if said.endswith(b"\n"))
+    return 0 if run[0].startswith(b"\n") else next(ends, 0)

@@ -151,6 +151,10 @@ class TokenSelector:
         # a line end inside the text to heal is old text
         return bool(self._final[token]) and not self.heal
 
+    def bytes_of(self, token: int) -> bytes:
+        """Returns what `token` says."""
+        return self._vocabulary.bytes[token]
+
     def advance(self, token: int) -> None:
         """Takes note of a decided token."""
         data = self._vocabulary.bytes[token]

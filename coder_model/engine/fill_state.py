@@ -129,7 +129,8 @@ class FillState:
         # what is there already; nothing is an answer too, but not to an empty line
         is_wanted = bool(text.strip()) or syntax.is_empty_line
         shows_nothing = is_wanted and not self.output.shown(middle)[0].strip()
-        return shows_nothing, syntax.errors(text), syntax.leaves_block_empty(text)
+        does_nothing = syntax.leaves_block_empty(text) or syntax.leaves_idle_loop(text)
+        return shows_nothing, syntax.errors(text), does_nothing
 
     def _repaired(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
         """The middle, or if it is wrong the first of the likeliest others that is less so."""
@@ -160,18 +161,19 @@ class FillState:
         return min(self.limit, len(middle.tokens) + LONGER)
 
     def _sound(self, middle: Completion, syntax: SyntaxCheck) -> Completion:
-        """The middle, or if it breaks what parses without it or has no end, its first lines that parse."""
-        if middle.limited or syntax.breaks(self.output.text(middle.tokens)):
+        """The middle, or if it breaks what parses without it, idles or has no end, its first lines that parse."""
+        text = self.output.text(middle.tokens)
+        if middle.limited or syntax.breaks(text) or syntax.leaves_idle_loop(text):
             middle.tokens = parsing_run(middle.tokens, self.output.text, syntax, whole_lines=True)
         return middle
 
     def _ranked(self, middle: Completion, syntax: SyntaxCheck) -> list[Completion]:
-        """The best of a middle and the likeliest others, of different texts: few syntax errors, then likely.
+        """The best of a middle and the likeliest others, of different texts: few errors, no idle loop, then likely.
 
         Another one is given up as soon as it is less likely than as many as are wanted.
         """
         count, strategy = self.request.count, self.session.strategy
-        found = {self.output.shown(middle)[0]: middle}
+        found = {self.output.said(middle): middle}
         branches = self._branches(middle, 2 * count)
         others = [branch.middle for branch in branches]
         try:
@@ -183,7 +185,11 @@ class FillState:
             for other in others:
                 self._note(other)
         self._take_ended(others, found)
-        order = sorted(found, key=lambda text: (not text, syntax.errors(text), -found[text].log_probability))
+
+        def rank(text: str) -> tuple[bool, int, bool, float]:
+            return not text, syntax.errors(text), syntax.leaves_idle_loop(text), -found[text].log_probability
+
+        order = sorted(found, key=rank)
         sound = [found[text] for text in order if not (found[text].limited or syntax.breaks(text))]
         return sound[:count] or [self._sound(found[order[0]], syntax)]
 
@@ -203,7 +209,7 @@ class FillState:
         """Adds middles that have ended, if they are likely enough, and says to the others what that is."""
         for other in others:
             if other.ended and not other.unlikely:
-                found.setdefault(self.output.shown(other)[0], other)
+                found.setdefault(self.output.said(other), other)
         likely = sorted((one.log_probability for text, one in found.items() if text), reverse=True)
         for other in others:
             if not other.ended and len(likely) >= self.request.count:

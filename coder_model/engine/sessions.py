@@ -15,7 +15,7 @@ from coder_model.decoding.strategies import DecodingStrategy
 from coder_model.runtime.sequence import common_length
 
 Faults = tuple[bool, int, bool]
-"""What is wrong with a middle: it is nothing, or nothing new, so many syntax errors, a block that nothing is in."""
+"""What is wrong with a middle: nothing (new) is said, so many syntax errors, a block or a loop that does nothing."""
 PLACE_TOKENS = 128
 """A prompt that would make a cache forget more tokens than this is another place of the document."""
 SAID = 12

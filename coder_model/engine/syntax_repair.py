@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from coder_model.decoding.token_selector import Choice
+from coder_model.text.idle_loops import leaves_idle_loop
 from coder_model.text.syntax import errors_in, language_of
 from coder_model.types import FillRequest
 
@@ -69,6 +70,10 @@ class SyntaxCheck:
         """Returns whether the line that a middle ends in opens a block of Python, and has nothing of it."""
         return self.language == "python" and bool(_OPENS_BLOCK.fullmatch(self._last_line(middle)))
 
+    def leaves_idle_loop(self, middle: str) -> bool:
+        """Returns whether a middle leaves the head of a loop whose third part does nothing."""
+        return leaves_idle_loop(self.before, middle, self.after, self.language)
+
     def _last_line(self, middle: str) -> str:
         return (self.before + middle).rpartition("\n")[2] + self.after.partition("\n")[0]
 
@@ -106,7 +111,7 @@ def parsing_run(
     lines = [n for n in range(whole - 1, 0, -1) if texts[n].count("\n") < texts[n + 1].count("\n")]
     last = [] if whole_lines else range(whole, max(0, whole - CUTS), -1)
     for n in [*lines[:CUTS], *last] if any(texts[n].strip() for n in lines[:1]) else last:
-        if not syntax.errors(texts[n]) and not syntax.opens_block(texts[n]):
+        if not (syntax.errors(texts[n]) or syntax.opens_block(texts[n]) or syntax.leaves_idle_loop(texts[n])):
             return tokens[:n]
     return []
 

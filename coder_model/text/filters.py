@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from itertools import takewhile
 from typing import Literal
 
 from coder_model.text.brackets import scan
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
+from coder_model.text.rest_of_line import without_named_again, without_rest
 from coder_model.text.surroundings import FilterContext
 
 _MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
@@ -38,6 +40,9 @@ _NAMES_ANEW = re.compile(
 """What says nothing when it is said twice, even by somebody who has begun to."""
 _DOUBLED = re.compile(r"[,;]|</|=>|->|::|&&|\|\||:(?!:)|\?\?")
 _OPERATOR = re.compile(r"[-+*/%=<>|&^]|[-+*/%=<>!:]=")
+_LONG_LINE = 24
+"""Code points by which a line alone is known again; unless it opens something, as other lines of its kind do."""
+_OPENERS = (":", "{", "(", "[", ",")
 _ENDS = (",", ";", ":", "{")
 _CLOSERS_ALONE = re.compile(r"[)\]}\"'`>]+[;,]?")
 _LONGEST_OVERLAP, _LINES_GIVEN_UP = 80, 6
@@ -115,13 +120,18 @@ def _beside(lines: list[str]) -> list[str]:
 
 
 def already_there(text: str, around: FilterContext) -> str:
-    """Drops what the lines after the cursor say already: the first three lines, or all of them."""
+    """Drops what begins with the lines after the cursor: with two of them, a long one, or all that it says."""
     if around.rest_of_line.strip():
         return text
-    lines = [line.strip() for line in (around.line_before + text).split("\n") if line.strip()][:3]
+    lines = [line.strip() for line in (around.line_before + text).split("\n") if line.strip()]
+    pairs = zip(lines, around.lines_after, strict=False)
+    same = [said for said, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     # a lone bracket says too little
-    same = bool(lines) and lines == around.lines_after[: len(lines)] and re.search(r"\w", lines[0])
-    return "" if same else text
+    if not same or not re.search(r"\w", same[0]):
+        return text
+    is_long = len(same[0]) >= _LONG_LINE and not same[0].endswith(_OPENERS)
+    with_words = sum(bool(re.search(r"\w", line)) for line in same)
+    return "" if len(same) in (3, len(lines)) or with_words > 1 or is_long else text
 
 
 def closing_line(text: str, around: FilterContext) -> str:
@@ -145,6 +155,7 @@ def punctuation(text: str, around: FilterContext) -> str:
             if said.endswith(rest[:length]) and _is_doubled(said[:-length], rest[:length], rest[length:], around):
                 text = said[:-length].rstrip(" \t") if said[:-length].strip() else ""
                 break
+        text = without_rest(without_named_again(text, around), around)
     if around.line_before.rstrip().endswith(",") and text.lstrip().startswith(","):
         return text.lstrip()[1:]
     return text

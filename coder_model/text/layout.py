@@ -10,6 +10,7 @@ from coder_model.text.surroundings import YAML, FilterContext
 _BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass"}
 _YAML_CHARS = 16_000
 _YAML_KEY = re.compile(r"[^\s#{\[&*!|>%@`-][^:#]*:(?:\s|$)")
+_BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
 
 
@@ -17,6 +18,7 @@ def indentation(text: str, around: FilterContext) -> str:
     """Indents as the document does: with tabs or with spaces, and no deeper than the lines around ask for."""
     if not text.strip():
         return text
+    text = _begun(text, around)
     step = _step(text)
     if around.tabs is not None and "\n" in text:
         first, *others = text.split("\n")
@@ -24,6 +26,21 @@ def indentation(text: str, around: FilterContext) -> str:
     if around.line_before.strip():
         return text
     return _in_levels(_first_line(text, around, step), around)
+
+
+def without_blank_lines(text: str, around: FilterContext) -> str:
+    """Returns a text without blank lines and blanks at the ends of lines: two that are equal then say the same."""
+    text = _BLANK_LINES.sub("\n", text).rstrip()
+    return text if around.line_before.strip() else text.lstrip("\n")
+
+
+def _begun(text: str, around: FilterContext) -> str:
+    """Takes away a first line that leaves nothing but blanks behind on the cursor's."""
+    typed = around.line_before
+    first, end, others = text.partition("\n")
+    if not end or first.strip() or not typed + first:
+        return text
+    return "\n" + others if typed.strip() else _begun(others.removeprefix(typed), around)
 
 
 def _step(text: str) -> int:

@@ -115,6 +115,15 @@ def test_what_only_takes_away_is_left():
     assert run(text, says(" a"))[0] == text.replace("bad(a,", "a(a,") or run(text, says(" a"))[0] == text
 
 
+@pytest.mark.parametrize("said", ['"""Area of a circle."""', "# TODO: Area of a circle.", "'Area of it'"])
+def test_code_does_not_give_way_to_prose(said):
+    text = "class Circle:\n    def area(self):\n        return \n"
+    judge = lambda request: judgement(request.judged, ("return",))  # noqa: E731
+    answer = lambda request: drafted("" if "return" in request.suffix else f"        {said}")  # noqa: E731
+    assert run(text, answer, judge=judge, rows=(2, 2))[0] == text
+    assert "x = open(p, 'w')" in run("x = open(p, w)\n", says(" 'w')"), bad=("w)",))[0]
+
+
 def test_a_little_likelier_is_not_enough():
     slight = math.exp(-LEAST_GAIN + 0.5) * 0.95
 

@@ -6,8 +6,10 @@ import pytest
 from tiny_engine import DOCUMENT, PREFIXES, engine, last
 
 from coder_model.decoding.calibration import Calibration
+from coder_model.engine.syntax_repair import SyntaxCheck
 from coder_model.model import weights
 from coder_model.model.embedded import DEFAULT_MODEL
+from coder_model.text.fill_region import FillRegion
 from coder_model.text.syntax import errors_in
 
 
@@ -20,6 +22,13 @@ def test_several_middles_differ_and_the_likeliest_that_parses_is_first(model, to
     assert errors == sorted(errors)
     same = [d.probability for d, e in zip([draft, *draft.others], errors, strict=True) if e == errors[0]]
     assert same == sorted(same, reverse=True)
+
+
+def test_middles_that_differ_in_blank_lines_alone_are_one(model, tokenizer, monkeypatch):
+    monkeypatch.setattr(FillRegion, "filter", lambda self, text, off: ("a" + "\n  " * (len(text) % 3) + "\n  b", ()))
+    draft = last(engine(model, tokenizer), PREFIXES[1], count=3)
+    assert draft.text.split() == ["a", "b"]
+    assert draft.others == ()
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -77,3 +86,18 @@ def test_of_what_is_there_already_the_next_likely_middle_is_the_answer():
     same, other = last(alone, prefix, suffix), last(made, prefix, suffix)
     assert (same.text, same.filtered) == ("", ("already_there",))
     assert other.text.strip() not in ("", "value += item")
+
+
+def test_a_loop_that_idles_is_the_last_choice_by_hand_and_no_answer_unasked(monkeypatch):
+    made, prefix = engine(*weights.load(DEFAULT_MODEL)), DOCUMENT + "def average(items):\n    return "
+    first = last(made, prefix)
+    before = last(made, prefix, count=3)
+    assert before.text == first.text
+
+    monkeypatch.setattr(SyntaxCheck, "leaves_idle_loop", lambda self, text: text == first.text)
+    assert last(made, prefix).text != first.text
+    assert last(made, prefix, count=3).text == before.others[0].text
+
+    monkeypatch.setattr(SyntaxCheck, "leaves_idle_loop", lambda self, text: bool(text))
+    assert last(made, prefix).text == ""
+    assert last(made, prefix, count=3).text == before.text

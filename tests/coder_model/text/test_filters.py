@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_model.text.filters import FILTERS, filtered
+from coder_model.text.layout import without_blank_lines
 from coder_model.text.surroundings import FilterContext
 
 GOLDEN = Path(__file__).parent / "filters"
@@ -46,6 +47,20 @@ def test_filters_only_cut_or_change_blanks(prefix, suffix, text):
     found, _ = filtered(text, FilterContext(prefix, suffix, "block"))
     kept = "".join(text.split())
     assert "".join(found.split()) in kept
+
+
+@given(prefix=texts, suffix=texts, text=texts)
+def test_no_suggestion_begins_with_a_line_of_blanks(prefix, suffix, text):
+    surroundings = FilterContext(prefix, suffix, "block")
+    first, end, _ = filtered(text, surroundings)[0].partition("\n")
+    line = surroundings.line_before + first
+    assert not end or line.strip() or not line
+
+
+@pytest.mark.parametrize(("line", "text"), [("    ", "a\n    b"), ("f():", "\n    a\n    b")])
+def test_blank_lines_make_no_other_text(line, text):
+    around = FilterContext("def f():\n" + line, "\n", "block", "python")
+    assert without_blank_lines(text.replace("\n", "  \n\n \n") + " \n", around) == text
 
 
 @given(prefix=texts, suffix=texts, text=texts)
