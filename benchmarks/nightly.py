@@ -70,12 +70,13 @@ def run(promise: Mapping[str, Any], piece: int = 0) -> Figures:
 
 def joined(pieces: Sequence[Figures], of: int) -> Figures:
     """Returns what was seen in all pieces so far: counts are added, of times and sizes the largest is kept."""
-    figures: dict[str, Figures] = {}
-    for piece in pieces:
+    # a benchmark, which is never in pieces, keeps what it likes
+    figures: Figures = dict(pieces[0].get("figures", {}))
+    for piece in pieces[1:]:
         for name, values in piece.get("figures", {}).items():
-            mine = figures.setdefault(name, {})
-            for key, value in values.items():
-                mine[key] = _both(key, mine[key], value) if key in mine else value
+            mine = figures.get(name, {})
+            both = {key: _both(key, mine[key], value) if key in mine else value for key, value in values.items()}
+            figures[name] = {**mine, **both}
     broken = [piece["outcome"] for piece in pieces if piece["outcome"] not in KEPT]
     outcome = broken[0] if broken else pieces[-1]["outcome"] if len(pieces) == of else f"{len(pieces)} of {of} pieces"
     seconds = sum(piece["seconds"] for piece in pieces)

@@ -182,9 +182,10 @@ def _config(path: Path, sizes: _Sizes, family: Family) -> ModelConfig:
 
 def _check_sizes(path: Path, sizes: _Sizes) -> None:
     """A model without values is made of these before its tensors are looked at: it must not take long."""
+    head_width = sizes.head_dim or sizes.hidden_size // max(1, sizes.num_attention_heads)
     widths = (
         sizes.hidden_size, sizes.num_attention_heads, sizes.vocab_size, sizes.intermediate_size,
-        1 if sizes.num_key_value_heads is None else sizes.num_key_value_heads, sizes.head_dim or 1,
+        1 if sizes.num_key_value_heads is None else sizes.num_key_value_heads, head_width,
     )  # fmt: skip
     if min(*widths, sizes.num_hidden_layers) < 1:
         raise ModelFileError(f"{path}: sizes must be positive")

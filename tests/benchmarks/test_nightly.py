@@ -44,6 +44,13 @@ def test_figures_of_a_run_are_kept(tmp_path):
     assert found["figures"] == {"scale": "7"}
 
 
+def test_a_benchmark_keeps_whatever_it_writes(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text('import sys; open(sys.argv[1], \'w\').write(\'{"date": "today", "seconds": 3, "phases": []}\')')
+    found = nightly.joined([nightly.run({"command": [str(script), "{out}"], "minutes": 1})], 1)
+    assert (found["outcome"], found["figures"]) == ("measured", {"date": "today", "seconds": 3, "phases": []})
+
+
 def test_what_needs_another_machine_says_so():
     assert nightly.run({"elsewhere": "a GPU"}) == {"outcome": "not here", "seen": "a GPU", "seconds": 0}
 

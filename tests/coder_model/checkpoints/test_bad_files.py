@@ -109,6 +109,7 @@ def test_another_family_is_named(tmp_path):
         ({"hidden_size": "32"}, "hidden_size|must be the configuration"),
         ({"hidden_size": 0}, "sizes must be positive"),
         ({"num_key_value_heads": 0}, "sizes must be positive"),
+        ({"num_attention_heads": 1 << 12, "head_dim": None}, "sizes must be positive"),
         ({"num_hidden_layers": 1 << 40}, "up to 512 layers, found 384 and 1099511627776"),
         ({"intermediate_size": 1 << 40}, "widths up to 1048576 and .*, found 1099511627776 and 2"),
         ({"rms_norm_eps": -1e-6}, "rms_norm_eps must be between 0 and 1"),
