@@ -118,6 +118,8 @@ def pull(
 ) -> None:
     """Fetch a model, check it, and install it; what an interrupted pull left is used."""
     try:
+        if name == EMBEDDED:
+            raise ModelFileError(f"{name} comes with the package: it is neither fetched nor removed")
         entry = entry_of(name)
         if entry.warning:
             print(f"{name}: {entry.licence}: {entry.warning}")
