@@ -22,9 +22,9 @@ from coder_model.model.checksum import ON_ANOTHER_MACHINE, checksum, same_checks
 from coder_model.model.companions import SCALE
 from coder_model.model.config import ModelConfig
 from coder_model.model.transformer import Transformer
-from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.prompt.tokenizer import TOKENIZER, CodeTokenizer
 
-WEIGHTS, CONFIG, TOKENIZER = "model*.safetensors", "config.json", "tokenizer.json"
+WEIGHTS, CONFIG = "model*.safetensors", "config.json"
 STORED_DTYPE = torch.bfloat16
 KNOWN_ANSWER = "known_answer"
 PART_BYTES = 16 << 20

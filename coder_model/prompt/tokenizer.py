@@ -32,6 +32,8 @@ SPECIAL_TOKENS = (
 )
 PAD, MASK, EOM, SUF, PRE, FILE, SNIP, END = range(8)
 N_SPECIAL = len(SPECIAL_TOKENS)
+TOKENIZER = "tokenizer.json"
+"""The file of a tokenizer, beside a model or in a prepared corpus."""
 
 PIECE = (
     r"(?:\r?\n|\r)+[ \t]*"

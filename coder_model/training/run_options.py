@@ -14,10 +14,8 @@ import msgspec
 
 from coder_model.errors import CorpusError
 from coder_model.model.config import ModelConfig
-from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.prompt.tokenizer import TOKENIZER, CodeTokenizer
 from coder_model.ranges import AboveZero, Count, Length, NotNegative, Positive, Rows, Share
-
-_TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +133,5 @@ def read_options(corpus: str, output: str, values: Mapping[str, Any]) -> TrainOp
 
 def _vocabulary_of(corpus: Path) -> dict[str, int]:
     """The size of the vocabulary that a corpus is prepared with: the model's, unless somebody says another one."""
-    file = corpus / _TOKENIZER
+    file = corpus / TOKENIZER
     return {"vocab_size": CodeTokenizer.load(file).vocab_size} if file.exists() else {}

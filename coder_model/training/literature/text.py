@@ -16,9 +16,8 @@ from torch import Tensor
 
 from coder_model.errors import CorpusError
 from coder_model.evaluation.cases import OWN_CASES, read_cases
-from coder_model.model.weights import TOKENIZER
 from coder_model.prompt.fim_prompt import PromptParts, layout
-from coder_model.prompt.tokenizer import CodeTokenizer
+from coder_model.prompt.tokenizer import TOKENIZER, CodeTokenizer
 from coder_model.training import shards
 from coder_model.training.literature.names import BLOCK_LENGTH
 from coder_model.training.own_code import files_of, held_out_of
