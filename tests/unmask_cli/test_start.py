@@ -21,10 +21,22 @@ def started(code, *arguments):
     )
 
 
+# asked for the program's first module, so that the key is never pressed before `main` is there to see it
+CTRL_C_WHILE_IMPORTING = """
+import os, signal, sys, threading
+
+class CtrlC:
+    def find_spec(self, name, path, target=None):
+        if name == "unmask_cli.cli":
+            threading.Timer(float(sys.argv.pop()), os.kill, (os.getpid(), signal.SIGINT)).start()
+
+sys.meta_path.insert(0, CtrlC())
+"""
+
+
 @pytest.mark.parametrize("seconds", [0.001, 0.02, 0.1])
 def test_while_the_program_is_still_being_imported(seconds):
-    timer = f"import os, signal, threading; threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start()"
-    process = started(f"{START}; {timer}; main()", "doctor")
+    process = started(f"{START}\n{CTRL_C_WHILE_IMPORTING}\nmain()", "doctor", seconds)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (130, "unmask: interrupted\n")
 
