@@ -17,13 +17,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "gpu"))
 
+import catalogue_tables
 import editor_tables
+import embedded_tables
 import feature_tables
 import kernel_tables
 import literature
 import matplotlib as mpl
 import serve_tables
-import tables
+import suggestion_tables
 from matplotlib import pyplot as plt
 from records import DOCS, RESULTS, Column, Figures, between, load, markdown, table
 
@@ -81,31 +83,31 @@ def _history(found: Figures) -> Counter[str]:
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "model.md": {
-        "measured": lambda: tables.about(load("eval-dev")),
-        "comparison": tables.comparison,
-        "kinds": partial(tables.split, "kind", "kind"),
-        "languages": partial(tables.split, "lang", "language"),
-        "humaneval": tables.human_eval,
-        "calibration": tables.reliability,
+        "measured": lambda: embedded_tables.about(load("eval-dev")),
+        "comparison": embedded_tables.comparison,
+        "kinds": partial(embedded_tables.split, "kind", "kind"),
+        "languages": partial(embedded_tables.split, "lang", "language"),
+        "humaneval": embedded_tables.human_eval,
+        "calibration": embedded_tables.reliability,
     },
     "server.md": {
-        "exact": tables.through_the_server,
+        "exact": suggestion_tables.through_the_server,
         "quiet": lambda: table(load("quiet")["presets"], RATES),
         "keystrokes": lambda: table(load("keystrokes")["figures"], TIMES),
-        "rewrite": tables.rewritten,
-        "ordinary": tables.ordinary,
+        "rewrite": suggestion_tables.rewritten,
+        "ordinary": suggestion_tables.ordinary,
         "next_edit": next_edits,
         "drawn": editor_tables.drawn,
         "first_minute": editor_tables.first_minute,
-        "typing": tables.typing,
-        "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": tables.seen}),
+        "typing": suggestion_tables.typing,
+        "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": suggestion_tables.seen}),
     },
     "decoding.md": {"features": feature_tables.features},
     "models.md": {
-        "scores": tables.scores,
-        "llama_cpp": tables.beside_llama_cpp,
+        "scores": catalogue_tables.scores,
+        "llama_cpp": catalogue_tables.beside_llama_cpp,
         "catalogue": lambda: "\n".join(as_table()) + "\n",
-        "precision": tables.precisions,
+        "precision": catalogue_tables.precisions,
     },
     "literature.md": {
         "comparison": literature.comparison,
@@ -115,7 +117,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "steps": literature.step_by_step,
     },
     "published.md": {
-        "families": lambda: table(((one.name, tables.family(one)) for one in FAMILIES), tables.FAMILY),
+        "families": lambda: table(
+            ((one.name, catalogue_tables.family(one)) for one in FAMILIES), catalogue_tables.FAMILY
+        ),
         "unsupported": lambda: table({kind: {"reason": why} for kind, why in UNSUPPORTED.items()}, REASONS),
     },
     "shared-server.md": {"levels": serve_tables.levels, "load": serve_tables.under_load},
@@ -140,7 +144,7 @@ def draw_reliability(folder: Path) -> None:
     """Draws how often suggestions are right, by what the engine says of them."""
     figure, axes = plt.subplots(figsize=(3.6, 3.6))
     axes.plot([0, 1], [0, 1], ":", color="grey")
-    axes.plot(*zip(*((row["said"], row["right"]) for _, row in tables.bins()), strict=True), "o-")
+    axes.plot(*zip(*((row["said"], row["right"]) for _, row in embedded_tables.bins()), strict=True), "o-")
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     _save(figure, folder / "reliability.svg")
 

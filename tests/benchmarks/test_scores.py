@@ -1,8 +1,8 @@
 import json
 
+import catalogue_tables
 import pytest
 import scores
-import tables
 
 FIGURES = {"n": 4, "exact": 25.0, "similarity": 50.0, "passed": 75.0, "empty": 50.0, "p50_ms": 10.0, "p95_ms": 20.0}
 
@@ -36,6 +36,6 @@ def test_two_records_of_the_same_run_are_refused(tmp_path):
 def test_the_table_leaves_out_what_was_not_measured(tmp_path, monkeypatch):
     record(tmp_path, "a")
     record(tmp_path, "b", data="single")
-    monkeypatch.setattr(tables, "load", lambda _: {"rows": scores.summed(tmp_path)})
-    row = tables.scores().splitlines()[2]
+    monkeypatch.setattr(catalogue_tables, "load", lambda _: {"rows": scores.summed(tmp_path)})
+    row = catalogue_tables.scores().splitlines()[2]
     assert row == "| small | 25.0 / 50.0 | 25.0 | 75.0 | - | - | - | - | - | 50.0 | 10 / 20 | 0.50 | 2 x CPU |"

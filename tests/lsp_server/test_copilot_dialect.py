@@ -31,7 +31,7 @@ def test_what_a_client_says_of_what_it_shows_and_takes_is_counted_once(tmp_path)
         client.request("workspace/executeCommand", command)
         client.request("shutdown", None)
         client.notify("exit", None)
-        assert client.process.wait(timeout=5) == 0
+        assert client.process.wait(timeout=30) == 0
     finally:
         client.close()
     found = counts_of(tmp_path)

@@ -83,15 +83,15 @@ def test_header_names_count_in_any_case(client):
 
 def test_a_hostile_length_ends_the_server_cleanly(client):
     client.send_raw(b"Content-Length: 10000000000000\r\n\r\n")
-    assert client.process.wait(timeout=5) == 0
+    assert client.process.wait(timeout=30) == 0
 
 
 def test_front_and_worker_end_when_the_pipe_closes(client):
     assert ask(client, "x = ", 0, 4)
     worker = worker_of(client)
     client.process.stdin.close()
-    assert client.process.wait(timeout=3) == 0
-    assert wait_until(lambda: gone(worker), 3)
+    assert client.process.wait(timeout=30) == 0
+    assert wait_until(lambda: gone(worker))
 
 
 def test_front_and_worker_end_when_the_editor_dies_and_somebody_holds_the_pipe():
@@ -102,8 +102,8 @@ def test_front_and_worker_end_when_the_editor_dies_and_somebody_holds_the_pipe()
         worker = worker_of(client)
         editor.kill()
         editor.wait()
-        assert client.process.wait(timeout=4) == 0
-        assert wait_until(lambda: gone(worker), 3)
+        assert client.process.wait(timeout=30) == 0
+        assert wait_until(lambda: gone(worker))
     finally:
         client.close()
 
@@ -111,7 +111,7 @@ def test_front_and_worker_end_when_the_editor_dies_and_somebody_holds_the_pipe()
 def test_shutdown_and_exit_end_it(client):
     client.request("shutdown", None)
     client.notify("exit", None)
-    assert client.process.wait(timeout=3) == 0
+    assert client.process.wait(timeout=30) == 0
 
 
 def test_the_front_never_loads_what_the_model_needs():
@@ -125,7 +125,7 @@ def test_the_front_never_loads_what_the_model_needs():
 
 def test_exit_without_shutdown_ends_with_1(client):
     client.notify("exit", None)
-    assert client.process.wait(timeout=3) == 1
+    assert client.process.wait(timeout=30) == 1
 
 
 def test_a_version_that_is_null_absent_or_no_number_loses_no_text(client):

@@ -105,14 +105,14 @@ def test_it_ends_with_its_last_window(worker):
     second.send(Fill(1, request("s")))
     assert second.receive().draft.final
     second.close()
-    assert worker.process.wait(timeout=3) == 0
+    assert worker.process.wait(timeout=30) == 0
     assert not worker.path.exists()
 
 
 def test_it_ends_when_its_only_window_goes_before_it_asks(start):
     worker = start()
     ready(worker).close()
-    assert worker.process.wait(timeout=3) == 0
+    assert worker.process.wait(timeout=30) == 0
 
 
 def test_it_frees_its_memory_when_nobody_asks(start):
@@ -120,7 +120,7 @@ def test_it_frees_its_memory_when_nobody_asks(start):
     window = ready(worker)
     assert window.receive() == Resting()
     assert window.receive() is None
-    assert worker.process.wait(timeout=3) == 0
+    assert worker.process.wait(timeout=30) == 0
     assert not worker.path.exists()
 
 
@@ -129,7 +129,7 @@ def test_an_engine_that_cannot_be_made_is_reported(start):
     window = worker.window()
     assert isinstance(window.receive(), Hello)
     assert window.receive() == Broken("weights.bin must be weights")
-    assert worker.process.wait(timeout=3) == 1
+    assert worker.process.wait(timeout=30) == 1
     assert wait_until(lambda: not worker.path.exists())
 
 
@@ -140,7 +140,7 @@ def test_a_model_that_finds_no_memory_is_reported_in_one_line(start):
     reason = window.receive().reason
     assert "must have more memory than there is" in reason
     assert "\n" not in reason
-    assert worker.process.wait(timeout=3) == 1
+    assert worker.process.wait(timeout=30) == 1
 
 
 def test_the_real_engine_runs_in_a_worker(start, model_directory):

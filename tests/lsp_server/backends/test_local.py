@@ -34,7 +34,7 @@ def test_all_windows_of_a_user_share_one_worker_which_goes_with_the_last(tmp_pat
         for window in others:
             assert not gone(worker)
             window.close()
-        assert wait_until(lambda: gone(worker), 3)
+        assert wait_until(lambda: gone(worker))
         assert wait_until(lambda: not [file for file in (tmp_path / "unmask").iterdir() if file.name != LOCK])
     finally:
         for window in windows:
