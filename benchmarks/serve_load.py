@@ -3,11 +3,11 @@
     python benchmarks/serve_load.py [--replicas 2] [--seconds 20] [--model embedded] [--engine ray] [--fairness]
 
 Everybody types the same file from another place on: a dozen keys 150 to 200 ms apart, then a pause; each key asks, and
-hangs up on what is still open, as editors do. First the server's capacity is measured, since it is the machine's; the
-phases are parts or multiples of it: sustained (half), burst (1.2 times), overload (ten times) and what is right after
-it, kill -9 of a worker, and one tenant who asks for a hundred times as much as another one, with a quota of a quarter
-of the capacity and without (`--fairness`: these alone). Server and people share the processors: rates are a lower bound
-and the ratios within a run are what to trust.
+hangs up on what is still open, as editors do. First the server's capacity is measured, since it is the machine's; then
+the rates that a box with a GPU is asked for, parts and multiples of the capacity: sustained (half), burst (1.2 times),
+overload (ten times) and what is right after it, kill -9 of a worker, and one tenant who asks for a hundred times as
+much as another one, with a quota of a quarter of the capacity and without (`--fairness`: these alone). Server and
+people share the processors: rates are a lower bound and the ratios within a run are what to trust.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ TEXT = (BENCHMARKS / "demo/inventory.py").read_text("utf-8")
 KEY_S, KEYS, PAUSE_S = (0.15, 0.2), 12, 3.0
 PER_PERSON = KEYS / (KEYS * sum(KEY_S) / 2 + PAUSE_S)
 """Requests a second of one person at the keyboard."""
+RATES = (25.0, 60.0)
+"""What a box with a GPU should do, sustained and in a burst, a second."""
 GREEDY = 100
 UNLIMITED = 1e5
 """Requests a second."""
@@ -232,6 +234,8 @@ async def measure(arguments: argparse.Namespace) -> Figures:
 async def _overloaded(made: Team, phases: Figures, capacity: float, seconds: float) -> Figures:
     """Adds the phases of one tenant; returns what else was seen."""
     people = capacity / PER_PERSON
+    for rate in RATES:
+        phases[f"{rate:g} a second"] = (await made.phase(rate / PER_PERSON, seconds)).figures(seconds)
     for name, times in (("sustained, half", 0.5), ("burst, 1.2 times", 1.2), ("overload, 10 times", 10.0)):
         phases[name] = (await made.phase(times * people, seconds)).figures(seconds)
     began = time.monotonic()

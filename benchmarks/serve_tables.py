@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from string import Formatter
+from typing import Any
+
 from nightly import promises
 from records import Column, Figures, load, markdown, table
 
@@ -47,22 +50,28 @@ def promised() -> str:
     rows = []
     for one in promises():
         found = seen.get(str(one["number"]), {"outcome": "not run yet"})
-        rows.append([str(one["number"]), one["what"], one["aim"], found["outcome"], _seen(found)])
+        rows.append([str(one["number"]), one["what"], one["aim"], found["outcome"], _seen(one, found)])
     return markdown(heads, rows)
 
 
-def _seen(found: Figures) -> str:
+class _Words(Formatter):
+    """Counts as words."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return _counts(value) if isinstance(value, dict) else str(super().format_field(value, format_spec))
+
+
+def _seen(promise: Figures, found: Figures) -> str:
     if "seen" in found:
         return str(found["seen"])
     tests = [_counts(found["tests"])] if found.get("tests") else []
-    figures = [
-        f"{name}: {_counts(one)}"
-        if isinstance(one, dict) and all(not isinstance(v, dict) for v in one.values())
-        else ""
-        for name, one in found.get("figures", {}).items()
-    ]
+    measured: Figures = found.get("figures", {})
+    if "seen" in promise:
+        figures = [_Words().format(promise["seen"], **measured)] if measured else []
+    else:
+        figures = [f"{name}: {_counts(one)}" for name, one in measured.items()]
     commit = [f"at {found['commit']}, {found['seconds']} s"] if found.get("commit") else []
-    return "; ".join([*tests, *filter(None, figures), *commit])
+    return "; ".join([*tests, *figures, *commit])
 
 
 def _counts(counts: Figures) -> str:
