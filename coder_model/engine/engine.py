@@ -103,8 +103,12 @@ class Engine:
         """Fills that may run at the same time, each in a thread of its own; after `warm_up` what the memory allows."""
         return self._runner.most
 
-    def warm_up(self) -> None:
-        """Runs small fills, so that the first real one costs no more than later ones; notes time and checksum."""
+    def warm_up(self, known_ms: float | None = None) -> None:
+        """Runs small passes, so that the first real fill costs no more than later ones; notes time and checksum.
+
+        Args:
+            known_ms: what a suggestion takes here; it is measured when None.
+        """
         self._known_answer = network_checksum(self._runner.network)
         options = self._context.options
         barred: list[int | None] = []
@@ -114,7 +118,7 @@ class Engine:
         if slots := self._runner.drafted_slots:
             self._context.acceptance.measured(pass_costs(self._runner, slots, options.max_steps))
         self._reading_ms = reading_ms(self.warm)
-        self.suggestion_ms = suggestion_ms(self.warm, self.fill)
+        self.suggestion_ms = suggestion_ms(self.warm, self.fill) if known_ms is None else known_ms
         self._sessions.forget(SESSION)
 
     def is_intact(self) -> bool:

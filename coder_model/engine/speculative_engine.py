@@ -32,11 +32,11 @@ class SpeculativeEngine:
         self.controls = drafter.controls
         self._drafter, self._verifier = drafter, verifier
 
-    def warm_up(self) -> None:
-        """Makes the first real fill as quick as the later ones."""
-        self._drafter.warm_up()
-        self._verifier.warm_up()
-        self.suggestion_ms = suggestion_ms(self.warm, self.fill)
+    def warm_up(self, known_ms: float | None = None) -> None:
+        """Makes the first real fill as quick as the later ones; see `Engine.warm_up`."""
+        self._drafter.warm_up(known_ms)
+        self._verifier.warm_up(known_ms)
+        self.suggestion_ms = suggestion_ms(self.warm, self.fill) if known_ms is None else known_ms
 
     def is_intact(self) -> bool:
         """Returns whether both models' weights in memory still give the answer that they gave at first."""

@@ -47,8 +47,8 @@ class FillEngine(Protocol):
     def max_concurrent(self) -> int:
         """Fills that may run at the same time, each in a thread of its own."""
 
-    def warm_up(self) -> None:
-        """Makes the first real fill as quick as the later ones."""
+    def warm_up(self, known_ms: float | None) -> None:
+        """Makes the first real fill as quick as the later ones; measures a usual suggestion if that is not known."""
 
     def is_intact(self) -> bool:
         """Returns whether the weights in memory still give the answer that they gave at first."""
@@ -67,13 +67,17 @@ MakeEngine = Callable[[Callable[[float], None]], FillEngine]
 """Loads the model; calls its argument with the share in [0, 1] that is there."""
 
 
-def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE_S) -> int:
+def serve(
+    make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE_S, known_ms: float | None = None
+) -> int:
     """Loads the engine and serves until the last client has gone, which ends the process, or nobody asks for long.
 
     Args:
         make_engine: loads the model.
         listener: a listening Unix-domain socket, bound to a path.
         idle_s: seconds.
+        known_ms: what a usual suggestion takes here, in milliseconds; None has it measured, which takes as long as
+            the rest of a start.
 
     Returns:
         The exit code: 1 when the engine cannot be made, or its file is not what it was, and clients have been told why,
@@ -85,7 +89,7 @@ def serve(make_engine: MakeEngine, listener: socket.socket, idle_s: float = IDLE
     began = time.perf_counter()
     try:
         engine = make_engine(_in_steps(lambda share: connections.mention(Loading(share))))
-        engine.warm_up()
+        engine.warm_up(known_ms)
         load_ms = (time.perf_counter() - began) * 1000
         about = (engine.name, engine.parameters, load_ms, engine.suggestion_ms, engine.judges, engine.controls)
         connections.tell(Ready(*about, engine.max_concurrent))
@@ -227,11 +231,12 @@ def main() -> int:
     parser.add_argument("--quantize", default="auto", help="precision of a published model's weights")
     parser.add_argument("--options", default="{}", help="JSON of `EngineOptions`")
     parser.add_argument("--idle-seconds", type=float, default=IDLE_S)
+    parser.add_argument("--known-ms", type=float, help="what a suggestion takes here, where it need not be measured")
     parser.add_argument("--replica", default="", help="tells apart workers that are alike: each has its own socket")
     parser.add_argument("--listener", type=int, required=True, help="file descriptor of a listening socket")
     arguments = parser.parse_args()
     make_engine = partial(_make_engine, arguments.model, arguments.verifier, arguments.quantize, arguments.options)
-    return serve(make_engine, listener_at(arguments.listener), arguments.idle_seconds)
+    return serve(make_engine, listener_at(arguments.listener), arguments.idle_seconds, arguments.known_ms)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,12 @@ def chosen_backend(user: UserSettings, options: EngineOptions, target_ms: float)
         return _remote(user, options)
     times = ModelTimes()
     rungs = [rung for rung in model_rungs(user, options, target_ms) if (times.of(rung.key) or 0.0) <= rung.limit_ms]
-    return rungs[first_rung(rungs, times)].make() if rungs else _worker(user, options, EMBEDDED)
+    if not rungs:
+        return _worker(user, options, EMBEDDED)
+    rung = rungs[first_rung(rungs, times)]
+    worker = rung.make()
+    worker.known_ms = times.of(rung.key)
+    return worker
 
 
 def backend_in_any_case(user: UserSettings, options: EngineOptions, target_ms: float, complaint: str = "") -> Backend:
@@ -94,7 +99,8 @@ def model_rungs(user: UserSettings, options: EngineOptions, target_ms: float) ->
     """
     if user.model not in ("", AUTO) or user.verifier:
         model = EMBEDDED if user.model in ("", AUTO) else user.model
-        return [Rung(model, model, 1.0, partial(_worker, user, options, model), float("inf"))]
+        key = f"{model} {user.verifier} {user.quantize}"
+        return [Rung(model, key, 1.0, partial(_worker, user, options, model), float("inf"))]
     rungs = []
     for manifest in Store().installed():
         entry = catalogue().get(manifest.name)

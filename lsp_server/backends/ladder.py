@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coder_model.checkpoints.store import EMBEDDED
 from coder_model.types import Draft, FillRequest
 from lsp_server.backends.base import BackendUnavailable, State
 from lsp_server.backends.local import WorkerBackend
@@ -86,7 +87,7 @@ class ModelLadder:
         self._tried_name = ""
         self._running: Counter[WorkerBackend] = Counter()
         """Fills on their way, by the worker that does them."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._changed = asyncio.Event()
 
     @property
@@ -184,7 +185,7 @@ class ModelLadder:
     def _begin_stand_in(self) -> None:
         if self._stand_in is None:
             self._stand_in = self._watched(self._make_embedded())
-            self._do(self._stand_in.start())
+            self._do(self._load(self._stand_in, EMBEDDED, self._times.of(EMBEDDED)))
 
     async def _climb_again(self) -> None:
         """Climbs, and once more after a while where that led nowhere."""
@@ -193,7 +194,7 @@ class ModelLadder:
         while not self._best and self._rungs and self._times.of(self._rungs[0].key) is not None:
             await asyncio.sleep(rest_s)
             rest_s *= 2
-            await self._try(self._rungs[0])
+            await self._try(self._rungs[0], None)
 
     async def _climb(self) -> None:
         """Tries the rungs from the best that is known to be fast enough up, as long as the next one promises to be."""
@@ -203,7 +204,7 @@ class ModelLadder:
                 continue
             if self._best and self._expected_ms(rung) > rung.limit_ms:
                 return
-            await self._try(rung)
+            await self._try(rung, known)
 
     def _expected_ms(self, rung: Rung) -> float:
         """What a suggestion of a larger model would take, by what the present one takes."""
@@ -211,20 +212,28 @@ class ModelLadder:
         assert self._best.ready
         return expected_ms(self._best.ready.suggestion_ms, rung.parameters / self._best_parameters)
 
-    async def _try(self, rung: Rung) -> None:
-        """Loads a model and takes it if it is fast enough."""
-        worker = self._tried = self._watched(rung.make())
-        self._tried_name = rung.name
+    async def _load(self, worker: WorkerBackend, key: str, known_ms: float | None) -> str:
+        """Loads a model, and keeps what it takes; returns why it does not answer, empty when it does."""
+        worker.known_ms = known_ms
         await worker.start()
         try:
             await worker.wait_ready()
         except BackendUnavailable as error:
-            self.remark = f"{rung.name}: {error}"
-        ms = worker.ready.suggestion_ms if worker.ready else math.inf
-        if worker.ready:
+            return str(error)
+        assert worker.ready
+        self._times.note(key, worker.ready.suggestion_ms)
+        return ""
+
+    async def _try(self, rung: Rung, known_ms: float | None) -> None:
+        """Loads a model and takes it if it is fast enough; measures that when it is not known."""
+        worker = self._tried = self._watched(rung.make())
+        self._tried_name = rung.name
+        ms = math.inf
+        if reason := await self._load(worker, rung.key, known_ms):
+            self.remark = f"{rung.name}: {reason}"
+        elif worker.ready:
+            ms = self._times.of(rung.key) or worker.ready.suggestion_ms
             logger.info("%s takes %.0f ms a suggestion, at most %.0f are wanted", rung.name, ms, rung.limit_ms)
-            self._times.note(rung.key, ms)
-            ms = self._times.of(rung.key) or ms
         self._tried = None
         if ms <= rung.limit_ms and worker.ready:
             older, self._best, self._best_parameters = self._best, worker, rung.parameters
@@ -260,7 +269,7 @@ class ModelLadder:
         worker.on_change = self._note_change
         return worker
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

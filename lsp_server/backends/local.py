@@ -69,6 +69,8 @@ class WorkerBackend:
         """Why the state is `down`."""
         self.ready: Ready | None = None
         """What the worker said of itself."""
+        self.known_ms: float | None = None
+        """What a suggestion is known to take here: a worker that is told need not measure it."""
         self.remark = ""
         self.share_loaded = 0.0
         """Share of the model that is loaded, in [0, 1], as far as the worker tells."""
@@ -189,7 +191,8 @@ class WorkerBackend:
 
     async def _run_once(self) -> None:
         """One connection to a worker, from its start to its end."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=await meet(self._command))
+        hints = [] if self.known_ms is None else ["--known-ms", f"{self.known_ms:g}"]
+        reader, self._writer = await asyncio.open_unix_connection(sock=await meet(self._command, hints))
         watching = asyncio.create_task(self._watch())
         try:
             while True:

@@ -54,8 +54,12 @@ def socket_path(command: Sequence[str]) -> Path:
     return folder() / hashlib.sha256(json.dumps([release(), *command]).encode()).hexdigest()[:16]
 
 
-async def meet(command: Sequence[str]) -> socket.socket:
+async def meet(command: Sequence[str], hints: Sequence[str] = ()) -> socket.socket:
     """Returns a connection to the worker that a command starts; starts it when there is none.
+
+    Args:
+        command: of the worker.
+        hints: more arguments, which make no other worker of it.
 
     Raises:
         BackendUnavailable: when it cannot be started; says why.
@@ -70,7 +74,7 @@ async def meet(command: Sequence[str]) -> socket.socket:
                 listener.bind(str(path))
                 listener.listen(WINDOWS)
                 try:
-                    _start(command, listener)
+                    _start([*command, *hints], listener)
                 except OSError:
                     path.unlink()
                     raise

@@ -36,8 +36,9 @@ class FakeEngine:
     controls = ("policy", "threshold")
     relieved = 0
 
-    def warm_up(self):
-        pass
+    def warm_up(self, known_ms):
+        if known_ms is not None:
+            self.suggestion_ms = known_ms
 
     def is_intact(self):
         return True
@@ -144,9 +145,11 @@ def main():
     parser.add_argument("--name", default="fake", help="of the engine")
     parser.add_argument("--suggestion-ms", type=float, default=1.0)
     parser.add_argument("--idle-seconds", type=float, default=300)
+    parser.add_argument("--known-ms", type=float)
     parser.add_argument("--listener", type=int)
     arguments = parser.parse_args()
-    os._exit(serve(lambda _: make(arguments), listener_at(arguments.listener), arguments.idle_seconds))
+    listener = listener_at(arguments.listener)
+    os._exit(serve(lambda _: make(arguments), listener, arguments.idle_seconds, arguments.known_ms))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,14 @@ def test_the_text_is_the_verifiers_own(directories, prefix):
     assert both.parameters > alone.parameters
     both.warm_up()
     assert both.is_intact()
+    assert both.suggestion_ms > 0
+
+
+def test_nothing_is_suggested_to_measure_what_is_known(directories, monkeypatch):
+    both = open_engine(str(directories["dreamon"]), verifier=str(directories["qwen2.5-coder"]))
+    monkeypatch.setattr(both._verifier, "fill", None)
+    both.warm_up(12.5)
+    assert both.suggestion_ms == both._verifier.suggestion_ms == 12.5
 
 
 def test_a_draft_that_is_right_saves_passes():
