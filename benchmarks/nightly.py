@@ -30,6 +30,8 @@ from records import BENCHMARKS, RESULTS, Figures, write
 ROOT = BENCHMARKS.parent
 RECORD = RESULTS / "nightly.json"
 KEPT = ("kept", "measured", "not here")
+SAID = 4000
+"""Characters of what a run has said, which are printed when a promise is not kept."""
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 
@@ -65,6 +67,8 @@ def run(promise: Mapping[str, Any], piece: int = 0) -> Figures:
         # a benchmark judges nothing: who reads its figures does
         done = "kept" if "tests" in promise else "measured"
         outcome = done if code == 0 and counts.get("passed", 1) else "broken"
+    if outcome not in KEPT:
+        print(said[-SAID:], flush=True)
     return {"outcome": outcome, "tests": counts, "figures": figures, "seconds": seconds}
 
 

@@ -28,11 +28,12 @@ def test_there_are_twenty_five_promises_and_each_is_shown_somehow():
         ("import time; time.sleep(60)", "not done in 0.02 minutes"),
     ],
 )
-def test_a_benchmark_has_measured_is_broken_or_not_done(tmp_path, code, outcome):
+def test_a_benchmark_has_measured_is_broken_or_not_done(tmp_path, code, outcome, capsys):
     script = tmp_path / "job.py"
-    script.write_text(code)
+    script.write_text(f"print('what it said', flush=True)\n{code}")
     found = nightly.run({"command": [str(script), "{out}"], "minutes": 0.02})
     assert found["outcome"] == outcome
+    assert ("what it said" in capsys.readouterr().out) == (outcome != "measured")
 
 
 def test_figures_of_a_run_are_kept(tmp_path):
