@@ -35,7 +35,7 @@ from lsp_server.packing import ACCEPTED, cursor_behind, to_position, to_reply, t
 from lsp_server.parent import orphanhood
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
 from lsp_server.rewrite_actions import REWRITE, RewriteActions
-from lsp_server.settings import Settings, read_settings
+from lsp_server.settings import Complaints, Settings, read_settings
 from lsp_server.status import Announcer
 from lsp_server.suggestions import Answer
 from lsp_server.usage_stats import UsageStats
@@ -64,7 +64,7 @@ class UnmaskServer(LanguageServer):
         self.initial_settings = settings
         """The user's own; once the client has said hello, what `initializationOptions` made of them."""
         self.privacy = Privacy([])
-        self._named: set[str] = set()
+        self.complaints = Complaints()
         self.backend: Backend | None = None
         self.make_backend = make_backend
 
@@ -78,11 +78,11 @@ class UnmaskServer(LanguageServer):
         return [path for uri in uris if (path := path_of(uri))]
 
     def read_settings(self, value: object, base: Settings) -> Settings:
-        """Returns `base` with what a client has set; what is wrong is named in the log, once."""
+        """Returns `base` with what a client has set, and takes note of what is wrong."""
         read, wrong = read_settings(value, base)
-        for complaint in [one for one in wrong if one not in self._named]:
-            self._named.add(complaint)
-            logger.warning(complaint)
+        # who says nothing now is not taken to have mended what was said at the start
+        if value:
+            self.complaints.take(wrong)
         return read
 
     async def close(self) -> None:
@@ -140,7 +140,8 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
         left = completers[0].quiet_until - time.monotonic()
         until = datetime.now() + timedelta(seconds=left) if left > 0 else None
         if server.backend:
-            announcer.tell(server.backend, until, too_late=completers[0].lateness.too_late(server.backend.serving))
+            too_late = completers[0].lateness.too_late(server.backend.serving)
+            announcer.tell(server.backend, until, server.complaints.in_short, too_late=too_late)
 
     @server.command(SNOOZE)
     def snooze(*arguments: Any) -> None:
@@ -164,6 +165,7 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
 
     def configure(value: object) -> None:
         completers[0].settings = server.read_settings(value, server.initial_settings)
+        tell()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:

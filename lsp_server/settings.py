@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -12,6 +13,8 @@ from coder_model.ranges import Milliseconds, ShareAsked
 from coder_model.text.filters import FilterName
 from coder_model.types import Reach
 from lsp_server.trigger_policy import PresetName
+
+logger = logging.getLogger(__name__)
 
 
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -55,7 +58,8 @@ def read_settings(value: Any, base: Settings) -> tuple[Settings, list[str]]:
         value: any JSON value; None changes nothing.
         base: settings to change.
     """
-    if value is None:
+    # an empty table of Lua comes as an empty list
+    if value is None or value == []:
         return base, []
     if not isinstance(value, dict):
         return base, [f"settings must be an object, got {type(value).__name__}"]
@@ -70,7 +74,33 @@ def read_settings(value: Any, base: Settings) -> tuple[Settings, list[str]]:
             # JSON has no such numbers, some clients do
             if isinstance(new, float) and not math.isfinite(new):
                 raise msgspec.ValidationError(f"expected a number, got {new}")
-            good[known[name].name] = msgspec.convert(new, known[name].type)
+            is_empty_table = new == [] and known[name].type == dict[str, bool]
+            good[known[name].name] = msgspec.convert({} if is_empty_table else new, known[name].type)
         except msgspec.ValidationError as error:
-            wrong.append(f"setting {name}: {error}")
+            choices = [choice for choice in get_args(known[name].type) if isinstance(choice, str)]
+            said = f"must be one of {', '.join(choices)}, got {new!r:.60}" if choices else str(error)
+            wrong.append(f"setting {name}: {said}")
     return msgspec.structs.replace(base, **good), wrong
+
+
+class Complaints:
+    """What is wrong with a client's settings: named in the log once, and in the status until it is right."""
+
+    def __init__(self) -> None:
+        self._wrong: list[str] = []
+        self._named: set[str] = set()
+
+    def take(self, wrong: list[str]) -> None:
+        """Takes what is wrong now, instead of what was wrong before."""
+        self._wrong = list(dict.fromkeys(wrong))
+        for complaint in self._wrong:
+            if complaint not in self._named:
+                self._named.add(complaint)
+                logger.warning(complaint)
+
+    @property
+    def in_short(self) -> str:
+        """The first of them, and how many more there are; empty when there are none."""
+        if len(self._wrong) < 2:
+            return "".join(self._wrong)
+        return f"{self._wrong[0]} (and {len(self._wrong) - 1} more, see the log)"

@@ -70,10 +70,19 @@ class Announcer:
         self._progress: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
 
-    def tell(self, backend: Backend, quiet_until: datetime | None, *, too_late: bool = False) -> None:
-        """Sends the status when it differs from the last one, and shows progress while the model loads."""
-        state = backend.state
-        facts = backend.share_loaded, backend.receiver, backend.remark, backend.description
+    def tell(
+        self, backend: Backend, quiet_until: datetime | None, complaint: str = "", *, too_late: bool = False
+    ) -> None:
+        """Sends the status when it differs from the last one, and shows progress while the model loads.
+
+        Args:
+            backend: whose model it is.
+            quiet_until: local time until which nothing is offered unasked.
+            complaint: what is wrong with the client's settings; empty when nothing is.
+            too_late: whether the deadline cuts answer after answer.
+        """
+        state, remark = backend.state, "; ".join(filter(None, [backend.remark, complaint]))
+        facts = backend.share_loaded, backend.receiver, remark, backend.description
         status = status_of(state, backend.reason, quiet_until, *facts, too_late)
         if status != self._status:
             self._status = status

@@ -58,6 +58,34 @@ def test_wrong_settings_are_named_once_and_do_no_harm():
         client.close()
 
 
+def test_wrong_settings_are_in_the_status_until_they_are_right():
+    on, configuration = "on: fake, 0.0 M parameters, 1 ms a suggestion", {"preset": "loud", "colour": 1}
+    client = LspClient(SERVER, options={"preset": "loud"}, configuration=configuration)
+    try:
+        loud = f"{on}; setting preset: must be one of eager, balanced, quiet, manual, got 'loud'"
+        assert wait_until(lambda: client.told[-1:] == [f"{loud} (and 1 more, see the log)"])
+        client.configuration = {"preset": "eager"}
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        assert wait_until(lambda: client.told[-1] == on)
+    finally:
+        client.close()
+
+
+def test_wrong_settings_of_the_start_stay_in_the_status_where_the_client_has_no_others():
+    client = LspClient(SERVER, options={"colour": 1})
+    try:
+        assert wait_until(lambda: client.told[-1:] and client.told[-1].endswith("; unknown setting 'colour'"))
+    finally:
+        client.close()
+
+
+def test_an_empty_table_of_lua_is_an_empty_object():
+    assert read_settings([], Settings(preset="quiet")) == (Settings(preset="quiet"), [])
+    assert read_settings({"languages": []}, Settings(languages={"rust": False})) == (Settings(), [])
+    assert len(read_settings(["quiet"], Settings())[1]) == 1
+    assert len(read_settings({"languages": ["rust"]}, Settings())[1]) == 1
+
+
 def test_the_configuration_is_pulled_at_the_start_and_after_a_change():
     client = LspClient(SERVER, options={"languages": {"rust": False}}, configuration={"preset": "manual", "x": 1})
     try:
