@@ -1,0 +1,63 @@
+"""What `setup` of the Neovim client is given, right or wrong, and the keys that somebody had before."""
+
+import pytest
+from neovim import SERVER, VERSIONS, ghost, lines, said, wait
+
+pytestmark = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ("{ cmd = 'unmask lsp' }", "setup.cmd must be a list such as { '/path/to/unmask', 'lsp' }, got \"unmask lsp\""),
+        ("{ cmd = {} }", "setup.cmd must be a list such as { '/path/to/unmask', 'lsp' }, got {}"),
+        ("{ settings = 'quiet' }", "setup.settings must be a table such as { preset = 'quiet' }, got \"quiet\""),
+        ("{ setings = {} }", "setup takes cmd, keys, settings, got 'setings'"),
+        ("{ keys = true }", "setup.keys must be a table such as { accept = '<C-y>' }, or false, got true"),
+        (
+            "{ keys = { acept = '<C-y>' } }",
+            "setup.keys takes accept, accept_line, accept_word, dismiss, next, previous, trigger, got 'acept'",
+        ),
+        ("{ keys = { accept = true } }", "setup.keys.accept must be a key such as '<C-y>', or false, got true"),
+        ("'quiet'", 'setup() takes a table, got "quiet"'),
+    ],
+)
+def test_a_wrong_option_is_said_and_the_rest_counts(editor, wrong, complaint):
+    editor.exec_lua(f"require('unmask').setup({wrong})")
+    # others may follow: that there is no such program
+    assert said(editor)[0] == (f"unmask: {complaint}", editor.exec_lua("return vim.log.levels.WARN"))
+    assert sum("setup" in text and "PATH" not in text for text, _ in said(editor)) == 1
+    assert editor.exec_lua("return vim.fn.maparg('<Tab>', 'i', false, true).desc") == "unmask: accept"
+    assert editor.exec_lua("return require('unmask.lsp').config().cmd") == ["unmask", "lsp"]
+
+
+def test_nothing_is_said_of_options_that_are_right(editor):
+    editor.exec_lua(
+        "require('unmask').setup({ cmd = ..., settings = {}, keys = { accept = '<C-y>', next = false } })", SERVER
+    )
+    editor.exec_lua("require('unmask').setup({ keys = false })")
+    assert said(editor) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "vim.keymap.set('i', '<Tab>', 'was')",
+        "vim.cmd([[inoremap <expr> <Tab> 'w' . 'as']])",
+        "vim.cmd([[imap x was]]) vim.keymap.set('i', '<Tab>', 'x', { remap = true })",
+        "vim.keymap.set('i', '<Tab>', function() return 'was' end, { expr = true })",
+        "vim.keymap.set('i', '<Tab>', function() vim.api.nvim_put({ 'was' }, 'c', false, true) end)",
+    ],
+    ids=["keys", "expression", "recursive", "lua-expression", "lua"],
+)
+def test_without_ghost_text_a_key_does_what_it_did_before_and_with_it_takes_it(editor, set_up, before):
+    editor.exec_lua(before)
+    typing = set_up()
+    typing.exec_lua("require('unmask').setup({ cmd = ..., keys = { accept_word = '<F2>' } })", SERVER)
+    typing.input("i<Tab>")
+    wait(lambda: lines(typing) == ["was"], "what the key did")
+    typing.input(" = ")
+    assert wait(lambda: ghost(typing), "ghost text") == "<was = |line|~>"
+    typing.input("<Tab>")
+    wait(lambda: lines(typing) == ["was = <was = |line|~>"], "the accepted text")
+    assert typing.vvars["errmsg"] == ""
