@@ -1,4 +1,4 @@
-"""Ctrl-C, at any moment: one line, and the exit code that shells have for it."""
+"""Ctrl-C, at any moment, and a user without a home folder: one line, and an exit code."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ def started(code, *arguments):
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -87,3 +88,33 @@ def test_at_a_model_that_answers(tmp_path, model_directory):
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error.splitlines()[-1]) == (130, "unmask: interrupted")
     assert not list(tmp_path.iterdir())
+
+
+NO_HOME = """
+import os, pwd, sys
+
+def no_entry(_):
+    raise KeyError("no such user")
+
+for name in [name for name in os.environ if name == "HOME" or name.startswith("XDG_")]:
+    del os.environ[name]
+pwd.getpwuid = no_entry
+"""
+COMMANDS = (
+    "doctor", "lsp", "stats", "log", "setup nvim", "setup vscode", "models list", "models info qwen2.5-coder-0.5b",
+    "models recommend", f"fill {__file__} --at 1:1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_user_without_a_home_folder_gets_one_line(command):
+    process = started(f"{NO_HOME}\n{START}\nmain()", *command.split())
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (1, "unmask: this user has no home folder: HOME must name one\n")
+
+
+def test_without_a_home_folder_there_is_still_the_version():
+    process = started(f"{NO_HOME}\n{START}\nmain()", "--version")
+    printed, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (0, "")
+    assert printed.startswith("unmask ")
