@@ -48,6 +48,9 @@ def _set_up(editor: Literal["nvim", "vscode"], write: bool) -> None:
         except InvalidInput as error:
             by_hand = True
             print(f"unmask setup: {error}", file=sys.stderr)
+        except OSError as error:
+            by_hand = True
+            print(f"unmask setup: {error.filename or addition.file}: {error.strerror}", file=sys.stderr)
         print(f"to be added to {addition.file}:\n\n{textwrap.indent(addition.shown, '    ')}")
     if by_hand:
         sys.exit(NOT_NOW)

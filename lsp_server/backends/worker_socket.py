@@ -43,7 +43,9 @@ def folder() -> Path:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         facts = path.lstat()
     except OSError as error:
-        raise BackendUnavailable(f"{path} must be a folder of the user: {error.strerror}") from error
+        raise BackendUnavailable(
+            f"{path} must be a folder of the user: {error.strerror}; XDG_RUNTIME_DIR may name another"
+        ) from error
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         raise BackendUnavailable(f"{path} must be a folder that only its owner can enter (mode 700)")
     return path

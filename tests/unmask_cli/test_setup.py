@@ -1,7 +1,9 @@
+import errno
+
 import pytest
 from commands import exit_code
 
-from unmask_cli import neovim_setup, vscode_setup
+from unmask_cli import neovim_setup, own_text, vscode_setup
 
 
 @pytest.fixture
@@ -84,5 +86,27 @@ def test_writing_and_removing_exclude_each_other(home, capsys):
 def test_a_folder_that_takes_no_file_is_one_line(home, capsys):
     (home / "CONFIG" / "Code").mkdir(parents=True)
     (home / "CONFIG" / "Code" / "User").write_text("")
-    with pytest.raises(OSError, match="User"):
-        exit_code(["setup", "vscode", "--write"])
+    assert exit_code(["setup", "vscode", "--write"]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"unmask setup: {home}/CONFIG/Code/User/settings.json: Not a directory\n"
+    assert "to be added to " in said.out
+
+
+@pytest.mark.parametrize(("editor", "folder"), [("nvim", "CONFIG/nvim"), ("vscode", "CONFIG/Code/User")])
+@pytest.mark.parametrize("blocked", ["CONFIG", "STATE"])
+def test_what_cannot_be_written_is_one_line_and_what_to_add(home, capsys, monkeypatch, editor, folder, blocked):
+    (home / folder).mkdir(parents=True)
+
+    def full(file, _whole=own_text.written_whole):
+        if home / blocked in file.parents:
+            raise OSError(errno.EROFS, "Read-only file system", str(file))
+        return _whole(file)
+
+    monkeypatch.setattr(own_text, "written_whole", full)
+    assert exit_code(["setup", editor, "--write"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"unmask setup: {home / blocked}")
+    assert said.err.endswith(": Read-only file system\n")
+    assert said.out.count("to be added to ") == 1
+    assert "/opt/unmask" in said.out
+    assert (home / folder).exists()

@@ -186,6 +186,13 @@ def test_a_folder_that_others_can_enter_is_refused(made, tmp_path, monkeypatch):
         worker_socket.folder()
 
 
+def test_a_folder_that_cannot_be_made_is_said_and_how_to_name_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BackendUnavailable, match="file/unmask must be .*: Not a directory; XDG_RUNTIME_DIR may name"):
+        worker_socket.folder()
+
+
 async def test_a_program_that_cannot_be_started_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     with pytest.raises(BackendUnavailable, match="the worker cannot be started: .*no-such-program"):
