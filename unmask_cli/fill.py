@@ -21,6 +21,7 @@ from lsp_server.backends.base import Backend
 from lsp_server.backends.factory import chosen_backend
 from lsp_server.denoising import MASK_SIGN
 from lsp_server.documents import split_lines
+from lsp_server.usage_stats import KEPT_BACK
 from lsp_server.user_settings import UserSettings
 from unmask_cli.terminal import shortened, two_numbers
 from unmask_cli.waiting import until_ready
@@ -57,10 +58,10 @@ async def fill_file(
     """
     prefix, suffix = split_at(read_source(file), at, file)
     request = FillRequest(
-        session=str(file),
+        session=as_text(str(file)),
         prefix=prefix,
         suffix=suffix,
-        path=file.name,
+        path=as_text(file.name),
         language=language_of(file.name),
         hole=hole_mode(hole, prefix, suffix, language_of(file.name)),
         deadline_ms=deadline_ms,
@@ -104,6 +105,11 @@ def read_source(file: Path) -> str:
     return text
 
 
+def as_text(name: str) -> str:
+    """Returns the name of a file with a question mark for each byte that is no UTF-8, which no request may hold."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
 def split_at(text: str, at: str, file: Path) -> tuple[str, str]:
     """Returns the text before and after a place.
 
@@ -132,10 +138,12 @@ def in_place(prefix: str, text: str, suffix: str) -> Text:
 
 
 def summary(draft: Draft) -> Text:
-    """Returns one line on how the suggestion came about, or that there is none."""
+    """Returns one line on how the suggestion came about, or that there is none and why."""
     per_step = f"{draft.tokens / draft.steps:.1f}" if draft.steps else "-"
     cut = "" if draft.finished else ", cut by the deadline"
-    nothing = "" if draft.text else "nothing is suggested here: "
+    reasons = [KEPT_BACK[name] for name in draft.filtered] + ["the model is not sure enough"] * draft.unlikely
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    nothing = "" if draft.text else f"nothing is suggested here{why}: "
     return Text(
         f"{nothing}{draft.tokens} tokens in {draft.steps} steps ({per_step} per step), {draft.elapsed_ms:.0f} ms, "
         f"confidence {draft.confidence:.2f}{cut}",

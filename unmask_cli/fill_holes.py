@@ -19,7 +19,7 @@ from lsp_server.hole_finding import MOST_HOLES
 from lsp_server.joint_fill import fill_jointly, with_fills
 from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
-from unmask_cli.fill import read_source
+from unmask_cli.fill import as_text, read_source
 from unmask_cli.waiting import until_ready
 
 
@@ -46,10 +46,10 @@ async def fill_holes(
         return
     holes = nearest(found, 0, MOST_HOLES)
     common = FillRequest(
-        session=str(file),
+        session=as_text(str(file)),
         prefix="",
         suffix="",
-        path=file.name,
+        path=as_text(file.name),
         language=language,
         least_probability=least_probability_of_fill(user.preset),
         deadline_ms=deadline_ms,

@@ -18,7 +18,7 @@ from lsp_server.passages import Passage, trimmed
 from lsp_server.rewriting import NotJudged, Strength, rewrite
 from lsp_server.trigger_policy import least_probability_of_fill
 from lsp_server.user_settings import UserSettings
-from unmask_cli.fill import read_source
+from unmask_cli.fill import as_text, read_source
 from unmask_cli.fill_holes import diff, final_draft, write_back
 from unmask_cli.terminal import shortened, two_numbers
 from unmask_cli.waiting import until_ready
@@ -52,7 +52,9 @@ async def rewrite_lines(
     first, last = trimmed(lines, *rows_at(lines, place, file))
     passage = Passage.of(lines, first, last, language)
     least = least_probability_of_fill(user.preset)
-    common = FillRequest(str(file), "", "", path=file.name, language=language, least_probability=least)
+    common = FillRequest(
+        as_text(str(file)), "", "", path=as_text(file.name), language=language, least_probability=least
+    )
     backend = chosen_backend(user, EngineOptions(), _TARGET_MS)
     await backend.start()
     try:

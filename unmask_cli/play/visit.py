@@ -15,7 +15,7 @@ from coder_model.types import Cancelled, FillRequest, InvalidInput
 from lsp_server import release
 from lsp_server.backends.base import BackendUnavailable
 from lsp_server.backends.local import WorkerBackend
-from unmask_cli.fill import hole_mode, read_source
+from unmask_cli.fill import as_text, hole_mode, read_source
 from unmask_cli.play import figures, messages
 from unmask_cli.play.messages import (
     ONE_BY_ONE,
@@ -53,7 +53,7 @@ class Opened:
         Raises:
             InvalidInput: see `read_source`.
         """
-        return cls(file.name, read_source(file)) if file else cls()
+        return cls(as_text(file.name), read_source(file)) if file else cls()
 
 
 class Visit:
