@@ -44,6 +44,19 @@ def test_a_loop_that_was_there_is_not_the_texts():
     assert not leaves_idle_loop(before, "for (const x of y) { g(x); }", " }\n", "javascript")
 
 
-@pytest.mark.parametrize("language", ["csharp", "php", ""])
-def test_nobody_looks_without_a_grammar(language):
-    assert not leaves_idle_loop("for (int i = 0; ", "i < n; i", ") { g(i); }\n", language)
+@pytest.mark.parametrize(("language", "name"), [("csharp", "i"), ("php", "$i"), ("dart", "i"), ("", "i")])
+def test_looks_tell_a_step_where_there_is_no_grammar(language, name):
+    before = f"for (int {name} = 0; "
+
+    def leaves(middle, after=") { g(); }\n"):
+        return leaves_idle_loop(before, middle, after, language)
+
+    assert leaves(f"{name} < n; {name}")
+    assert leaves(f"{name} < count(a); {name}) {{\n    g();\n}}", "")
+    assert leaves_idle_loop(f"{before}{name} < n; ", name, ") {\n", language)
+    assert not leaves(f"{name} < n; {name}++")
+    assert not leaves(f"{name} < n; {name} += 2")
+    assert not leaves(f"{name} < n;")
+    assert not leaves(f"{name} < n")
+    assert not leaves("")
+    assert not leaves_idle_loop(f"{before}{name} < n; {name}) {{ ", "for (x in y) g(x);", " }\n", language)
