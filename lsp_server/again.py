@@ -32,6 +32,10 @@ class Again:
     _refused: deque[tuple[_Key, str]] = field(default_factory=lambda: deque(maxlen=REFUSALS))
     _taken: list[str] = field(default_factory=list)
     """Taken in a row, with nothing but blanks typed between."""
+    _is_whole: bool = True
+    """Whether the model had said all that it wanted of what was shown last."""
+    _ended: str | None = None
+    """Text before the cursor right behind such a suggestion that was taken as it was."""
 
     def asked(self, prefix: str) -> None:
         """Takes note of where somebody asks now, and with that of what became of the last suggestion."""
@@ -45,17 +49,20 @@ class Again:
         if typed is None:
             self._taken.clear()
         elif typed.startswith(text.rstrip()):
+            is_ended = typed == text and self._is_whole and not text.endswith("\n")
+            self._ended = prefix if is_ended else None
             self._taken = [*self._taken, text] if not typed[len(text.rstrip()) :].strip() else []
         else:
             self._taken.clear()
             self._refused.append((_key(before), text.strip()))
 
-    def shown(self, prefix: str, text: str) -> None:
-        """Takes note of what is shown."""
+    def shown(self, prefix: str, text: str, is_whole: bool | None = True) -> None:
+        """Takes note of what is shown; None for the rest of what was shown before."""
         self._shown = prefix, text
+        self._is_whole = self._is_whole if is_whole is None else is_whole
 
     def is_said_again(self, prefix: str, suffix: str, text: str, deleted: str) -> bool:
-        """Returns whether a text is what was deleted, refused or taken just before.
+        """Returns whether a text is what was deleted, refused or taken just before, or goes on where that had ended.
 
         Args:
             prefix: text before the cursor.
@@ -63,6 +70,9 @@ class Again:
             text: what would be shown.
             deleted: what was taken away last; empty when something else was typed since.
         """
+        if prefix == self._ended and not text.startswith("\n"):
+            # asked again the model finds something else to say, word by word, and for ever
+            return True
         if (_key(prefix), text.strip()) in self._refused:
             return True
         if deleted and _is_of(text, deleted, prefix.rpartition("\n")[2]):

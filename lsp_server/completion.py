@@ -125,7 +125,8 @@ class Completer:
             if not invoked:
                 found = [one for one in found if not self._is_said_again(place, one.text)]
                 for one in found:
-                    self._again[uri].shown(place.prefix, one.text)
+                    is_whole = one.draft.finished if one.draft else None
+                    self._again[uri].shown(place.prefix, one.text, is_whole)
             self._counts["shown"] += bool(found)
             self._shown[uri] = place, found
             return Answer([one.shown(line_end(document), selected) for one in found], document, place.revision)

@@ -105,6 +105,45 @@ def test_what_somebody_types_between_ends_the_row():
     assert not said_again(prefix + "if (b) {\n", "const c = 3;", again=again)
 
 
+def test_the_line_of_what_was_taken_has_ended():
+    again = Again()
+    again.shown("a = ", "one()")
+    again.asked("a = one()")
+    assert said_again("a = one()", "  # the first one", again=again)
+    assert not said_again("a = one()", "\nb = two()", again=again)
+    # it stays so, until something is typed
+    again.asked("a = one()")
+    assert said_again("a = one()", ".value", again=again)
+    assert not said_again("a = one().", "value", again=again)
+
+
+def test_the_line_of_what_was_taken_in_parts_has_ended():
+    again = Again()
+    again.shown("a = ", "one(two)")
+    for before, left in (("a = one", "(two)"), ("a = one(two", ")")):
+        again.asked(before)
+        again.shown(before, left, None)
+    again.asked("a = one(two)")
+    assert said_again("a = one(two)", " + three", again=again)
+
+
+def test_what_the_deadline_has_cut_goes_on_when_it_was_taken():
+    for parts in (["one.two"], ["one", ".two"]):
+        again, before = Again(), "a = "
+        for number, part in enumerate(parts):
+            again.shown(before, "".join(parts[number:]), None if number else False)
+            before += part
+            again.asked(before)
+        assert not said_again("a = one.two", ".three", again=again)
+
+
+def test_a_whole_new_line_that_was_taken_is_followed_by_another():
+    again = Again()
+    again.shown("", "import one\n")
+    again.asked("import one\n")
+    assert not said_again("import one\n", "import two\n", again=again)
+
+
 def at(line, character):
     return Position(line, character)
 

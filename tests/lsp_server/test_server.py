@@ -95,18 +95,20 @@ def test_after_a_single_deletion_there_is_silence(shared):
     assert shared.items(URI, 0, 8, trigger=1)
 
 
-def test_after_acceptance_the_next_answer_is_looked_for_before_it_is_asked(tmp_path):
+@pytest.mark.parametrize(("line", "is_cut"), [("overdue = ", True), ("d = ", False)])
+def test_after_acceptance_the_next_answer_is_looked_for_before_it_is_asked(tmp_path, line, is_cut):
     fills = tmp_path / "fills"
     client = LspClient(SERVER, environment={**os.environ, "UNMASK_TEST_FILLS": str(fills)})
     try:
-        (item,) = ask(client, "d = \n", 0, 4)
-        end = 4 + len(item["insertText"])
-        typed(client, 2, 0, 4, item["insertText"])
+        (item,) = ask(client, line + "\n", 0, len(line))
+        end = len(line + item["insertText"])
+        typed(client, 2, 0, len(line), item["insertText"])
         command = item["command"]
         client.request("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
         assert wait_until(lambda: fills.read_text().count("\n") == 2)
-        assert fills.read_text().splitlines()[1].startswith("True d = <")
-        assert client.items(URI, 0, end)
+        assert fills.read_text().splitlines()[1].startswith(f"True {line}<")
+        # a line that nothing had cut has ended
+        assert bool(client.items(URI, 0, end)) == is_cut
         assert fills.read_text().count("\n") == 2
     finally:
         client.close()
