@@ -31,6 +31,7 @@ KEPT_BACK = {
     "special_tokens": "marks of a prompt, fences, control characters",
     "repetition": "went in circles",
     "line_above": "said a line above once more",
+    "unreachable": "said what nothing gets to",
     "already_there": "stood behind the cursor already",
     "closing_line": "closing brackets that the next line has already",
     "indentation": "indented otherwise than the place wants",

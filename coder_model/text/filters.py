@@ -17,6 +17,7 @@ from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
 from coder_model.text.rest_of_line import without_named_again, without_rest
 from coder_model.text.surroundings import FilterContext
+from coder_model.text.unreachable import unreachable
 
 _MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
 _FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
@@ -58,6 +59,7 @@ FilterName = Literal[
     "punctuation",
     "whitespace",
     "line_above",
+    "unreachable",
     "harm",
 ]
 
@@ -222,6 +224,7 @@ FILTERS: dict[FilterName, Filter] = {
     "punctuation": punctuation,
     "whitespace": whitespace,
     "line_above": line_above,
+    "unreachable": unreachable,
     "harm": harm,
 }
 """In the order in which they run."""
