@@ -19,13 +19,15 @@ _GOES_ON = re.compile(r"[({\[,+\-*/=&|?:\\.<]\s*$|<<<?[~-]?['\"]?[A-Z]")
 _MODIFIER = re.compile(r"\s(?:if|unless|while|until)\b")
 _WITH_MODIFIERS = {"ruby", "perl"}
 _STATEMENT = re.compile(r"[\w$]")
-_NO_STATEMENT = re.compile(
-    r"(?:case|default|when|else|elif|elsif|except|finally|catch|rescue|ensure|until|end\w*|async|export|local"
-    r"|def|class|struct|enum|interface|record|function|func|fun|fn|sub|public|private|protected|internal|static)\b"
-    r"|\w+:(?!:)"
+_BRANCH = re.compile(
+    r"(?:case|default|when|else|elif|elsif|except|finally|catch|rescue|ensure|until|end\w*)\b|\w+:(?!:)"
+)
+_DEFINITION = re.compile(
+    r"(?:async|export|local|def|class|struct|enum|interface|record|function|func|fun|fn|sub|public|private|protected"
+    r"|internal|static)\b"
     r"|(?!return\b|throw\b|new\b|await\b|echo\b|yield\b|raise\b)(?:[\w<>\[\]?]+\s+)+\w+\s*\("
 )
-"""Begins of what may stand there: branches, labels, definitions."""
+"""What may be called from further up; not in Python."""
 _COMMENT = re.compile(r"\s*(?://|/\*|\*|--|# )")
 
 
@@ -40,12 +42,14 @@ def unreachable(text: str, around: FilterContext) -> str:
     for line in around.lines_above:
         leaving = _leaving(line, leaving, around.language)
     for number, line in enumerate(lines):
-        if number >= first and leaving and _is_behind(line, leaving):
+        if number >= first and leaving and _is_behind(line, leaving, around.language):
             return _lines(text, number)
         leaving = _leaving(line, leaving, around.language)
     follows = next((line for line in around.suffix.split("\n")[1:] if line.strip()), "")
-    leaves_early = leaving == lines[-1] and _is_behind(follows, leaving) and not around.rest_of_line.strip()
-    return _lines(text, len(lines) - 1) if leaving and leaves_early and len(lines) > first else text
+    leaves_early = bool(leaving) and leaving == lines[-1] and not around.rest_of_line.strip()
+    if leaves_early and len(lines) > first and _is_behind(follows, leaving, around.language):
+        return _lines(text, len(lines) - 1)
+    return text
 
 
 def _leaving(line: str, before: str, language: str) -> str:
@@ -57,10 +61,11 @@ def _leaving(line: str, before: str, language: str) -> str:
     return line if _LEAVES.match(line) and not goes_on and not may_stay else ""
 
 
-def _is_behind(line: str, leaving: str) -> bool:
+def _is_behind(line: str, leaving: str, language: str) -> bool:
     """True for a statement at the same depth."""
     words = line.strip()
-    return bool(_STATEMENT.match(words)) and not _NO_STATEMENT.match(words) and columns(line) == columns(leaving)
+    may_stand_there = _BRANCH.match(words) or (language != "python" and _DEFINITION.match(words))
+    return bool(_STATEMENT.match(words)) and not may_stand_there and columns(line) == columns(leaving)
 
 
 def _lines(text: str, count: int) -> str:
