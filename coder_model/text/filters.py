@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Literal
 
 from coder_model.text.brackets import scan
+from coder_model.text.commas import lacks_comma, without_last_comma
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
 from coder_model.text.rest_of_line import without_named_again, without_rest
@@ -148,7 +149,9 @@ def closing_line(text: str, around: FilterContext) -> str:
 
 
 def punctuation(text: str, around: FilterContext) -> str:
-    """Takes away at either end what stands there already: punctuation, words, and a comment before those."""
+    """Takes away at either end what stands there already: punctuation, words, a comment before those; a wrong comma."""
+    if lacks_comma(text, around):
+        return ""
     rest = around.rest_of_line.lstrip()
     if rest and text.strip():
         text = _without_comment(text, rest, around)
@@ -159,8 +162,8 @@ def punctuation(text: str, around: FilterContext) -> str:
                 break
         text = without_rest(without_named_again(text, around), around)
     if around.line_before.rstrip().endswith(",") and text.lstrip().startswith(","):
-        return text.lstrip()[1:]
-    return text
+        text = text.lstrip()[1:]
+    return without_last_comma(text, around)
 
 
 def _without_comment(text: str, rest: str, around: FilterContext) -> str:
