@@ -20,6 +20,8 @@ WINDOW_CHARS = 8_000
 """Text that is looked at on either side of the hole."""
 _TOP = re.compile(r"(?m)^(?![)\]}#/*])\S")
 _TOPS_TRIED = 3
+_FENCED = {"markdown", "mdx", "quarto", "rmd"}
+_FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
 _STAND_INS = ("x", "x()", "x;", "x: 1")
 """What a hole is filled with to see what else is wrong."""
 _CONTINUATIONS = {
@@ -52,6 +54,8 @@ class Place:
         """Returns whether the document has no more faults with `text` in the hole than it has without."""
         if self._in_angles and not _angles_match(text):
             return False
+        if self._in_fence and _leaves_fence_open(self.prefix + text + self.suffix):
+            return False
         if lexis_of(self.language).loose and self._line_faults(text) > self._line_faults(""):
             return False
         return any(self._faults(one) <= self._now for one in self._readings(text))
@@ -61,6 +65,12 @@ class Place:
         """True among the arguments of a type."""
         frames = open_at(self.prefix, self.suffix, self.language).frames
         return bool(frames) and frames[-1].closer == ">"
+
+    @cached_property
+    def _in_fence(self) -> bool:
+        """True in a fence that is closed below the cursor."""
+        is_in_one = self.language in _FENCED and _leaves_fence_open(self.prefix)
+        return is_in_one and not _leaves_fence_open(self.prefix + self.suffix)
 
     def _line_faults(self, text: str) -> int:
         """Faults of the cursor's line, where something that stands behind the cursor may belong to it."""
@@ -123,6 +133,10 @@ class Place:
         tail = self.prefix[-3:]
         found = scan(tail + text, self.language, [], len(tail))
         return [frame for frame in found.frames[found.kept :] if not frame.text]
+
+
+def _leaves_fence_open(text: str) -> bool:
+    return len(_FENCE.findall(text)) % 2 == 1
 
 
 def _angles_match(text: str) -> bool:
