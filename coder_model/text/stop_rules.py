@@ -15,6 +15,8 @@ from coder_model.types import HoleMode
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
 _WORD = re.compile(r"\w{2}")
 _NUMBER = re.compile(r"\d+")
+_AGAIN = re.compile(r"(\W?[^\W\d]\w{2,24})\1+")
+"""A part of a line that is said again at once: `:watch:watch`."""
 _LOOKED_AT = 8_000
 """Characters before the hole in which the line that opens its block is looked for, and the definition around it."""
 MOST_ALIKE = 3
@@ -134,14 +136,16 @@ class StopRules:
         return max((column + 1 for column in self.definitions if column < first), default=0)
 
     def _count_end(self, text: str) -> int | None:
-        """Before the first line that is one more of those that differ in their numbers alone."""
-        before, n_alike = _NUMBER.sub("0", text.partition("\n")[0].strip()), 1
+        """Before the first line that is one more of those that differ in their numbers alone, or that only grows."""
+        last = text.partition("\n")[0].strip()
+        before, n_alike = _NUMBER.sub("0", last), 1
         for line in _LINE.finditer(text) if self.hole == "block" else ():
-            _, words, ended = line.groups()
-            alike = _NUMBER.sub("0", words.rstrip())
+            words, ended = line[2].rstrip(), line[3]
+            alike = _NUMBER.sub("0", words)
             n_alike = n_alike + 1 if alike == before and _NUMBER.search(words) else 1
-            before = alike
-            if ended and n_alike > MOST_ALIKE:
+            grows = len(words) > len(last) and _AGAIN.sub(r"\1", words) == _AGAIN.sub(r"\1", last)
+            before, last = alike, words
+            if ended and (n_alike > MOST_ALIKE or grows):
                 return line.start()
         return None
 

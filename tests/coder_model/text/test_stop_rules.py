@@ -124,6 +124,15 @@ def test_a_block_does_not_count_for_ever():
     assert rules.trim(same) == same
 
 
+def test_a_block_does_not_grow_for_ever():
+    rules = StopRules.of('{\n  "scripts": {\n    ', "\n  }\n}\n", "block", "json")
+    lines = [f'"build{":watch" * n}": "vite build{":watch" * n}",' for n in range(6)]
+    assert rules.trim("\n    ".join(lines)) == "\n    ".join(lines[:2])
+    # longer, but no part of it said again
+    others = "\n    ".join(['"a": 111,', '"a": 111111,', '"ab": 1,', '"abab": 1,'])
+    assert rules.trim(others) == others
+
+
 def test_a_line_ends_with_its_line():
     assert trim("", "", "line", "a\nb") == "a"
     assert StopRules.of("", "", "line").end("a") is None
