@@ -14,6 +14,7 @@ from typing import Literal
 
 from coder_model.text.brackets import scan
 from coder_model.text.commas import lacks_comma, without_last_comma
+from coder_model.text.known_imports import without_known_imports
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
 from coder_model.text.rest_of_line import without_named_again, without_rest
@@ -99,7 +100,11 @@ def repetition(text: str, around: FilterContext) -> str:
 
 
 def line_above(text: str, around: FilterContext) -> str:
-    """Drops one of the lines just above said again, and what goes on with lines that have come three times already."""
+    """Drops one of the lines just above said again, and what goes on with lines that have come three times already.
+
+    Of imports the whole document is looked at.
+    """
+    text = without_known_imports(text, around)
     line = around.line_before + text.partition("\n")[0] + around.rest_of_line.rstrip()
     above = around.lines_above
     if not _SAYS_SOMETHING.search(line) or not above or not text.strip():
