@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 
+from coder_model.text.brackets import scan
 from coder_model.text.normalize import columns
 from coder_model.text.surroundings import YAML, FilterContext
 
 _BY_INDENTATION = {"python", "yaml", "coffeescript", "haskell", "nim", "fsharp", "pug", "sass"}
-_YAML_CHARS = 16_000
+_YAML_CHARS = _LINES_CHARS = 16_000
 _YAML_KEY = re.compile(r"[^\s#{\[&*!|>%@`-][^:#]*:(?:\s|$)")
+_LABEL = re.compile(r"\s*(?:(?:case|default)\b|#|.*:\s*$)")
 _BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
 
 
 def indentation(text: str, around: FilterContext) -> str:
-    """Indents as the document does: with tabs or with spaces, and no deeper than the lines around ask for."""
+    """Indents as the document does: with tabs or with spaces, and no deeper than the lines around ask for.
+
+    A brace that the cursor stands too deep for is dropped: nothing to its left can be taken away.
+    """
     if not text.strip():
         return text
+    if _closes_too_deep(text, around):
+        return ""
     text = _begun(text, around)
     step = _step(text)
     if around.tabs is not None and "\n" in text:
@@ -32,6 +39,20 @@ def without_blank_lines(text: str, around: FilterContext) -> str:
     """Returns a text without blank lines and blanks at the ends of lines: two that are equal then say the same."""
     text = _BLANK_LINES.sub("\n", text).rstrip()
     return text if around.line_before.strip() else text.lstrip("\n")
+
+
+def _closes_too_deep(text: str, around: FilterContext) -> bool:
+    """True for a brace on an indented line at the depth of what stands in its block."""
+    typed = around.line_before
+    if typed.strip() or not typed or not text.startswith("}") or around.in_text:
+        return False
+    for line in reversed(around.prefix.rpartition("\n")[0][-_LINES_CHARS:].split("\n")):
+        if line.strip() and columns(line) <= columns(typed):
+            opens = any(not frame.text for frame in scan(line, around.language).frames)
+            # labels and the branches of a switch stand where they like
+            if opens or not _LABEL.match(line):
+                return columns(line) == columns(typed) and not opens
+    return False
 
 
 def _begun(text: str, around: FilterContext) -> str:
