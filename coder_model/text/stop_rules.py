@@ -15,12 +15,14 @@ from coder_model.types import HoleMode
 _LINE = re.compile(r"\n([ \t]*)([^ \t\n][^\n]*)(?=(\n?))")
 _WORD = re.compile(r"\w{2}")
 _NUMBER = re.compile(r"\d+")
+_COUNTED = re.compile(r"\d+|\b[A-Za-z]\b")
 _AGAIN = re.compile(r"(\W?[^\W\d]\w{2,24})\1+")
 """A part of a line that is said again at once: `:watch:watch`."""
 _LOOKED_AT = 8_000
 """Characters before the hole in which the line that opens its block is looked for, and the definition around it."""
 MOST_ALIKE = 3
-"""Lines in a row that differ in their numbers alone: a model that counts goes on for ever, and nobody wants it to."""
+"""Lines in a row that differ in numbers and single letters alone: a model that counts goes on for ever, and nobody
+wants it to."""
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*$")
 _DEFINITION = re.compile(r"[ \t]*(?:async[ \t]+def|def|class)\b")
 _AT_MARGIN = re.compile(r"\n(?:[ \t]*\n)+(?=([^ \t\n<]\w*))")
@@ -136,12 +138,12 @@ class StopRules:
         return max((column + 1 for column in self.definitions if column < first), default=0)
 
     def _count_end(self, text: str) -> int | None:
-        """Before the first line that is one more of those that differ in their numbers alone, or that only grows."""
+        """Before the first line that is one more of those that differ in numbers or letters alone, or only grows."""
         last = text.partition("\n")[0].strip()
-        before, n_alike = _NUMBER.sub("0", last), 1
+        before, n_alike = _COUNTED.sub("0", last), 1
         for line in _LINE.finditer(text) if self.hole == "block" else ():
             words, ended = line[2].rstrip(), line[3]
-            alike = _NUMBER.sub("0", words)
+            alike = _COUNTED.sub("0", words)
             n_alike = n_alike + 1 if alike == before and _NUMBER.search(words) else 1
             grows = len(words) > len(last) and _AGAIN.sub(r"\1", words) == _AGAIN.sub(r"\1", last)
             before, last = alike, words

@@ -124,6 +124,15 @@ def test_a_block_does_not_count_for_ever():
     assert rules.trim(same) == same
 
 
+def test_a_block_does_not_go_through_the_alphabet():
+    rules = StopRules.of("environment:\n  - A=1\n  ", "\n", "block", "yaml")
+    lines = [f"- {letter}={n}" for n, letter in enumerate("BCDEFGH", 2)]
+    assert rules.trim("\n  ".join(lines)) == "\n  ".join(lines[:3])
+    # letters that nobody counts by
+    others = "\n  ".join(f"- {letter}=b" for letter in "xyzw")
+    assert rules.trim(others) == others
+
+
 def test_a_block_does_not_grow_for_ever():
     rules = StopRules.of('{\n  "scripts": {\n    ', "\n  }\n}\n", "block", "json")
     lines = [f'"build{":watch" * n}": "vite build{":watch" * n}",' for n in range(6)]
