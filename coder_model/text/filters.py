@@ -15,6 +15,7 @@ from typing import Literal
 from coder_model.text.brackets import scan
 from coder_model.text.commas import lacks_comma, without_last_comma
 from coder_model.text.known_imports import without_known_imports
+from coder_model.text.known_keys import without_known_keys
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
 from coder_model.text.rest_of_line import without_named_again, without_rest
@@ -128,7 +129,11 @@ def _beside(lines: list[str]) -> list[str]:
 
 
 def already_there(text: str, around: FilterContext) -> str:
-    """Drops what begins with the lines after the cursor: with two of them, a long one, or all that it says."""
+    """Drops what begins with the lines after the cursor: with two of them, a long one, or all that it says.
+
+    An object of JSON has each key once.
+    """
+    text = without_known_keys(text, around)
     if around.rest_of_line.strip():
         return text
     lines = [line.strip() for line in (around.line_before + text).split("\n") if line.strip()]
