@@ -13,7 +13,7 @@ from coder_model.decoding.draft_and_verify import DecodingStep
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.runtime.canvas import Canvas
 from coder_model.text.fill_region import FillRegion
-from coder_model.text.layout import without_blank_lines
+from coder_model.text.layout import without_idle_blanks
 from coder_model.types import Draft, Slot
 
 
@@ -59,8 +59,8 @@ class Output:
         return self.region.filter(self.text(middle.tokens), self.filters_off)
 
     def said(self, middle: Completion) -> str:
-        """What is shown of a finished middle, but for blank lines: those that are equal are one suggestion."""
-        return without_blank_lines(self.shown(middle)[0], self.region.around)
+        """What is shown of a finished middle, but for idle blanks: those that are equal are one suggestion."""
+        return without_idle_blanks(self.shown(middle)[0], self.region.around)
 
     def text(self, tokens: list[int]) -> str:
         """The new text behind tokens: what the heal brought back is not new, nor what is beyond the hole."""

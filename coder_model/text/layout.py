@@ -13,6 +13,7 @@ _YAML_CHARS = _LINES_CHARS = 16_000
 _YAML_KEY = re.compile(r"[^\s#{\[&*!|>%@`-][^:#]*:(?:\s|$)")
 _LABEL = re.compile(r"\s*(?:(?:case|default)\b|#|.*:\s*$)")
 _BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
+_IDLE_BLANKS = re.compile(r"(?<=\S)[ \t]+(?=[,;)\]}])|(?<=[(\[{])[ \t]+|(?<=\S[ \t])[ \t]+")
 _OPENS_BLOCK = re.compile(r"(?:[:({\[]|\b(?:do|then|else|begin)|=>|->)\s*(?:#.*|//.*)?$")
 
 
@@ -35,9 +36,14 @@ def indentation(text: str, around: FilterContext) -> str:
     return _in_levels(_first_line(text, around, step), around)
 
 
-def without_blank_lines(text: str, around: FilterContext) -> str:
-    """Returns a text without blank lines and blanks at the ends of lines: two that are equal then say the same."""
-    text = _BLANK_LINES.sub("\n", text).rstrip()
+def without_idle_blanks(text: str, around: FilterContext) -> str:
+    """Returns a text without blank lines, and without blanks that change nothing: two that are equal then say the same.
+
+    Those are at the ends of lines, inside of brackets at their edges, before commas, and all but the first of several.
+    """
+    text = _IDLE_BLANKS.sub("", _BLANK_LINES.sub("\n", text)).rstrip()
+    if around.line_before.endswith(("(", "[", "{")):
+        text = text.lstrip(" ")
     return text if around.line_before.strip() else text.lstrip("\n")
 
 

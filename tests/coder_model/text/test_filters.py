@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_model.text.filters import FILTERS, filtered
-from coder_model.text.layout import without_blank_lines
+from coder_model.text.layout import without_idle_blanks
 from coder_model.text.surroundings import FilterContext
 
 GOLDEN = Path(__file__).parent / "filters"
@@ -60,7 +60,28 @@ def test_no_suggestion_begins_with_a_line_of_blanks(prefix, suffix, text):
 @pytest.mark.parametrize(("line", "text"), [("    ", "a\n    b"), ("f():", "\n    a\n    b")])
 def test_blank_lines_make_no_other_text(line, text):
     around = FilterContext("def f():\n" + line, "\n", "block", "python")
-    assert without_blank_lines(text.replace("\n", "  \n\n \n") + " \n", around) == text
+    assert without_idle_blanks(text.replace("\n", "  \n\n \n") + " \n", around) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "other"),
+    [
+        ("A() : ", "x_(x), y_(y)", "x_(x) , y_(y)"),
+        ("features = [", '"derive"', ' "derive" '),
+        ("elif ", "n < 0:", "n <  0:"),
+        ("if (", "a) {\n    b();\n}", "a ) {\n    b( );\n}"),
+    ],
+)
+def test_blanks_that_change_nothing_make_no_other_text(line, text, other):
+    around = FilterContext(line, "\n", "block", "cpp")
+    assert without_idle_blanks(other, around) == without_idle_blanks(text, around) == text
+
+
+def test_blanks_that_change_something_make_another_text():
+    around = FilterContext("if a:\n    ", "\n", "block", "python")
+    indented, outdented = "if b:\n        c()\n        d()", "if b:\n        c()\n    d()"
+    assert without_idle_blanks(indented, around) == indented
+    assert without_idle_blanks(outdented, around) == outdented
 
 
 @given(prefix=texts, suffix=texts, text=texts)
