@@ -35,6 +35,8 @@ class Commands(TyperGroup):
                 sys.exit(BAD_INPUT)
             context = getattr(error, "ctx", None)
             said = _as_one_line(message) + _given(error, message)
+            if said.endswith(".") and (wanted := _wanted(error)):
+                said = f"{said[:-1]}: {wanted}"
             print(f"{context.command_path if context else 'unmask'}: {said}", file=sys.stderr)
             sys.exit(BAD_INPUT)
 
@@ -52,6 +54,12 @@ def _given(error: Exception, message: str) -> str:
     found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     given = repr(shortened(str(found[0]["input"]))) if found else ""
     return "" if given in message else f", got {given}"
+
+
+def _wanted(error: Exception) -> str:
+    """What an argument that is missing is, in the words of the help."""
+    is_missing = type(error).__name__ == "MissingParameter"
+    return (is_missing and getattr(getattr(error, "param", None), "help", None)) or ""
 
 
 def _as_one_line(message: str) -> str:

@@ -31,6 +31,7 @@ AT_LEAST = "Input should be greater than or equal to"
         ),
         (["fill", "--at", "1:1"], "unmask fill: Missing argument"),
         (["models", "pull"], "unmask models pull: Missing argument"),
+        (["key"], "unmask key: Missing argument 'kind': which service: mercury"),
         (["setup"], "unmask setup: Missing argument 'editor'. Choose from: nvim, vscode"),
         (["setup", "emacs"], "unmask setup: Invalid value for 'editor': 'emacs' is not one of 'nvim', 'vscode'."),
         (["eval", "--concurrent", "0"], "unmask eval: Invalid value for '--concurrent': "),
