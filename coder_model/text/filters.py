@@ -14,6 +14,7 @@ from typing import Literal
 
 from coder_model.text.brackets import scan
 from coder_model.text.commas import lacks_comma, without_last_comma
+from coder_model.text.harm import FENCE
 from coder_model.text.known_imports import without_known_imports
 from coder_model.text.known_keys import without_known_keys
 from coder_model.text.layout import indentation
@@ -23,7 +24,6 @@ from coder_model.text.surroundings import FilterContext
 from coder_model.text.unreachable import unreachable
 
 _MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
-_FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
 _PROSE = {"markdown", "mdx", "quarto", "rmd", "restructuredtext", "plaintext", "asciidoc", "latex"}
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
@@ -78,7 +78,7 @@ def special_tokens(text: str, around: FilterContext) -> str:
         if mark.group() not in around.prefix and mark.group() not in around.suffix:
             ends.append(mark.start())
             break
-    fence = None if around.line_before.strip() or around.language in _PROSE else _FENCE.search(text)
+    fence = None if around.line_before.strip() or around.language in _PROSE else FENCE.search(text)
     if fence and "```" not in around.prefix and "```" not in around.suffix:
         ends.append(fence.start())
     return text[: min(ends)] if ends else text

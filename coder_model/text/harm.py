@@ -21,7 +21,7 @@ WINDOW_CHARS = 8_000
 _TOP = re.compile(r"(?m)^(?![)\]}#/*])\S")
 _TOPS_TRIED = 3
 _FENCED = {"markdown", "mdx", "quarto", "rmd"}
-_FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
+FENCE = re.compile(r"(?m)^[ \t]*(?:```|~~~)")
 _STAND_INS = ("x", "x()", "x;", "x: 1")
 """What a hole is filled with to see what else is wrong."""
 _CONTINUATIONS = {
@@ -136,7 +136,7 @@ class Place:
 
 
 def _leaves_fence_open(text: str) -> bool:
-    return len(_FENCE.findall(text)) % 2 == 1
+    return len(FENCE.findall(text)) % 2 == 1
 
 
 def _angles_match(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from coder_model.text.lexis import lexis_of
+from coder_model.text.normalize import first_lines
 from coder_model.text.surroundings import FilterContext
 
 _IMPORT = re.compile(r"(?m)^(?:import|from|use|using|require|require_relative|#include)\b[^\n]*[\w\"'>;)*][ \t]*$")
@@ -21,6 +22,6 @@ def without_known_imports(text: str, around: FilterContext) -> str:
     for number, line in enumerate((around.line_before + text).split("\n")):
         if _IMPORT.match(line):
             if line.rstrip() in known:
-                return "\n".join(text.split("\n")[:number]).rstrip()
+                return first_lines(text, number)
             known.add(line.rstrip())
     return text

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
-from coder_model.text.normalize import columns
+from coder_model.text.normalize import columns, first_lines
 from coder_model.text.surroundings import FilterContext
 
 _KEY = re.compile(r'\s*("(?:\\.|[^"\\\n])*")\s*:')
@@ -27,7 +27,7 @@ def without_known_keys(text: str, around: FilterContext) -> str:
     for number, line in enumerate(inside):
         for key in _keys([line], depth):
             if key in known:
-                return "\n".join(text.split("\n")[:number]).rstrip()
+                return first_lines(text, number)
             known.add(key)
     return text
 

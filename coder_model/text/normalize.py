@@ -13,6 +13,11 @@ def columns(line: str) -> int:
     return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
 
 
+def first_lines(text: str, count: int) -> str:
+    """Returns so many lines of a text, without the blanks behind them."""
+    return "\n".join(text.split("\n")[:count]).rstrip()
+
+
 def file_name(path: str) -> str:
     """Returns the last component of a path or URI."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from coder_model.text.brackets import scan
-from coder_model.text.normalize import columns
+from coder_model.text.normalize import columns, first_lines
 from coder_model.text.surroundings import FilterContext
 
 _LANGUAGES = {
@@ -43,12 +43,12 @@ def unreachable(text: str, around: FilterContext) -> str:
         leaving = _leaving(line, leaving, around.language)
     for number, line in enumerate(lines):
         if number >= first and leaving and _is_behind(line, leaving, around.language):
-            return _lines(text, number)
+            return first_lines(text, number)
         leaving = _leaving(line, leaving, around.language)
     follows = next((line for line in around.suffix.split("\n")[1:] if line.strip()), "")
     leaves_early = bool(leaving) and leaving == lines[-1] and not around.rest_of_line.strip()
     if leaves_early and len(lines) > first and _is_behind(follows, leaving, around.language):
-        return _lines(text, len(lines) - 1)
+        return first_lines(text, len(lines) - 1)
     return text
 
 
@@ -66,7 +66,3 @@ def _is_behind(line: str, leaving: str, language: str) -> bool:
     words = line.strip()
     may_stand_there = _BRANCH.match(words) or (language != "python" and _DEFINITION.match(words))
     return bool(_STATEMENT.match(words)) and not may_stand_there and columns(line) == columns(leaving)
-
-
-def _lines(text: str, count: int) -> str:
-    return "\n".join(text.split("\n")[:count]).rstrip()

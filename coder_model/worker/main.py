@@ -76,8 +76,8 @@ def serve(
         make_engine: loads the model.
         listener: a listening Unix-domain socket, bound to a path.
         idle_s: seconds.
-        known_ms: what a usual suggestion takes here, in milliseconds; None has it measured, which takes as long as
-            the rest of a start.
+        known_ms: what a usual suggestion takes here, in milliseconds; None has it measured, which is a quarter
+            of a start.
 
     Returns:
         The exit code: 1 when the engine cannot be made, or its file is not what it was, and clients have been told why,
