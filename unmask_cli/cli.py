@@ -245,7 +245,7 @@ def evaluate_cases(
         bool, typer.Option("--only-model", help="leave out the copy baseline and one token at a time")
     ] = False,
     concurrent: Annotated[int, typer.Option(min=1, help="cases filled at a time, up to 32 on a GPU")] = 1,
-    out: Annotated[
+    output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="JSON file to write: the figures and every case's text; none when absent"),
     ] = None,
@@ -257,7 +257,7 @@ def evaluate_cases(
         _check_model(model, "--model ")
         check_precision(quantize, "--quantize")
         split_by = None if by is None else [name for name in by.split(",") if name]
-        evaluate(data, model, quantize, limit, split_by, options, out, only_model=only_model, concurrent=concurrent)
+        evaluate(data, model, quantize, limit, split_by, options, output, only_model=only_model, concurrent=concurrent)
     except (InvalidInput, ModelFileError) as error:
         fail("eval", error)
 

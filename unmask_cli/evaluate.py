@@ -66,7 +66,7 @@ def _kept(out: Path | None) -> Iterator[Path | None]:
         yield None
         return
     if out.is_dir():
-        raise InvalidInput(f"--out must be a file, {out} is a directory")
+        raise InvalidInput(f"--output must be a file, {out} is a directory")
     if out.exists() and not out.is_file():
         # a device or a pipe is written to, never replaced
         yield out

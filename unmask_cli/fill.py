@@ -79,7 +79,7 @@ async def fill_file(
     else:
         console = Console(highlight=False)
         console.print(in_place(prefix, drafts[-1].text, suffix), soft_wrap=True)
-        console.print(summary(drafts[-1]))
+        console.print(summary(drafts[-1]), soft_wrap=True)
 
 
 def read_source(file: Path) -> str:

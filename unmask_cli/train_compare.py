@@ -20,7 +20,9 @@ _REMARK = "passes: that its sampler may take; in place: tokens of the hole; ms: 
 
 def compare(
     corpus: Annotated[Path, typer.Option(help="directory that `prepare` wrote, or one of source files")],
-    out: Annotated[Path, typer.Option(help="directory of the checkpoints and the record; goes on from what is there")],
+    output: Annotated[
+        Path, typer.Option(help="directory of the checkpoints and the record; goes on from what is there")
+    ],
     tokens: Annotated[int, typer.Option(help="that each model sees")] = 1_000_000,
     size: Annotated[str, typer.Option(help="tiny, small or medium")] = "small",
     only: Annotated[str, typer.Option(help="models, separated by commas, such as mdlm,ar,eso_b; else all")] = "",
@@ -37,8 +39,8 @@ def compare(
     choose_threads()
     from coder_model.training.literature.compare import compare as compare_models
 
-    with one_line("train compare", out):
-        record = compare_models(corpus.resolve(), tokens, size, out.resolve(), names)
+    with one_line("train compare", output):
+        record = compare_models(corpus.resolve(), tokens, size, output.resolve(), names)
     print_columns(_HEADS, _rows(json.loads(record.read_text("utf-8"))["models"]), _REMARK)
     print(f"written to {record}")
 

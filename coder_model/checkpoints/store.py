@@ -235,11 +235,12 @@ class Store:
 
 def _absent(name: str) -> str:
     """What helps somebody who named a model that is not installed."""
+    here = f"; what is here is ./{name}" if name and Path(name).exists() else ""
     if name in catalogue():
-        return f"{name} is not installed: unmask models pull {name}; a directory is ./{name}"
+        return f"{name} is not installed: unmask models pull {name}{here}"
     near = ", ".join(nearest(name))
     listed = f"`unmask models list`, which has {len(catalogue())}, such as {near}"
-    return f"{name} is not installed, nor in {listed}; a directory is ./{name}"
+    return f"{name} is not installed, nor in {listed}{here}"
 
 
 def hashed(path: Path) -> File:

@@ -1,5 +1,6 @@
 """Processes of a server under test."""
 
+import asyncio
 import os
 import subprocess
 import time
@@ -26,3 +27,9 @@ def wait_until(condition, seconds=30.0):
     while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.02)
     return found
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -36,11 +36,13 @@ def fill(model_directory, *arguments):
 
 
 def test_fill_prints_the_suggestion_in_place(model_directory, file):
-    found = fill(model_directory, file, "--at", "2:12")
+    found = unmask("fill", file, "--at", "2:12", "--model", model_directory, COLUMNS="20")
     assert found.returncode == 0, found.stderr
     assert "def add(a, b):" in found.stdout
     assert "print(add(1, 2))" in found.stdout
-    assert "steps" in found.stdout
+    told = found.stdout.splitlines()[-1]
+    assert "tokens in" in told
+    assert "confidence" in told
 
 
 def test_fill_as_json_is_one_object(model_directory, file):
@@ -189,15 +191,15 @@ def test_eval_writes_only_what_is_named_and_nothing_by_halves(model_directory, t
     (tmp_path / "folder").mkdir()
     assert unmask(*arguments, cwd=tmp_path).returncode == 0
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]
-    refused = unmask(*arguments, "--out", tmp_path / "folder")
-    assert refused.stderr == f"unmask eval: --out must be a file, {tmp_path / 'folder'} is a directory\n"
+    refused = unmask(*arguments, "--output", tmp_path / "folder")
+    assert refused.stderr == f"unmask eval: --output must be a file, {tmp_path / 'folder'} is a directory\n"
     (tmp_path / "file").write_text("")
-    refused = unmask(*arguments, "--out", tmp_path / "file" / "r.json")
+    refused = unmask(*arguments, "--output", tmp_path / "file" / "r.json")
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [f"unmask: {tmp_path / 'file'}: File exists"]
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
-        assert unmask(*arguments, "--out", tmp_path / "pipe").returncode == 0
+        assert unmask(*arguments, "--output", tmp_path / "pipe").returncode == 0
         assert json.loads(reader.stdout.read())["figures"]
     assert (tmp_path / "pipe").is_fifo()
 

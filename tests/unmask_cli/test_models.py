@@ -269,7 +269,7 @@ def test_a_folder_of_the_workspace_is_not_taken_for_a_model(tmp_path, repository
     command = ("fill", "a.py", "--at", "1:5", "--model")
     found = TinyUser(tmp_path).run(*command, NAME, cwd=workspace)
     assert found.returncode == 2
-    assert f"{NAME} is not installed" in found.stderr
+    assert f"{NAME} is not installed: unmask models pull {NAME}; what is here is ./{NAME}" in found.stderr
     assert TinyUser(tmp_path).run(*command, f"./{NAME}", cwd=workspace).returncode == 0
 
 
@@ -285,6 +285,7 @@ def test_a_name_that_no_pull_could_bring_is_answered_with_one_that_there_is(tmp_
         in found.stderr
     )
     assert "pull" not in found.stderr
+    assert "./" not in found.stderr, "nothing here is called so"
 
 
 @pytest.mark.parametrize("command", ["info", "pull", "verify", "remove"])

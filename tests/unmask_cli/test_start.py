@@ -80,7 +80,7 @@ def test_while_processes_prepare_a_corpus(tmp_path):
 
 
 def test_at_a_model_that_answers(tmp_path, model_directory):
-    process = started(f"{START}; main()", "eval", "--model", model_directory, "--out", tmp_path / "r.json")
+    process = started(f"{START}; main()", "eval", "--model", model_directory, "--output", tmp_path / "r.json")
     end = time.monotonic() + 60
     while not (tmp_path / "r.json.part").exists() and time.monotonic() < end:
         time.sleep(0.01)

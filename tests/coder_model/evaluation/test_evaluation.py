@@ -193,13 +193,13 @@ def test_percentiles_of_nothing_are_not_numbers():
 
 def test_more_cases_at_a_time_than_the_device_takes_are_refused(model_directory, tmp_path, capsys):
     arguments = ["--model", str(model_directory), "--limit", "1", "--only-model", "--concurrent", "9"]
-    assert exit_code(["eval", *arguments, "--out", str(tmp_path / "r.json")]) == 2
+    assert exit_code(["eval", *arguments, "--output", str(tmp_path / "r.json")]) == 2
     assert capsys.readouterr().err == "unmask eval: concurrent must be 1 to 1 on this device, got 9\n"
 
 
 def test_a_tiny_model_is_evaluated_beside_its_baselines(model_directory, tmp_path, capsys):
     out = tmp_path / "r.json"
-    arguments = ["--model", str(model_directory), "--limit", "3", "--out", str(out), "--by", "lang"]
+    arguments = ["--model", str(model_directory), "--limit", "3", "--output", str(out), "--by", "lang"]
     assert exit_code(["eval", *arguments]) == 0
     record = json.loads(out.read_text())
     assert (record["model"], record["device"], record["concurrent"]) == (model_directory.name, "cpu", 1)

@@ -10,6 +10,7 @@ from lsp_server.backends import ladder as ladder_module
 from lsp_server.backends.ladder import ModelLadder, Rung
 from lsp_server.backends.local import WorkerBackend
 from lsp_server.backends.model_times import ModelTimes
+from tests.support.processes import until
 
 FAKE = str(Path(__file__).parents[2] / "support" / "fake_worker.py")
 
@@ -21,12 +22,6 @@ def times(tmp_path):
 
 def worker(name, ms):
     return WorkerBackend([sys.executable, FAKE, "--name", name, "--suggestion-ms", str(ms)])
-
-
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def says(ladder, name, ms):

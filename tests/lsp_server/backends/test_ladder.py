@@ -17,6 +17,7 @@ from lsp_server.backends.ladder import ModelLadder, Rung
 from lsp_server.backends.local import WorkerBackend
 from lsp_server.backends.model_times import ModelTimes
 from lsp_server.user_settings import UserSettings
+from tests.support.processes import until
 
 FAKE = str(Path(__file__).parents[2] / "support" / "fake_worker.py")
 
@@ -50,11 +51,6 @@ def play(scene, *rungs, times):
             await ladder.close()
 
     asyncio.run(run())
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 async def texts(ladder, line="x = "):

@@ -56,7 +56,7 @@ def test_every_model_is(corpus, tmp_path, short):
 
 
 def test_a_folder_of_source_text_is_a_corpus_and_the_models_are_named_and_compared(code, tmp_path, short, capsys):
-    arguments = ["--corpus", str(code), "--tokens", "1", "--size", "tiny", "--out", str(tmp_path / "out")]
+    arguments = ["--corpus", str(code), "--tokens", "1", "--size", "tiny", "--output", str(tmp_path / "out")]
     assert exit_code(["train", "compare", *arguments, "--only", "ar"]) == 0
     record = json.loads((tmp_path / "out" / "literature.json").read_text("utf-8"))["models"]
     assert record.keys() == {"ar"}
@@ -77,7 +77,7 @@ def test_a_folder_of_source_text_is_a_corpus_and_the_models_are_named_and_compar
     ],
 )
 def test_bad_input_is_one_line(corpus, tmp_path, capsys, more, expected):
-    assert exit_code(["train", "compare", "--corpus", str(corpus), "--out", str(tmp_path), *more]) == 2
+    assert exit_code(["train", "compare", "--corpus", str(corpus), "--output", str(tmp_path), *more]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("unmask train compare: ")
     assert expected in line
