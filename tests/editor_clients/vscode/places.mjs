@@ -20,6 +20,8 @@ const FILES = {
   'cells.ipynb': JSON.stringify({ cells: [CELL], metadata: {}, nbformat: 4, nbformat_minor: 5 }),
 };
 const SETTINGS = {
+  // what is compared with the file must differ from it
+  'files.autoSave': 'off',
   'files.readonlyInclude': { '**/locked.py': true },
   'security.workspace.trust.startupPrompt': 'never',
   'security.workspace.trust.banner': 'never',
@@ -65,7 +67,10 @@ async function compared(bench) {
   await page.keyboard.press('F1');
   await page.keyboard.type('Compare Active File with Saved');
   await bench.pick('Compare Active File with Saved');
+  // only then is the difference gone to, which moves the cursor
+  await page.locator('.editor.modified .line-insert').first().waitFor({ timeout: 60_000 });
   await page.locator('.editor.modified .view-lines').first().click();
+  await until(() => page.evaluate(() => !!document.activeElement?.closest('.editor.modified')), 'the cursor in what is changed');
   await page.keyboard.press('Control+End');
   await page.keyboard.type(' = ', { delay: 60 });
   const ghost = await shown(bench);
