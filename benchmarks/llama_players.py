@@ -32,6 +32,7 @@ class Line:
     """Until there was a first token."""
     said: int
     """Tokens."""
+    passes: int
     said_ms: float
 
 
@@ -51,7 +52,7 @@ def ours(engine: Engine) -> Ask:
         ms = (time.perf_counter() - began) * 1000
         n_read = len(engine.prompt(request, FillRegion.of(request)).context)
         first, last = drafts[0], drafts[-1]
-        return Line(last.text, ms, n_read, first.elapsed_ms, last.tokens, ms - first.elapsed_ms)
+        return Line(last.text, ms, n_read, first.elapsed_ms, last.tokens, last.steps, ms - first.elapsed_ms)
 
     return ask
 
@@ -82,4 +83,5 @@ def _line(answer: Mapping[str, Any], ms: float) -> Line:
     """A line of an answer of llama.cpp's server, whose time is that of the whole request."""
     times = answer["timings"]
     read = times["prompt_n"], times["prompt_ms"]
-    return Line(answer["content"], ms, *read, times["predicted_n"], times["predicted_ms"])
+    passes = times["predicted_n"] - times.get("draft_n_accepted", 0)
+    return Line(answer["content"], ms, *read, times["predicted_n"], passes, times["predicted_ms"])

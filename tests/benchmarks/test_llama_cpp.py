@@ -45,7 +45,7 @@ def server(tmp_path):
 
 
 def line(text="x", ms=10.0):
-    return Line(text, ms, read=100, read_ms=ms / 2, said=4, said_ms=ms / 2)
+    return Line(text, ms, read=100, read_ms=ms / 2, said=4, passes=4, said_ms=ms / 2)
 
 
 def test_a_session_types_every_key_once_and_leaves_what_was_typed():
