@@ -67,10 +67,9 @@ async function compared(bench) {
   await page.keyboard.press('F1');
   await page.keyboard.type('Compare Active File with Saved');
   await bench.pick('Compare Active File with Saved');
-  // only then is the difference gone to, which moves the cursor
+  // only then is the difference gone to, which moves the cursor; what was deleted is drawn in lines of its own
   await page.locator('.editor.modified .line-insert').first().waitFor({ timeout: 60_000 });
-  await page.locator('.editor.modified .view-lines').first().click();
-  await until(() => page.evaluate(() => !!document.activeElement?.closest('.editor.modified')), 'the cursor in what is changed');
+  await page.locator('.editor.modified .view-line').filter({ hasText: 'w' }).first().click();
   await page.keyboard.press('Control+End');
   await page.keyboard.type(' = ', { delay: 60 });
   const ghost = await shown(bench);
