@@ -14,8 +14,8 @@ from coder_model.training.sources import existing
 from unmask_cli.terminal import print_columns
 from unmask_cli.train import one_line
 
-_HEADS = ("model", "bits per byte", "passes", "exact, %", "in place, %", "passes per token", "ms")
-_REMARK = "passes: that its sampler may take; in place: tokens of the hole; ms: of the processor, for one hole"
+_HEADS = ("model", "bits per byte", "steps", "exact, %", "in place, %", "passes per token", "ms")
+_REMARK = "steps: of its sampler (ours: slots of a draft); in place: tokens of the hole; ms: of the processor, one hole"
 
 
 def compare(
@@ -46,7 +46,7 @@ def compare(
 
 
 def _rows(models: dict[str, dict[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """A row for each number of passes that a model was tried with."""
+    """A row for each number of steps that a model was tried with."""
     for name, model in models.items():
         for point, ms in zip(model["curve"], model["times"]["steps_ms"], strict=True):
             figures = (f"{point[key]:.1f}" for key in ("exact", "tokens_right"))

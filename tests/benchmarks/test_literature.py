@@ -34,3 +34,14 @@ def test_all_models_saw_the_same_tokens_and_are_of_about_one_size():
 
 def test_text_fits_a_cell():
     assert literature._visible("a|b\n`c`\t") == "a¦b⏎'c'⇥"
+
+
+@pytest.mark.parametrize("names", [("ar",), ("mdlm", "eso_b-0.5")])
+def test_tables_are_made_of_a_run_of_a_few_models_too(names, monkeypatch):
+    record = load("literature")
+    part = {**record, "models": {name: record["models"][name] for name in names}}
+    monkeypatch.setattr(literature, "load", lambda _: part)
+    tables = [literature.bounds(), literature.caches(), literature.samplers(), literature.step_by_step()]
+    assert all(literature.title(name) in tables[0] for name in names)
+    assert "SEDD, absorbing" in literature.comparison().partition("Not run yet: ")[2]
+    assert "SEDD, absorbing" not in "".join(tables)

@@ -9,6 +9,7 @@ import torch
 from coder_model.model.config import ModelConfig
 from coder_model.training.literature.network import Denoiser
 from coder_model.training.literature.schemes import dense
+from coder_model.training.sampler import Batch
 
 WORDS, MASK, START, SIZE = 3, 3, 4, 5
 """Tokens that a text has; the mask, what stands before a text, and the size of the vocabulary with them."""
@@ -26,6 +27,14 @@ def all_texts(length=3):
 
 def all_masks(length=3):
     return torch.tensor(list(itertools.product((False, True), repeat=length)))
+
+
+def batch_of(clean, answer=0):
+    """Rows whose last `answer` tokens are a middle, without noised blocks."""
+    in_middle = torch.zeros(clean.shape, dtype=torch.bool)
+    in_middle[:, -answer - 1 : -1] = True
+    empty = torch.zeros(len(clean), 1, dtype=torch.int64)
+    return Batch(clean, clean, in_middle, empty, empty, empty, in_middle[:, :1])
 
 
 class Oracle:

@@ -34,7 +34,8 @@ class BlockDiffusion:
     block_length: int
     clip: tuple[float, float] = (0.3, 0.8)
     """Noise levels in training: rates near 0 and 1 teach little and vary much (clipped schedules). The paper looks for
-    the range on held-out text; this is what it found for blocks of 16."""
+    the range on held-out text again and again, draws a block's masks again until their share is in it, and begins with
+    all levels; here the range is the one that it found for blocks of 16, and from the first step on."""
 
     def log_p(self, predict: Predictor, x0: Tensor, canvas: Tensor) -> Tensor:
         """Returns log p(x0^b | canvas^b, x0^<b), [B, T, V]."""

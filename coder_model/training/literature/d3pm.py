@@ -32,9 +32,10 @@ class DiscreteDiffusion:
     mask_id: int
     vocab_size: int
     steps: int = 64
-    """T."""
+    """T; 1,000 in the paper's code for text."""
     cross_entropy_weight: float = 0.01
-    """lambda; in training alone."""
+    """lambda; in training alone. Beside the sum over t, as in the paper's equation; in its code it stands beside one of
+    the T terms, where it weighs T times as much."""
 
     def kept(self, step: int) -> float:
         """Returns the probability that a token has stayed what it was up to a step in [0, T]."""

@@ -3,7 +3,8 @@
     pre-training  sum over masked of -log p / p_mask, over the tokens; p_mask = (1 - eps) t + eps
     fine-tuning   the same with the prompt never masked, over the tokens of the answer
 
-Here both in one batch: the answer is the middle of a hole. One row in a hundred is cut to a random length.
+Here both in one batch, from the first step on, where the paper has one after the other: the answer is the middle of a
+hole. One batch in a hundred is cut to a random length.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ TIME_WAVES = 64
 
 
 class NoiseLevel(nn.Module):
-    """A vector of the noise level, added to every token's embedding (as in D3PM, arXiv:2107.03006, appendix)."""
+    """A vector of the noise level, added to every embedding, as in D3PM (arXiv:2107.03006), where both begin at 1."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()

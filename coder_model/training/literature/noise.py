@@ -19,7 +19,7 @@ def positions_of(tokens: Tensor) -> Tensor:
 
 
 def antithetic_times(n: int, generator: Generator, low: float = LEAST_TIME, high: float = 1.0) -> Tensor:
-    """Returns [n] float32 in [low, high), evenly spread with one common offset (MDLM, arXiv:2406.07524)."""
+    """Returns [n] float32 in [low, high), evenly spread with one common offset (VDM, arXiv:2107.00630)."""
     spread = (torch.rand(1, generator=generator) + torch.arange(n) / n) % 1.0
     return low + (high - low) * spread
 

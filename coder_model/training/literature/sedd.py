@@ -62,7 +62,7 @@ class ScoreEntropy:
         return self.cost_at(predict, x0, masked, time)
 
     def transition(self, predict: Predictor, canvas: Tensor, time: float, earlier: float) -> Tensor:
-        """Returns p(z_s | z_t) of masked slots, [B, T, V], the mask among them: the analytic sampler (section 4.2).
+        """Returns p(z_s | z_t) of masked slots, [B, T, V], the mask among them, by Tweedie tau-leaping (theorem 4.2).
 
         With d = sigma_t - sigma_s a slot becomes y with (e^d - 1) s_y and stays masked with what is left; at s = 0 it
         may not stay. Scores that are too large together are made to sum to 1.

@@ -20,7 +20,7 @@ class Ancestral:
     """Without a time, the network says the same of the same canvas: no pass where no slot was revealed."""
 
     def __call__(self, predict: Predictor, canvas: Tensor, steps: int, chance: Chance) -> Filled:
-        """Returns the filled canvas after at most `steps` passes."""
+        """Returns the filled canvas after at most `steps` passes: one for all rows where any has changed."""
         filled = Filled(canvas.clone())
         tokens, log_p, is_old = filled.tokens, None, True
         for left in range(steps, 0, -1):

@@ -1,8 +1,8 @@
 """ReMDM (Wang et al. 2025, arXiv:2503.00307): an ancestral sampler that takes back some of what it has revealed.
 
-With alpha_t = 1 - t, a revealed slot is masked again with probability sigma = min(eta, t'/(1 - t)) (the capped
-schedule), and a masked one revealed with (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t): the marginals stay those of
-the diffusion, so the model needs no other training.
+With alpha_t = 1 - t, a step from t to s masks a revealed slot again with probability sigma = min(eta, s / (1 - t)),
+the capped schedule, and reveals a masked one with (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t): the marginals stay
+those of the diffusion, so the model needs no other training.
 """
 
 from __future__ import annotations

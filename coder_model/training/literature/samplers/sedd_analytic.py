@@ -1,4 +1,4 @@
-"""SEDD's analytic sampler (arXiv:2310.16834, section 4.2), for absorbing noise: every slot by its own transition."""
+"""SEDD's analytic sampler, Tweedie tau-leaping (arXiv:2310.16834), for absorbing noise: every slot by itself."""
 
 from __future__ import annotations
 

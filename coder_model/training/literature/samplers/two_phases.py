@@ -22,7 +22,10 @@ from coder_model.training.literature.schemes import causal, prefix_causal
 
 @dataclass(frozen=True, slots=True)
 class TwoPhases:
-    """Rows with masks in the same places are filled together, in one order; others one after the other."""
+    """Rows with masks in the same places are filled together, in one order for all; others one after the other.
+
+    The paper's code draws an order for each row.
+    """
 
     objective: EsotericDiffusion
     keeps_keys: bool = True

@@ -1,4 +1,4 @@
-import itertools
+from itertools import product
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def by_step(table, revealed_at):
 
 def exact(table, steps=STEPS):
     """Likelihood of what `steps` ancestral steps sample, over all ways to reveal the tokens."""
-    ways = torch.tensor([by_step(table, way) for way in itertools.product(range(steps), repeat=3)])
+    ways = torch.tensor([by_step(table, way) for way in product(range(steps), repeat=3)])
     return float(ways.exp().mean())
 
 
@@ -43,11 +43,19 @@ def test_weights_have_the_likelihood_of_the_sampler_as_their_mean(objective):
     assert float(weights_of(objective, table).exp().mean()) == pytest.approx(exact(table), rel=0.05)
 
 
+def test_weights_of_blocks_have_the_likelihood_of_each_given_those_before():
+    table = Table()
+    # what is in a later block is revealed after all of an earlier one
+    ways = [[step + STEPS * (place // 2) for place, step in enumerate(way)] for way in product(range(STEPS), repeat=3)]
+    expected = torch.tensor([by_step(table, way) for way in ways]).exp().mean()
+    assert float(weights_of(BlockDiffusion(MASK, 2), table).exp().mean()) == pytest.approx(float(expected), rel=0.05)
+
+
 @pytest.mark.parametrize("variant", ["a", "b"])
 def test_weights_of_both_phases_have_the_likelihood_as_their_mean(variant):
     table, alpha0 = Table(), 0.5
     total = 0.0
-    for way in itertools.product(range(STEPS + 1), repeat=3):
+    for way in product(range(STEPS + 1), repeat=3):
         # what is left for the second phase is revealed from left to right
         in_order = [step if step < STEPS else STEPS + place for place, step in enumerate(way)]
         chance = torch.tensor([alpha0 / STEPS if step < STEPS else 1 - alpha0 for step in way]).prod()

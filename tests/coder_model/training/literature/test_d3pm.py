@@ -3,12 +3,11 @@ import math
 
 import pytest
 import torch
-from toy_text import MASK, SIZE, WORDS, Oracle, all_texts, some_distribution
+from toy_text import MASK, SIZE, WORDS, Oracle, all_texts, batch_of, some_distribution
 
 from coder_model.training.literature.d3pm import DiscreteDiffusion
 
 TEXTS = all_texts()
-GENERATOR = torch.Generator()
 
 
 class Posterior:
@@ -53,19 +52,32 @@ def bound(objective, predict, text, size):
     return total
 
 
+def case(kind, joint):
+    """An objective of four steps, a network that knows the distribution, and how many tokens a place may have."""
+    if kind == "absorbing":
+        return DiscreteDiffusion(kind, MASK, SIZE, steps=4), Oracle(joint), MASK + 1
+    objective = DiscreteDiffusion(kind, MASK, WORDS, steps=4)
+    return objective, Posterior(joint, objective), WORDS
+
+
 @pytest.mark.parametrize("kind", ["absorbing", "uniform"])
 @pytest.mark.parametrize("number", [0, 5, 26])
 def test_the_bound_is_above_the_exact_likelihood_of_what_is_sampled(kind, number):
-    joint = some_distribution()
-    size = MASK + 1 if kind == "absorbing" else WORDS
-    objective = DiscreteDiffusion(kind, MASK, SIZE if kind == "absorbing" else WORDS, steps=4)
-    predict = Oracle(joint) if kind == "absorbing" else Posterior(joint, objective)
+    objective, predict, size = case(kind, some_distribution())
     states, p = chain(objective, predict, size)
     text = TEXTS[number]
     exact = -math.log(float(p[(states == text).all(1)]))
     found = bound(objective, predict, text, size)
     assert exact - 1e-4 < found < exact + 1.5
     assert float(p.sum()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["absorbing", "uniform"])
+def test_weights_have_the_exact_likelihood_of_what_is_sampled_as_their_mean(kind):
+    objective, predict, size = case(kind, some_distribution())
+    states, p = chain(objective, predict, size)
+    draws = objective.log_weight(predict, TEXTS[5].expand(8000, -1), 4, torch.Generator().manual_seed(0))
+    assert float(draws.exp().mean()) == pytest.approx(float(p[(states == TEXTS[5]).all(1)]), rel=0.05)
 
 
 def test_more_steps_come_nearer_to_the_likelihood_and_independent_tokens_are_exact_at_once():
@@ -106,6 +118,23 @@ def test_a_draw_of_the_bound_has_its_mean():
     objective = DiscreteDiffusion("absorbing", MASK, SIZE, 4)
     draws = objective.nelbo(Oracle(joint), text.expand(4000, -1), torch.Generator().manual_seed(0))
     assert float(draws.mean()) == pytest.approx(bound(objective, Oracle(joint), text, MASK + 1), rel=0.05)
+
+
+def test_training_adds_a_share_of_the_cross_entropy_of_what_is_noised():
+    seen = []
+
+    def predict(tokens, *_):
+        seen.append(tokens)
+        return torch.zeros(*tokens.shape, SIZE)
+
+    def loss(share):
+        objective = DiscreteDiffusion("absorbing", MASK, SIZE, 4, cross_entropy_weight=share)
+        return float(objective.loss(predict, batch_of(TEXTS), torch.Generator().manual_seed(0)))
+
+    bound = DiscreteDiffusion("absorbing", MASK, SIZE, 4).nelbo(predict, TEXTS, torch.Generator().manual_seed(0))
+    assert loss(0.0) == pytest.approx(float(bound.mean()) / 3, rel=1e-5)
+    masked = float((seen[0] == MASK).float().mean())
+    assert loss(0.5) - loss(0.0) == pytest.approx(0.5 * masked * math.log(SIZE - 1), rel=1e-4)
 
 
 def test_strides_walk_from_the_last_step_to_the_first():

@@ -1,5 +1,8 @@
+import math
+
 import pytest
 import torch
+from toy_text import batch_of
 
 from coder_model.training.literature.diffusion_lm import GaussianDiffusion
 from coder_model.training.literature.samplers.canvas import Chance
@@ -75,3 +78,18 @@ def test_what_is_given_comes_with_the_noise_of_the_step():
         signal = float(objective.signal(float(time[0]) * 10))
         torch.testing.assert_close(z.mean((0, 1)), signal**0.5 * TABLE[0], atol=0.1, rtol=0)
         assert float(z.std(0).mean()) == pytest.approx((1 - signal) ** 0.5, abs=0.05)
+
+
+def test_training_costs_the_squared_error_of_a_coordinate_and_the_rounding():
+    objective, clean = GaussianDiffusion(TABLE / 4, 10), torch.arange(3).repeat(400, 1)
+
+    def loss(off):
+        def predict(*_):
+            return objective.embedded(clean) + off
+
+        return float(objective.loss(predict, batch_of(clean), torch.Generator().manual_seed(0)))
+
+    # a word's own score is 1, that of two others a half below 0, that of the mask 0; a word begins with little noise
+    rounding = math.log(math.e + 2 * math.exp(-0.5) + 1) - 1
+    assert loss(0.0) == pytest.approx(rounding, abs=0.03)
+    assert loss(2.0) - loss(0.0) == pytest.approx(4.0, rel=1e-4)

@@ -1,16 +1,10 @@
+import pytest
 import torch
-from toy_text import MASK, SIZE, some_network
+from toy_text import MASK, SIZE, Oracle, all_texts, batch_of, some_distribution, some_network
 
 from coder_model.training.literature.llada import LargeMaskedDiffusion
-from coder_model.training.sampler import Batch
 
-
-def batch(rows=8, length=12, answer=4):
-    clean = torch.randint(3, (rows, length), generator=torch.Generator().manual_seed(0))
-    in_middle = torch.zeros(rows, length, dtype=torch.bool)
-    in_middle[:, -answer - 1 : -1] = True
-    empty = torch.zeros(rows, 1, dtype=torch.int64)
-    return Batch(clean, clean, in_middle, empty, empty, empty, in_middle[:, :1])
+BATCH = batch_of(torch.randint(3, (8, 12), generator=torch.Generator().manual_seed(0)), answer=4)
 
 
 def canvases(**more):
@@ -23,7 +17,7 @@ def canvases(**more):
 
     objective = LargeMaskedDiffusion(MASK, short_share=0.0, **more)
     for number in range(60):
-        assert float(objective.loss(predict, batch(), torch.Generator().manual_seed(number))) > 0
+        assert float(objective.loss(predict, BATCH, torch.Generator().manual_seed(number))) > 0
     return torch.cat(seen)
 
 
@@ -37,6 +31,17 @@ def test_in_pre_training_everything_is():
     assert 0.4 < float((canvases(answer_share=0.0) == MASK).float().mean()) < 0.6
 
 
+@pytest.mark.parametrize("answer_share", [0.0, 1.0])
+def test_the_loss_is_the_mean_cost_of_what_may_be_masked(answer_share):
+    joint, text = some_distribution(), all_texts()[5]
+    given, asked = (joint[text[0]].sum(), 2) if answer_share else (1.0, 3)
+    expected = -float((joint[tuple(text)] / given).log()) / asked
+    objective = LargeMaskedDiffusion(MASK, answer_share, short_share=0.0)
+    rows = batch_of(text.expand(20_000, -1), answer=2)
+    found = objective.loss(Oracle(joint), rows, torch.Generator().manual_seed(0))
+    assert float(found) == pytest.approx(expected, rel=0.05)
+
+
 def test_a_batch_may_be_short():
     lengths = set()
 
@@ -45,6 +50,6 @@ def test_a_batch_may_be_short():
         return torch.zeros(*tokens.shape, SIZE)
 
     for number in range(20):
-        LargeMaskedDiffusion(MASK, short_share=1.0).loss(predict, batch(), torch.Generator().manual_seed(number))
+        LargeMaskedDiffusion(MASK, short_share=1.0).loss(predict, BATCH, torch.Generator().manual_seed(number))
     assert len(lengths) > 5
     assert max(lengths) <= 12

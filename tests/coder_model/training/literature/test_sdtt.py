@@ -1,6 +1,7 @@
 import pytest
 import torch
-from toy_text import MASK, Oracle, some_distribution, some_network
+from torch.nn.functional import kl_div
+from toy_text import MASK, SIZE, Oracle, batch_of, some_distribution, some_network
 
 from coder_model.training.literature.mdlm import MaskedDiffusion
 from coder_model.training.literature.sdtt import SelfDistillation, divergence
@@ -32,3 +33,22 @@ def test_there_is_nothing_to_learn_from_oneself_in_one_step():
     log_p = MDLM.log_p(network, canvas)
     assert float(divergence(log_p, log_p, canvas == MASK)) == pytest.approx(0, abs=1e-6)
     assert float(divergence(log_p.roll(1, dims=1), log_p, canvas == MASK)) > 0
+
+
+def test_the_divergence_is_that_of_the_student_from_the_teacher():
+    generator = torch.Generator().manual_seed(0)
+    teacher, student = (torch.randn(2, 4, SIZE, generator=generator).log_softmax(2) for _ in range(2))
+    masked = torch.tensor([[True, False, True, True], [False, False, False, True]])
+    expected = kl_div(student[masked], teacher[masked], reduction="batchmean", log_target=True)
+    torch.testing.assert_close(divergence(teacher, student, masked), expected)
+
+
+def test_a_student_that_is_its_teacher_learns_only_from_what_is_further_ahead():
+    network = some_network()
+    rows = batch_of(torch.randint(3, (16, 6), generator=torch.Generator().manual_seed(0)))
+    here, ahead = (
+        SelfDistillation(MDLM, network, steps=4, ahead=ahead).loss(network, rows, torch.Generator().manual_seed(1))
+        for ahead in (1, 2)
+    )
+    assert float(here) == pytest.approx(0, abs=1e-6)
+    assert float(ahead) > 1e-3

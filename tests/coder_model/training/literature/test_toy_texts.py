@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from toy_text import MASK, START, Oracle, Table, all_texts, integral, some_distribution, some_network
+from toy_text import MASK, START, Oracle, Table, all_texts, batch_of, integral, some_distribution, some_network
 
 from coder_model.training.literature.ar import Autoregressive
 from coder_model.training.literature.bd3 import BlockDiffusion
@@ -146,3 +146,21 @@ def test_draws_of_a_bound_have_the_mean_that_they_should_have(objective):
     }[type(objective)]()
     draws = objective.nelbo(table, text.expand(3000, -1), torch.Generator().manual_seed(0))
     assert float(draws.mean()) == pytest.approx(expected, rel=0.05)
+
+
+def test_eso_lm_trains_each_phase_on_half_of_the_rows_and_diffusion_alone_without_weights():
+    table, rows, asked = Table(seed=1), batch_of(TEXTS[7].expand(4000, -1)), []
+
+    def predict(tokens, *rest):
+        asked.append(tuple(tokens.shape))
+        return table(tokens, *rest)
+
+    def loss(alpha0):
+        return float(EsotericDiffusion(MASK, alpha0).loss(predict, rows, torch.Generator().manual_seed(0)))
+
+    def costs(x0, masked, _):
+        return EsotericDiffusion(MASK, 1.0).diffusion_costs(table, x0, masked, GENERATOR).sum(1)
+
+    assert loss(0.5) == pytest.approx(eso_bound(table, TEXTS[7], 0.5, "b") / 3, rel=0.05)
+    assert sorted(asked) == [(2000, 3), (2000, 6)]
+    assert loss(1.0) == pytest.approx(integral(costs, TEXTS[7]) / 3, rel=0.05)
