@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from coder_model.model.config import ModelConfig
 from coder_model.training.literature.measure import summary, times
 from coder_model.training.literature.models import make
 from coder_model.training.literature.names import DISTILLED, NAMES, TEACHER, check_tokens, shape_of
-from coder_model.training.literature.run import LabOptions, load_weights_, train_model
+from coder_model.training.literature.run import CHECKPOINT, LabOptions, load_weights_, train_model
 from coder_model.training.literature.text import (
     LENGTH,
     SLOTS,
@@ -65,6 +66,7 @@ def compare(corpus: Path, tokens: int, size: str, out: Path, names: Iterable[str
             model = make(name, config, text.tokenizer.special_tokens)
             if model.teacher:
                 load_weights_(model.teacher, out / TEACHER)
+                _forget_outdated(out / name, out / TEACHER)
             log = train_model(model, text, own, out / name, ticker.tell)
             ticker.tell(f"{name}: measuring")
             _write(record, {"asked": asked, **summary(model, log, text, holes, [row for row, _ in shown])})
@@ -74,6 +76,13 @@ def compare(corpus: Path, tokens: int, size: str, out: Path, names: Iterable[str
     about |= {"length": LENGTH, "slots": SLOTS, "holes": HOLES, "references": [reference for _, reference in shown]}
     _write(out / RECORD, {**facts(), **about, "models": done})
     return out / RECORD
+
+
+def _forget_outdated(student: Path, teacher: Path) -> None:
+    """Removes a student whose teacher has been trained on since: what it learnt is not what it would learn now."""
+    checkpoint = student / CHECKPOINT
+    if checkpoint.exists() and checkpoint.stat().st_mtime < (teacher / CHECKPOINT).stat().st_mtime:
+        shutil.rmtree(student)
 
 
 def _done(out: Path, size: str, config: ModelConfig, text: LabText, holes: OpenHoles) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from coder_model.training.masks import additive
 
 TIME_WAVES = 64
 """Sines and cosines of the noise level, together."""
+TIME_SCALE = 0.02
+"""Of the noise level beside tokens: in D3PM's own code both begin at 1, here embeddings of tokens begin at 0.02."""
 
 
 class NoiseLevel(nn.Module):
-    """A vector of the noise level, added to every embedding, as in D3PM (arXiv:2107.03006), where both begin at 1."""
+    """A vector of the noise level, added to every embedding, as in D3PM (arXiv:2107.03006)."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -65,7 +67,7 @@ class Denoiser(nn.Module):
             x = self.transformer.embed_tokens(tokens)
             if self.noise_level:
                 assert time is not None
-                x = x + self.noise_level(time)
+                x = x + TIME_SCALE * self.noise_level(time)
             hidden = self.transformer.states(x, positions, attend_by(seen, tokens, kept, self.dtype))
             return self.transformer.logits(hidden).float()
 

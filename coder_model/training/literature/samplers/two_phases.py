@@ -71,4 +71,5 @@ class TwoPhases:
         shuffled = torch.randperm(len(slots), generator=chance.generator)
         found = [slots[shuffled][(by_diffusion & (revealed_at == step))[shuffled]] for step in range(steps)]
         diffused = [group for group in found if len(group)]
-        return [*diffused, *torch.split(slots[~by_diffusion], 1)], len(diffused)
+        # not `split`, which makes one empty part of nothing, and that a pass
+        return [*diffused, *(slot[None] for slot in slots[~by_diffusion])], len(diffused)

@@ -83,6 +83,17 @@ def test_bad_input_is_one_line(corpus, tmp_path, capsys, more, expected):
     assert expected in line
 
 
+def test_a_student_begins_anew_when_its_teacher_has_learnt_more(corpus, tmp_path, short):
+    def seconds(name):
+        return [json.loads(line)["seconds"] for line in (tmp_path / name / "log.jsonl").read_text("utf-8").splitlines()]
+
+    comparing.compare(corpus, 1, "tiny", tmp_path, ("mdlm", "mdlm_sdtt"))
+    teacher, student = seconds("mdlm"), seconds("mdlm_sdtt")
+    comparing.compare(corpus, 9000, "tiny", tmp_path, ("mdlm", "mdlm_sdtt"))
+    assert seconds("mdlm")[: len(teacher)] == teacher
+    assert seconds("mdlm_sdtt")[: len(student)] != student
+
+
 def test_nothing_is_distilled_from_nothing(corpus, tmp_path):
     with pytest.raises(
         CorpusError, match="mdlm must hold a trained model to distil from, found none: train mdlm first"

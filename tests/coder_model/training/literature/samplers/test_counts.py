@@ -121,3 +121,7 @@ def test_guidance_leans_away_from_what_is_said_without_the_context():
         NETWORK(c, positions, bidirectional()).log_softmax(2) for c in (CANVAS, torch.full_like(CANVAS, MASK))
     )
     torch.testing.assert_close(guided, given + 1.5 * (given - without))
+
+
+def test_where_diffusion_fills_all_there_is_no_pass_of_a_second_phase():
+    assert TwoPhases(EsotericDiffusion(MASK, 1.0))(NETWORK, CANVAS, 1, chance()).passes == 1
