@@ -18,7 +18,7 @@ from coder_model.text.file_names import is_secret
 from coder_model.text.normalize import newlines
 from coder_model.types import FillRequest, HoleMode, InvalidInput, Snippet
 from lsp_server.backends.prompt_marks import read_prompt
-from lsp_server.backends.served_apis import decoded, shown_pieces, stops_of
+from lsp_server.backends.served_apis import PREFIX_CHARS, SUFFIX_CHARS, decoded, shown_pieces, stops_of
 from shared_server.edit_prompt import EditedFile, edited_file
 from shared_server.problems import invalid
 
@@ -161,8 +161,8 @@ class Wanted:
         try:
             return FillRequest(
                 session,
-                newlines(self.prefix),
-                newlines(self.suffix),
+                newlines(self.prefix)[-PREFIX_CHARS:],
+                newlines(self.suffix)[:SUFFIX_CHARS],
                 self.path,
                 self.language,
                 self.hole,

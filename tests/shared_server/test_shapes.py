@@ -193,3 +193,11 @@ def test_what_is_null_is_not_there(read):
     assert read(sent) == read(json.dumps(body).encode())
     for name in body:
         assert f"missing required field `{name}`" in refusal(read, body | {name: None})
+
+
+def test_of_a_long_file_what_is_near_the_cursor_is_looked_at():
+    line = "value = 1\n"
+    got = read_fim(json.dumps({"prompt": line * 10_000, "suffix": line * 10_000}).encode()).request("s")
+    assert (len(got.prefix), len(got.suffix)) == (64_000, 16_000)
+    assert got.prefix.endswith(line)
+    assert got.suffix.startswith(line)
