@@ -2,6 +2,7 @@
 
 Of those that wait the best priority goes first, then the tenant that has had least lately for its weight, then the
 oldest. When the room is full the worst priority is refused, of it the tenant with most waiting, of that the newest.
+Nothing of a tenant that has had half its share goes before what others type: urgent is whatever a client calls so.
 The last free slot is kept while a tenant that has had less than its share is expected to ask: nobody waits until a
 request of another one's flood has ended. What a tenant has to do without depends on what it has waiting itself.
 """
@@ -13,13 +14,15 @@ import contextlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from dataclasses import dataclass, field
 
 from shared_server.levels import LEVELS, Priority, level_of
 from shared_server.problems import overloaded
 from shared_server.shares import Shares
 
+MODEST = 0.5
+"""Part of its share: who has had less goes before others by calling a request urgent."""
 SMOOTHING = 0.1
 """Weight of the last answer in the average time of one."""
 
@@ -92,10 +95,11 @@ class Admission:
             had = {name: self._shares.had(name) for name in {one.tenant for one in self._waiting}}
             # a slot is kept only where another one runs: when that ends, this is called again
             is_kept = free == 1 and self._running and self._shares.is_expected(had, self._slots())
+            modest = self._modest()
             due = [one for one in self._waiting if not is_kept or self._shares.has_less(one.tenant, self._slots())]
             if not due:
                 break
-            chosen = min(due, key=lambda one: (one.priority, had[one.tenant], one.number))
+            chosen = min(due, key=lambda one: (_rank(one, modest), had[one.tenant], one.priority, one.number))
             self._waiting.remove(chosen)
             self._running += 1
             # at once, else a flood would have begun many before any is counted
@@ -128,15 +132,28 @@ class Admission:
         waiting = Counter(one.tenant for one in self._waiting)
         return level_of(min(self.waiting, waiting[tenant] * len(waiting)), self._slots())
 
+    def _modest(self) -> set[str]:
+        """Tenants that wait and have had so little that a request goes before those of others when it is urgent."""
+        slots, waiting = self._slots(), {one.tenant for one in self._waiting}
+        return {name for name in waiting if self._shares.has_less(name, slots, MODEST)}
+
     def _refuse(self) -> None:
         """Ends the waiting of the one that can be spared most."""
-        of_tenant = Counter(one.tenant for one in self._waiting)
-        worst = max(self._waiting, key=lambda one: (one.priority, of_tenant[one.tenant] / one.weight, one.number))
+        of_tenant, modest = Counter(one.tenant for one in self._waiting), self._modest()
+        worst = max(
+            self._waiting,
+            key=lambda one: (_rank(one, modest), of_tenant[one.tenant] / one.weight, one.priority, one.number),
+        )
         self._waiting.remove(worst)
         worst.turn.set_exception(overloaded(self._retry_after_s()))
 
     def _retry_after_s(self) -> int:
         return math.ceil(self._usual_s * (self.waiting + 1) / max(1, self._slots()))
+
+
+def _rank(one: _Ticket, modest: Collection[str]) -> Priority:
+    """Its priority; of a tenant that has had more nothing goes before what others type."""
+    return one.priority if one.tenant in modest else max(one.priority, Priority.TYPING)
 
 
 def _now() -> float:

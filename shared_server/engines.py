@@ -20,8 +20,8 @@ from shared_server.settings import EngineSettings
 
 MOST_ELSEWHERE = 32
 """Requests that a server elsewhere gets at a time, where the settings do not say."""
-NEVER_S = 30 * 24 * 3600.0
-"""A worker of a shared server does not rest."""
+NEVER_S = 100 * 365 * 24 * 3600.0
+"""A worker of a shared server does not rest: nobody would wake it."""
 
 
 class Elsewhere(RemoteBackend):

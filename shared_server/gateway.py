@@ -24,6 +24,7 @@ from shared_server.tokens import Caller
 
 logger = logging.getLogger(__name__)
 Show = Callable[[Draft], Awaitable[None]]
+_NOTHING = Draft("", True, 1.0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Ask:
     deadline: float
     """Seconds of the monotonic clock."""
     max_tokens: int | None = None
-    """Tokens of an answer at most; None: as many as the engine gives."""
+    """Tokens of an answer at most; None: as many as the engine gives, 0: nothing is filled."""
     show: Show | None = None
     """Called with each draft before the last, for who wants to watch."""
 
@@ -101,6 +102,8 @@ class Gateway:
             Problem: 409 when a newer request of the session has come, 429 when too many of this person are in flight,
                 503 without room or replica, 504 after the deadline.
         """
+        if ask.max_tokens == 0:
+            return Answered(_NOTHING, False, "", 0, (), 0.0)
         session = ask.request.session
         older = self._newest.get(session)
         task = self._newest[session] = asyncio.create_task(self._after(older, ask))

@@ -92,7 +92,7 @@ def found(keys: tuple[PublicKey, ...], name: object, algorithm: str) -> PublicKe
 
 
 class FileKeys:
-    """The keys of a file, as it is now; none while it cannot be used."""
+    """The keys of a file, as it is now; none while it cannot be used, which the log says once."""
 
     def __init__(self, path: Path) -> None:
         """Reads the file.
@@ -100,7 +100,7 @@ class FileKeys:
         Raises:
             InvalidInput: names the file and what it must be.
         """
-        self._path, self._state = path, (0, 0)
+        self._path, self._state, self._fault = path, (0, 0), ""
         self._keys: tuple[PublicKey, ...] = ()
         self._refresh()
 
@@ -108,8 +108,12 @@ class FileKeys:
         """Returns the key of a token; see `found`."""
         try:
             self._refresh()
-        except InvalidInput:
+        except InvalidInput as error:
+            if str(error) != self._fault:
+                self._fault = str(error)
+                logger.error("nobody is let in by a token of the provider: %s", error)
             return None
+        self._fault = ""
         return found(self._keys, name, algorithm)
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""The port of `unmask serve --engine local`: uvicorn, which ends connections whose requests do not arrive."""
+"""The port of `unmask serve --engine local`: uvicorn, which hangs up on who sends no request or reads no answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coder_model.types import InvalidInput
-from shared_server.settings import ServeSettings
+from shared_server.settings import Limits, ServeSettings
 
 if TYPE_CHECKING:
     import uvicorn
@@ -75,7 +75,7 @@ def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
         settings.host,
         settings.port,
         loop="asyncio",
-        http=_impatient(settings.limits.head_s),
+        http=_impatient(settings.limits),
         ws="none",
         log_config=None,
         access_log=False,
@@ -89,24 +89,38 @@ def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
     )
 
 
-def _impatient(head_s: float) -> type[H11Protocol]:
-    """Returns uvicorn's protocol with an end to connections on which the head of a request takes longer than this."""
+def _impatient(limits: Limits) -> type[H11Protocol]:
+    """Returns uvicorn's protocol with an end to connections on which a head does not come, or an answer is not read."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Impatient(H11Protocol):
         _late: asyncio.TimerHandle | None = None
+        _unread: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            # whatever is not sent yet must pause the writing; with 0 nothing at all would do so under TLS
+            transport.set_write_buffer_limits(high=1)
             self._watch()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             self._watch()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            # one that is only closed goes on until all is sent, and counts as a connection for so long
+            self._unread = self.loop.call_later(limits.answer_s, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self._unread:
+                self._unread.cancel()
+
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._late:
-                self._late.cancel()
+            for timer in (self._late, self._unread):
+                if timer:
+                    timer.cancel()
             super().connection_lost(exc)
 
         def _is_waiting(self) -> bool:
@@ -117,7 +131,7 @@ def _impatient(head_s: float) -> type[H11Protocol]:
                 self._late.cancel()
                 self._late = None
             elif self._late is None and self._is_waiting():
-                self._late = self.loop.call_later(head_s, self._hang_up)
+                self._late = self.loop.call_later(limits.head_s, self._hang_up)
 
         def _hang_up(self) -> None:
             self._late = None

@@ -80,6 +80,10 @@ class _Replica:
     def is_suspect(self) -> bool:
         return time.monotonic() < self._suspect_until
 
+    @property
+    def state(self) -> str:
+        return "suspect" if self.is_suspect and self.backend.state == "ready" else self.backend.state
+
     def answered(self) -> None:
         self._owed, self._suspect_until = 0, 0.0
 
@@ -97,8 +101,9 @@ class _Replica:
         self._down_since = self._down_since or time.monotonic()
         if time.monotonic() - self._down_since < REVIVE_S:
             return False
-        await self.backend.close()
-        self.backend, self._down_since = self._make(), None
+        # what is let go of gets no request meanwhile
+        old, self.backend, self._down_since = self.backend, self._make(), None
+        await old.close()
         return True
 
 
@@ -136,7 +141,7 @@ class LocalPool:
     @property
     def states(self) -> Mapping[str, str]:
         """See `EnginePool`."""
-        return {name: "suspect" if one.is_suspect else one.backend.state for name, one in self._replicas.items()}
+        return {name: one.state for name, one in self._replicas.items()}
 
     async def start(self) -> None:
         """See `EnginePool`."""

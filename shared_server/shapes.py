@@ -6,6 +6,7 @@ llama.cpp's `tools/server/README.md` for `/infill`. `lsp_server/backends/served_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
@@ -17,7 +18,7 @@ from coder_model.text.file_names import is_secret
 from coder_model.text.normalize import newlines
 from coder_model.types import FillRequest, HoleMode, InvalidInput, Snippet
 from lsp_server.backends.prompt_marks import read_prompt
-from lsp_server.backends.served_apis import decoded, shown_pieces, stops_of
+from lsp_server.backends.served_apis import PREFIX_CHARS, SUFFIX_CHARS, decoded, shown_pieces, stops_of
 from shared_server.edit_prompt import EditedFile, edited_file
 from shared_server.problems import invalid
 
@@ -29,6 +30,7 @@ Seed = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 B = TypeVar("B", bound="Body")
+_SCHEME = re.compile(r"^(?:file:(?://)?)+", re.IGNORECASE)
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,6 +74,8 @@ class SentSnippet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str
     filename: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    time: float | Annotated[list[float], msgspec.Meta(max_length=4)] = 0.0
+    """When an editor took it, by a clock of its own; ignored."""
 
 
 class FimBody(OpenAIBody, frozen=True, kw_only=True):
@@ -111,6 +115,7 @@ class InfillBody(Body, frozen=True, kw_only=True):
     prompt: str = ""
     """Follows the prefix."""
     n_predict: Annotated[int, msgspec.Meta(ge=-1, le=8192)] = -1
+    """Tokens at most; -1: as many as the engine gives, 0 from who only wants pieces read ahead."""
     t_max_predict_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 0
     """Milliseconds that it may take; 0: until the deadline."""
     t_max_prompt_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 0
@@ -138,6 +143,7 @@ class Wanted:
     snippets: tuple[Snippet, ...] = ()
     count: int = 1
     max_tokens: int | None = None
+    """0: nothing is filled."""
     most_ms: float | None = None
     """Milliseconds of the fill itself."""
     edited: EditedFile | None = None
@@ -155,8 +161,8 @@ class Wanted:
         try:
             return FillRequest(
                 session,
-                newlines(self.prefix),
-                newlines(self.suffix),
+                newlines(self.prefix)[-PREFIX_CHARS:],
+                newlines(self.suffix)[:SUFFIX_CHARS],
                 self.path,
                 self.language,
                 self.hole,
@@ -182,7 +188,7 @@ def read_fim(data: bytes) -> Wanted:
         body.prompt,
         body.suffix,
         hole,
-        body.path,
+        _path(body.path),
         body.language,
         _snippets(body.snippets),
         body.n,
@@ -204,7 +210,7 @@ def read_edit(data: bytes) -> Wanted:
         edited.head + edited.before,
         edited.after + edited.tail,
         body.hole,
-        edited.path,
+        _path(edited.path),
         snippets=_shown(edited.snippets),
         max_tokens=body.max_tokens,
         edited=edited,
@@ -225,7 +231,7 @@ def read_infill(data: bytes) -> Wanted:
         body.input_suffix,
         body.hole,
         snippets=_snippets(body.input_extra),
-        max_tokens=body.n_predict if body.n_predict > 0 else None,
+        max_tokens=body.n_predict if body.n_predict >= 0 else None,
         most_ms=float(body.t_max_predict_ms) or None,
     )
 
@@ -236,11 +242,19 @@ def _snippets(sent: tuple[SentSnippet, ...]) -> tuple[Snippet, ...]:
 
 def _shown(sent: Sequence[tuple[str, str]]) -> tuple[Snippet, ...]:
     # the paths are those of another machine: nothing of this one is looked at
-    return shown_pieces(sent, lambda name: not is_secret(name))
+    return shown_pieces([(_path(name), text) for name, text in sent], lambda name: not is_secret(name))
+
+
+def _path(sent: str) -> str:
+    """The path alone of what may be a URI: the links that a `file:` leads to are those of this machine."""
+    return _SCHEME.sub("", sent)
 
 
 def _read(data: bytes, kind: type[B]) -> B:
     try:
-        return decoded(data, kind)
+        # both protocols take null for a field that is not there
+        fields = decoded(data, dict[str, msgspec.Raw])
+        given = {name: value for name, value in fields.items() if bytes(value) != b"null"}
+        return decoded(msgspec.json.encode(given), kind)
     except InvalidInput as error:
         raise invalid(str(error)) from None

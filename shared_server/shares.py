@@ -10,6 +10,8 @@ LATELY_S = 10.0
 """Seconds in which what a tenant has had fades to a third of it."""
 AGAIN_S = 5.0
 """A tenant that has asked within so long is expected to ask again."""
+FORGOTTEN_S = 700.0
+"""A tenant that has not asked for so long is forgotten: longer than any request waits (`Limits.farthest_ms`)."""
 OF_SHARE = 0.8
 """Less than this part is less than a share: who has one slot all the time has had a little less than a whole one."""
 
@@ -35,7 +37,7 @@ class Shares:
     def note(self, tenant: str, weight: float) -> None:
         """Takes note of a tenant that asks, with its share of the whole beside other tenants."""
         now = self._clock()
-        self._tenants = {name: one for name, one in self._tenants.items() if now - one.asked < 10 * LATELY_S}
+        self._tenants = {name: one for name, one in self._tenants.items() if now - one.asked < FORGOTTEN_S}
         had = self._tenants.setdefault(tenant, _Had(weight, now, now))
         had.weight, had.asked = weight, now
 
@@ -49,12 +51,12 @@ class Shares:
         had = self._tenants[tenant]
         return self._faded(had) / had.weight
 
-    def has_less(self, tenant: str, slots: int) -> bool:
-        """Returns whether a tenant has had less than its share of so many slots, among all that ask now."""
+    def has_less(self, tenant: str, slots: int, part: float = OF_SHARE) -> bool:
+        """Returns whether a tenant has had less than a part of its share of so many slots, among all that ask now."""
         now, mine = self._clock(), self._tenants[tenant]
         asking = sum(one.weight for one in self._tenants.values() if now - one.asked < AGAIN_S or one is mine)
         share = slots * mine.weight / asking
-        return share >= slots or self._faded(mine) < OF_SHARE * share * LATELY_S
+        return share >= slots or self._faded(mine) < part * share * LATELY_S
 
     def is_expected(self, waiting: Collection[str], slots: int) -> bool:
         """Returns whether a tenant that has had less than its share will soon ask, beside those that wait already."""

@@ -1,13 +1,14 @@
 """Who may ask: a file with a line `sha256-of-token tenant user` for each token. The tokens themselves are nowhere.
 
 A token has 256 random bits, so its plain SHA-256 cannot be guessed back. All lines are compared, each in constant time.
-The file is read again when it has changed; while it cannot be read, nobody is let in.
+The file is read again when it has changed; while it cannot be read, nobody is let in, and the log says so once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ from pathlib import Path
 from coder_model.errors import reason_of
 from coder_model.types import InvalidInput
 
+logger = logging.getLogger(__name__)
 _LINE = re.compile(r"([0-9a-f]{64})\s+([\w.-]{1,64})\s+([\w.@-]{1,64})")
 
 
@@ -39,7 +41,7 @@ class TokenFile:
             InvalidInput: names the file and the first line that is not one of a token's.
         """
         self._path = path
-        self._state = (0, 0)
+        self._state, self._fault = (0, 0), ""
         self._callers: list[tuple[bytes, Caller]] = []
         self._refresh()
 
@@ -47,8 +49,12 @@ class TokenFile:
         """Returns whose token this is; None when it is nobody's, or the file cannot be used at present."""
         try:
             self._refresh()
-        except InvalidInput:
+        except InvalidInput as error:
+            if str(error) != self._fault:
+                self._fault = str(error)
+                logger.error("nobody is let in by a token of ours: %s", error)
             return None
+        self._fault = ""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         found = None
         for known, caller in self._callers:
@@ -93,9 +99,11 @@ def add_token(path: Path, tenant: str, user: str) -> str:
     if not _LINE.fullmatch(line):
         raise InvalidInput(f"tenant and user must be of letters, digits, '.', '_' and '-', got {tenant!r} and {user!r}")
     try:
+        # somebody may have written the last line by hand, without its end
+        is_open = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write("\n" * is_open + line + "\n")
     except OSError as error:
         raise InvalidInput(f"{path} must be a file that can be written: {error.strerror}") from error
     return token

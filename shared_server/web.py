@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -48,7 +49,8 @@ class Web:
         ]
         others = {"/v1/models": self._models, "/healthz": self._health, "/metrics": self._figures}
         routes = [*completions, *(Route(path, answer, methods=["GET"]) for path, answer in others.items())]
-        return Starlette(routes=routes, exception_handlers={Problem: _refused}, lifespan=self._living)
+        handlers = {Problem: _refused, HTTPException: _unanswered}
+        return Starlette(routes=routes, exception_handlers=handlers, lifespan=self._living)
 
     @asynccontextmanager
     async def _living(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -66,8 +68,9 @@ class Web:
         return JSONResponse(model_list(self._gateway.engines))
 
     async def _health(self, _: Request) -> Response:
-        states = [engine.pool.states.values() for engine in self._gateway.engines.values()]
-        if all("ready" in of_engine for of_engine in states):
+        states = [set(engine.pool.states.values()) for engine in self._gateway.engines.values()]
+        # one that owes answers is asked where there is no other one: under load that is no reason to ask nobody
+        if all(of_engine & {"ready", "suspect"} for of_engine in states):
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "no replica of some model is ready"}, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -94,3 +97,10 @@ class _Completions:
 async def _refused(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return JSONResponse(error_object(problem.status, problem.reason), problem.status, problem.headers)
+
+
+async def _unanswered(_: Request, problem: Exception) -> Response:
+    """Another path, or another method."""
+    assert isinstance(problem, HTTPException)
+    reason = f"{problem.detail}: completions are asked for by POST of {', '.join(COMPLETIONS)}"
+    return JSONResponse(error_object(problem.status_code, reason), problem.status_code, problem.headers)

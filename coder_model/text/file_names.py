@@ -38,6 +38,8 @@ _COPY_BEFORE = re.compile(r"(?:(?<=/)|^)(?:\._|\.#|#|~\$|\.(?=\.))(?=[^/]+$)")
 _SWAP = re.compile(r"(?:(?<=/)|^)\.([^/]+)\.sw[a-p]$")
 _PARTS = re.compile(r"[\s\"'&=?#,;:!{}()<>|]+")
 """Between the words of a URI."""
+MOST_WORDS, MOST_ENDINGS = 64, 32
+"""Of a URI, and of copies of copies: in more than any file has all is hidden, and looking for it takes seconds."""
 
 
 @lru_cache(maxsize=512)
@@ -45,7 +47,10 @@ def is_secret(uri: str) -> bool:
     """Returns whether a URI, or a path, has the name of a secret in it, whatever stands around it."""
     whole = _all_decoded(uri).replace("\\", "/")
     # whatever stands around a name: an authority, an archive, a command
-    ends = [re.split(r"[?#\"&{}<>|]", whole[part.end() :], maxsplit=1)[0] for part in _PARTS.finditer(whole)]
+    parts = list(_PARTS.finditer(whole))
+    if len(parts) > MOST_WORDS:
+        return True
+    ends = [re.split(r"[?#\"&{}<>|]", whole[part.end() :], maxsplit=1)[0] for part in parts]
     words = (word.lstrip("/") for word in (*_PARTS.split(whole), *ends))
     return any(_names_secret(one) for name in (*names_of(uri), *words) for one in {name, _SWAP.sub(r"\1", name)})
 
@@ -90,8 +95,13 @@ def path_of(uri: str) -> Path | None:
 
 def _names_secret(name: str) -> bool:
     name = "".join(char for char in _all_decoded(name) if not unicodedata.category(char).startswith("C"))
-    while (shorter := _COPY_BEFORE.sub("", _COPY.sub("", name))) and shorter != name:
+    for _ in range(MOST_ENDINGS):
+        shorter = _COPY_BEFORE.sub("", _COPY.sub("", name))
+        if shorter in ("", name):
+            break
         name = shorter
+    else:
+        return True
     # file systems that do not tell capitals apart have the same file under both
     return any(SECRET_FILES.match_file(one) for one in {name.strip("/"), name.strip("/").lower()} if one)
 

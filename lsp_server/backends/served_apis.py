@@ -20,6 +20,8 @@ from coder_model.types import Draft, InvalidInput, Snippet
 
 Json = dict[str, Any]
 B = TypeVar("B")
+PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
+"""Code points of a file that are looked at on either side of the cursor, as in an editor: more only takes time."""
 MOST_PIECES, MOST_PIECES_CHARS = 16, 1 << 16
 """Pieces of other files that are taken of those sent, and their code points together; the last ones are the newest."""
 DONE = b"data: [DONE]\n\n"

@@ -17,7 +17,7 @@ from shared_server.settings import ServeSettings
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 ROOT = Path(__file__).parents[2]
 SERVICE = {"upgradeStrategy", "serveConfigV2", "rayClusterConfig"}
-CLUSTER = {"rayVersion", "headGroupSpec", "workerGroupSpecs"}
+CLUSTER = {"rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs"}
 HEAD = {"rayStartParams", "template"}
 WORKERS = HEAD | {"groupName", "replicas", "minReplicas", "maxReplicas"}
 """Fields that we use of KubeRay's v1 custom resource; the file was held against its definition, of KubeRay 1.6."""
@@ -81,8 +81,18 @@ def test_nothing_runs_as_root_or_with_more_than_it_needs(pods):
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             environment = {one["name"]: one.get("value") for one in container["env"]}
-            assert environment["RAY_AUTH_MODE"] == "token"
             assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_nobody_uses_the_cluster_without_its_token_and_the_operator_reaches_it(manifest):
+    cluster = manifest["RayService"]["spec"]["rayClusterConfig"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    # of KubeRay's own all interfaces: on loopback nobody could say what to serve
+    assert "dashboard-host" not in cluster["headGroupSpec"]["rayStartParams"]
+    (rule,) = [rule for rule in manifest["NetworkPolicy"]["spec"]["ingress"] if "ports" in rule and "from" in rule]
+    assert [port["port"] for port in rule["ports"]] == [8265]
+    (peer,) = rule["from"]
+    assert peer["podSelector"] == {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}}
 
 
 def test_only_the_gateways_port_is_open_to_others(manifest):

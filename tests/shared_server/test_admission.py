@@ -162,3 +162,23 @@ async def test_the_level_of_a_tenant_is_of_what_it_has_waiting_itself(scene):
     assert scene.levels["blue"] == 0
     await scene.end("blue", "red1")
     assert scene.levels["red1"] > 0
+
+
+async def test_who_has_had_its_share_goes_before_nobody_by_calling_itself_urgent(scene):
+    await scene.ask("runs")
+    scene.admission._shares.charge("red", 100.0)
+    for i in range(3):
+        await scene.ask(f"red{i}", priority=MANUAL)
+    await scene.ask("blue", "blue")
+    # the room is full
+    await scene.ask("red typing")
+    assert scene.refused == ["red typing"]
+    await scene.ask("red3", priority=MANUAL)
+    assert scene.refused == ["red typing", "red3"]
+    await scene.end("runs", "blue")
+    assert scene.began == ["runs", "blue", "red0"]
+    # among its own it is urgent all the same
+    await scene.ask("red late")
+    await scene.ask("red4", priority=MANUAL)
+    await scene.end("red0", "red1", "red2", "red4")
+    assert scene.began[-4:] == ["red1", "red2", "red4", "red late"]

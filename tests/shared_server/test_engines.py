@@ -1,4 +1,5 @@
 import sys
+import threading
 import time
 
 import pytest
@@ -104,7 +105,8 @@ def test_a_worker_is_of_one_replica_and_does_not_rest():
     assert a != b
     assert '"sessions":9' in a[a.index("--options") + 1]
     assert a[a.index("--replica") + 1] == "r0"
-    assert float(a[a.index("--idle-seconds") + 1]) > 86_400
+    # a year without a request, and as long as a wait can be
+    assert 365 * 86_400 < float(a[a.index("--idle-seconds") + 1]) < threading.TIMEOUT_MAX
 
 
 async def test_a_model_that_is_not_there_is_a_503_and_said_to_the_operator(tmp_path, caplog):

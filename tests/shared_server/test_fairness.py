@@ -35,16 +35,19 @@ class Varied(FakeBackend):
 class Scene:
     """Tenants that ask at random times, and what they are told."""
 
-    def __init__(self, replicas, at_once):
+    def __init__(self, replicas, at_once, urgent=()):
         self.gateway = gateway_of(*map(Varied, range(replicas)), max_ongoing=at_once)
         self.slots = replicas * at_once
         self.capacity = self.slots / FILL_S
+        self.urgent = urgent
+        """Tenants that call all requests so."""
         self.seconds, self.levels, self.ends = {}, {}, {}
 
     async def ask(self, tenant, session):
         began = time.monotonic()
         request = FillRequest(f"{tenant} {session}", "x", "", hole="block")
-        ask = Ask(Caller(tenant, "ann"), "unmask", request, Priority.TYPING, began + DEADLINE_S)
+        priority = Priority.MANUAL if tenant in self.urgent else Priority.TYPING
+        ask = Ask(Caller(tenant, "ann"), "unmask", request, priority, began + DEADLINE_S)
         try:
             answer = await self.gateway.answer(ask)
         except Problem as problem:
@@ -82,6 +85,15 @@ def test_beside_a_flood_of_a_hundred_times_as_much_nobody_waits_half_as_long_aga
     assert beside.levels["greedy"][0] < 0.02 * len(beside.seconds["greedy"])
     if beside.slots > 1:
         assert beside.levels["red"][0] > 0.85 * len(beside.seconds["red"])
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_flood_that_calls_itself_urgent_takes_nobodys_turns(monkeypatch, replicas):
+    beside = run_virtually(monkeypatch, Scene(replicas, 1, urgent=["greedy"]).run(red=0.25, greedy=25))
+    refused = sum(beside.ends.get("red", Counter()).values())
+    # in its first seconds it has had little
+    assert refused < 0.1 * len(beside.seconds["red"])
+    assert len(beside.seconds["greedy"]) > 0.3 * SECONDS * beside.capacity
 
 
 def test_the_flood_alone_has_all_slots(monkeypatch):

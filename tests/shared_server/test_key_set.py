@@ -56,7 +56,7 @@ def test_a_set_that_must_not_be_used_is_named(data, match):
         parsed(data)
 
 
-def test_a_file_is_read_again_when_it_changes_and_lets_nobody_in_while_it_is_broken(tmp_path):
+def test_a_file_is_read_again_when_it_changes_and_lets_nobody_in_while_it_is_broken(tmp_path, caplog):
     path = tmp_path / "jwks"
     path.write_bytes(set_of(public("RSA")))
     keys = FileKeys(path)
@@ -67,6 +67,9 @@ def test_a_file_is_read_again_when_it_changes_and_lets_nobody_in_while_it_is_bro
     assert keys.find("RSA 1", "RS256")
     path.write_bytes(b"{")
     assert keys.find("RSA 1", "RS256") is None
+    assert keys.find("RSA 1", "RS256") is None
+    assert len(caplog.records) == 1
+    assert "nobody is let in by a token of the provider: oidc.keys must be" in caplog.text
     path.unlink()
     assert keys.find("RSA 1", "RS256") is None
     for wrong in (path, tmp_path):

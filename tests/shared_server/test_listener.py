@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 
 import pytest
 from shared import FIM, GENEROUS, FakeBackend, body, pool_of, served
@@ -60,6 +61,25 @@ async def test_a_body_that_drips_is_refused_in_time():
         async with asyncio.timeout(10):
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
         writer.close()
+
+
+async def test_who_does_not_read_an_answer_takes_nobodys_connection():
+    limits = {"body_kb": 16_384, "body_s": 60, "answer_s": 0.2, "connections": 2}
+    async with served(settings(**limits), {"unmask": pool_of(FakeBackend())}) as address:
+        # an answer of more than the system keeps for somebody: the lines that are rewritten come back
+        lines = f"<|code_to_edit|>\n{'x' * (10 << 20)}<|cursor|>\n<|/code_to_edit|>\n"
+        content = f"<|current_file_content|>\n{lines}<|/current_file_content|>"
+        data = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
+        head = HEAD.replace(FIM, "/v1/edit/completions")
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(deaf, ("127.0.0.1", int(address.rpartition(":")[2])))
+            await loop.sock_sendall(deaf, f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+            async with asyncio.timeout(30):
+                while not (await post(address, body())).startswith(b"HTTP/1.1 200"):
+                    await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("stream", [False, True])

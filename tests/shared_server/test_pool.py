@@ -125,3 +125,26 @@ async def test_workers_of_one_model_are_processes_of_their_own():
         assert (await said(pool))[0] == "<x|line|>"
     finally:
         await pool.close()
+
+
+async def test_what_is_let_go_of_is_asked_for_nothing(monkeypatch):
+    monkeypatch.setattr(pools, "REVIVE_S", 0.0)
+    is_closing, made = asyncio.Event(), []
+
+    class Closing(FakeBackend):
+        async def close(self):
+            is_closing.set()
+            await asyncio.sleep(0.1)
+
+    def make():
+        made.append(Closing())
+        made[-1].state = "down" if len(made) == 1 else "ready"
+        return made[-1]
+
+    pool = pools.LocalPool({"r0": make}, 1)
+    await pool.start()
+    async with asyncio.timeout(10):
+        await is_closing.wait()
+        await said(pool)
+    await pool.close()
+    assert [len(one.requests) for one in made] == [0, 1]

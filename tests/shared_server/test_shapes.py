@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from coder_model.types import FillRequest, Snippet
 from lsp_server.backends.remote_apis import SHAPES
 from shared_server.problems import Problem
-from shared_server.shapes import read_edit, read_fim, read_infill
+from shared_server.shapes import EditBody, FimBody, InfillBody, read_edit, read_fim, read_infill
 
 READERS = {
     "/v1/fim/completions": read_fim,
@@ -28,6 +28,7 @@ SMALLEST = {
     },
     read_infill: {"input_prefix": "x", "input_suffix": "y"},
 }
+BODIES = {read_fim: FimBody, read_edit: EditBody, read_infill: InfillBody}
 NUMBERS = (
     "temperature",
     "top_p",
@@ -78,19 +79,24 @@ def test_what_llama_vim_sends_is_read():
     body = {
         "input_prefix": "a\n", "input_suffix": "\nc", "prompt": "b = ", "n_predict": 128, "n_indent": 4, "stop": ["\n"],
         "top_k": 40, "top_p": 0.9, "stream": False, "samplers": ["top_k", "top_p", "infill"], "cache_prompt": True,
-        "t_max_prompt_ms": 500, "t_max_predict_ms": 1000, "input_extra": [{"filename": "q.c", "text": "int q;"}],
+        "t_max_prompt_ms": 500, "t_max_predict_ms": 1000,
+        "input_extra": [{"filename": "q.c", "text": "int q;", "time": [1732, 56]}],
         "response_fields": ["content", "timings/predicted_ms"],
     }  # fmt: skip
     wanted = read_infill(json.dumps(body).encode())
     assert wanted.request("s") == FillRequest("s", "a\nb = ", "\nc", snippets=(Snippet("q.c", "int q;"),))
     assert (wanted.max_tokens, wanted.most_ms) == (128, 1000)
+    assert read_infill(json.dumps(body | {"n_predict": 0}).encode()).max_tokens == 0
 
 
 @pytest.mark.parametrize("read", SMALLEST, ids=lambda read: read.__name__)
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe{}", b"[" * 100_000, b'{"prompt": NaN}', b"{} {}", b'{"a":' * 5000],
-)
+    [
+        b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe{}", b"[" * 100_000, b'{"prompt": NaN}', b"{} {}", b'{"a":' * 5000,
+        b'{"\\ud800": 1}',
+    ],
+)  # fmt: skip
 def test_what_is_no_such_object_is_refused(read, data):
     assert refusal(read, data).startswith("the body must be what this path takes")
 
@@ -154,3 +160,44 @@ def test_the_words_of_a_refusal_quote_no_text():
 def test_an_edit_without_its_marks_is_refused(old, new):
     content = SMALLEST[read_edit]["messages"][0]["content"].replace(old, new)
     assert "messages[0].content must hold" in refusal(read_edit, {"messages": [{"role": "user", "content": content}]})
+
+
+@pytest.mark.parametrize("path", ["file:///srv/a.py", "FILE:/srv/a.py", "file:file:///srv/a.py"])
+def test_the_path_of_a_client_follows_no_link_of_this_machine(path, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.resolve", lambda _: pytest.fail("looked at"))
+    sent = {"prompt": "x", "path": path, "snippets": [{"text": "y", "filename": path}]}
+    got = read_fim(json.dumps(sent).encode()).request("s")
+    assert (got.path, got.snippets[0].path) == ("/srv/a.py", "/srv/a.py")
+
+
+def test_a_message_of_marks_alone_is_read_at_once():
+    marks = "<|current_file_content|>\n<|code_to_edit|>\n\n<|/code_to_edit|>"
+    sent = {"messages": [{"role": "user", "content": marks * 3000}]}
+    assert "messages[0].content must hold" in refusal(read_edit, sent)
+
+
+def test_pieces_of_other_files_stand_before_the_edited_one():
+    whole = SHAPES["mercury-edit"].body(
+        FillRequest("s", "x = ", "", "a.py", snippets=(Snippet("b.py", "y\n\nz"), Snippet("c.py", "w"))), "unmask", 64
+    )["messages"][0]["content"]
+    begun = "<|recently_viewed_code_snippet|>\ncode_snippet_file_path: d.py\nnever ended\n"
+    got = read_edit(json.dumps({"messages": [{"role": "user", "content": begun + whole}]}).encode())
+    assert got.snippets == (Snippet("b.py", "y\n\nz"), Snippet("c.py", "w"))
+
+
+@pytest.mark.parametrize("read", SMALLEST, ids=lambda read: read.__name__)
+def test_what_is_null_is_not_there(read):
+    body = SMALLEST[read]
+    names = BODIES[read].__struct_fields__
+    sent = json.dumps(body | {name: None for name in names if name not in body}, indent=1).encode()
+    assert read(sent) == read(json.dumps(body).encode())
+    for name in body:
+        assert f"missing required field `{name}`" in refusal(read, body | {name: None})
+
+
+def test_of_a_long_file_what_is_near_the_cursor_is_looked_at():
+    line = "value = 1\n"
+    got = read_fim(json.dumps({"prompt": line * 10_000, "suffix": line * 10_000}).encode()).request("s")
+    assert (len(got.prefix), len(got.suffix)) == (64_000, 16_000)
+    assert got.prefix.endswith(line)
+    assert got.suffix.startswith(line)

@@ -1,8 +1,10 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared_server.shares import AGAIN_S, LATELY_S, Shares
+from shared_server.settings import Limits
+from shared_server.shares import AGAIN_S, FORGOTTEN_S, LATELY_S, Shares
 
 
 class Clock:
@@ -61,12 +63,23 @@ def test_who_has_one_slot_of_two_all_the_time_has_had_its_share_and_one_with_mor
 
 def test_a_tenant_that_has_not_asked_for_long_is_forgotten(shares, clock):
     shares.note("red", 1.0)
-    clock.now += 10 * LATELY_S
+    clock.now += FORGOTTEN_S
     shares.note("blue", 1.0)
     # what of its requests ends later has nobody to be counted for
     shares.charge("red", 1.0)
     shares.note("red", 1.0)
     assert shares.had("red") == 0.0
+
+
+def test_a_tenant_whose_request_waits_is_not_forgotten(shares, clock):
+    longest = msgspec.convert({"farthest_ms": 600_000}, Limits).farthest_ms
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"farthest_ms": longest + 1}, Limits)
+    shares.note("red", 1.0)
+    clock.now += longest / 1000
+    shares.note("blue", 1.0)
+    assert shares.had("red") == 0.0
+    assert shares.has_less("red", 1)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 5), st.floats(-2, 2), st.floats(0, 30)), min_size=1))

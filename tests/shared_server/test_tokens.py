@@ -80,3 +80,26 @@ def test_names_that_would_break_the_file_are_refused(tmp_path, tenant, user):
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(InvalidInput, match="must be a file that can be written"):
         add_token(tmp_path / "no" / "tokens", "red", "ann")
+
+
+def test_a_last_line_without_its_end_is_not_joined_with_the_next(tmp_path):
+    path = tmp_path / "tokens"
+    ann = add_token(path, "red", "ann")
+    path.write_text(path.read_text().rstrip("\n"))
+    ben = add_token(path, "red", "ben")
+    file = TokenFile(path)
+    assert [file.caller(token).user for token in (ann, ben)] == ["ann", "ben"]
+
+
+def test_why_nobody_is_let_in_is_said_once_and_again_when_it_has_changed(tmp_path, caplog):
+    path = tmp_path / "tokens"
+    ann = add_token(path, "red", "ann")
+    file = TokenFile(path)
+    whole = path.read_text()
+    for text in (whole + "rubbish\n", whole, "rubbish\n"):
+        path.write_text(text)
+        file.caller(ann)
+        file.caller(ann)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"nobody is let in by a token of ours: {path}:{line} must be `sha256 tenant user`" for line in (2, 1)
+    ]

@@ -8,6 +8,7 @@ from scale import SCALE
 from shared import FIM, GENEROUS, PATIENT, FakeBackend, body, client_of, events, pool_of
 
 from lsp_server.backends.base import BackendUnavailable
+from shared_server.pool import SUSPECT_AFTER
 from shared_server.settings import Limits, Quota, ServeSettings
 from shared_server.tokens import add_token
 
@@ -106,6 +107,25 @@ async def test_models_and_health(client, backend):
     assert (await client.get("/healthz")).status_code == 503
 
 
+async def test_a_busy_replica_that_owes_answers_is_no_server_that_is_not_there():
+    pool = pool_of(FakeBackend())
+    async with client_of(settings(), {"unmask": pool}) as client:
+        for _ in range(SUSPECT_AFTER):
+            pool._replicas["r0"].owes()
+        assert pool.states == {"r0": "suspect"}
+        assert (await client.get("/healthz")).status_code == 200
+        pool._replicas["r0"].backend.state = "starting"
+        assert pool.states == {"r0": "starting"}
+        assert (await client.get("/healthz")).status_code == 503
+
+
+async def test_who_only_reads_pieces_ahead_has_nothing_filled(client, backend):
+    ahead = {"input_prefix": "", "input_suffix": "", "n_predict": 0, "t_max_predict_ms": 1, "response_fields": [""]}
+    response = await client.post("/infill", json=ahead)
+    assert (response.status_code, response.json()) == (200, {})
+    assert backend.requests == []
+
+
 async def test_figures_are_prometheus_text_without_a_text_of_anybody(client):
     await client.post(FIM, json=body("s3cret", path="s3cret.py"), headers={"x-session-id": "s3cret"})
     text = (await client.get("/metrics")).text
@@ -126,8 +146,11 @@ async def test_what_is_no_json_gets_one_line(client, path):
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_other_methods_and_paths_are_refused(client, path):
-    assert (await client.get(path)).status_code == 405
-    assert (await client.post(path + "/x", json={})).status_code == 404
+    wrong = await client.get(path)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert FIM in wrong.json()["error"]["message"]
+    gone = await client.post(path + "/x", json={})
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, 404)
     assert (await client.post("/v1/models", json={})).status_code == 405
 
 

@@ -146,8 +146,11 @@ class HttpEndpoint:
     async def _answered(self, head: _Head, receive: ASGIReceiveCallable) -> tuple[Json, bool]:
         self._check(head)
         match head.method, head.path:
+            case "GET", "/health" if self._backend.state in ("ready", "resting"):
+                return {"status": "ok"}, False
             case "GET", "/health":
-                return {"status": "ok" if self._backend.state == "ready" else self._backend.state}, False
+                reason = self._backend.reason or "it loads"
+                raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"there is no model: {reason}")
             case "GET", "/v1/models":
                 return model_list([model_name(self._backend)]), False
             case "POST", "/v1/completions":

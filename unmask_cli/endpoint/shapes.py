@@ -16,8 +16,7 @@ from coder_model.text.privacy import Privacy
 from coder_model.text.syntax import language_of
 from coder_model.types import FillRequest, InvalidInput
 from lsp_server.backends.prompt_marks import AskedText, read_prompt
-from lsp_server.backends.served_apis import decoded, shown_pieces, stops_of
-from lsp_server.place import PREFIX_CHARS, SUFFIX_CHARS
+from lsp_server.backends.served_apis import PREFIX_CHARS, SUFFIX_CHARS, decoded, shown_pieces, stops_of
 from lsp_server.settings import Settings
 from lsp_server.trigger_policy import PresetName, least_right
 

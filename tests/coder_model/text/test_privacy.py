@@ -268,3 +268,13 @@ def test_an_objection_names_the_rule(tmp_path):
     assert Privacy([]).objection("complete", tmp_path / ".env") == "its name is that of a file with secrets"
     assert Privacy([]).objection("complete", tmp_path / "b.py") == ".unmaskignore names it"
     assert Privacy([]).objection("complete", tmp_path / "odd # name.py") == ""
+
+
+@pytest.mark.parametrize("name", ["a, b " * 100 + ".bak", ".bak" * 100, "a.py" + "~" * 100])
+def test_a_name_of_more_than_any_file_has_is_kept_back(name):
+    assert not Privacy([]).may("complete", name)
+
+
+def test_a_name_of_many_words_is_an_ordinary_one():
+    name = "/Work (2024), all of it/What was said, and by whom; a draft - copy (2).py.bak.orig"
+    assert Privacy([]).may("complete", name)

@@ -133,6 +133,7 @@ async def test_where_there_is_no_model_the_reason_is_told():
     async with served("--broken") as server:
         status, answer = await asked(server, "/v1/completions", BODY)
         assert (status, answer["error"]["message"]) == (503, "there is no model: weights.bin must be weights")
+        assert (await asked(server, "/health", method="GET"))[0] == 503
 
 
 async def test_while_the_model_loads_the_reason_is_told(monkeypatch):
@@ -141,6 +142,8 @@ async def test_while_the_model_loads_the_reason_is_told(monkeypatch):
         for path, body in (("/infill", {"prompt": "x = "}), ("/v1/completions", BODY)):
             status, answer = await asked(server, path, body)
             assert (status, answer["error"]["message"]) == (503, "there is no model: it loads")
+        status, answer = await asked(server, "/health", method="GET")
+        assert (status, answer["error"]["message"]) == (503, "there is no model: it loads")
 
 
 async def test_no_status_stands_for_the_name_of_the_model_that_loads():
