@@ -76,6 +76,9 @@ def test_a_fill_is_watched_pass_by_pass_and_ends_as_ghost_text_or_with_a_key(tmp
     assert seen["ghost"].replace("\xa0", " ") == "<slow = |line|>"
     assert seen["after"] == ""
     assert seen["file"] == "slow = <slow = |line|>"
+    assert "unmask" not in seen["popups"]
+    # of the settings that start it the server hears nothing
+    assert "; setting reach: must be one of auto, single, multi, got 'far';" in seen["tooltip"]
 
 
 def test_alternatives_stand_in_a_panel_and_are_taken_where_the_document_is_what_it_was(tmp_path, fills):
@@ -148,6 +151,8 @@ def test_where_little_is_expected_it_is_quiet_or_works_and_a_folders_settings_ar
     assert [text.replace("\xa0", " ") for text in seen["composed"]] == ["", "<日本 = |line|>"]
     assert shown["compared"] == "<w = |line|>"
     assert shown["large"] == shown["cell"] == shown["crashed"] == "<x = |line|>"
+    # where another server is started there is nothing to do
+    assert "not running" not in seen["popups"]
 
 
 def test_the_walkthrough_names_commands_settings_and_pages_that_exist():

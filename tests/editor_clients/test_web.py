@@ -54,6 +54,12 @@ async def test_who_types_sees_masks_then_text_takes_it_compares_and_finds_the_fi
     assert "Models on this machine" in seen["figures"]
 
 
+async def test_an_answer_that_comes_after_the_cursor_has_moved_is_not_shown():
+    async with served() as server:
+        seen = await drive("late", server.address)
+    assert seen["ghosts"] == 0
+
+
 async def test_who_comes_without_the_token_is_told_what_to_open(tmp_path):
     async with served() as server:
         seen = await drive("outsider", server.address)
@@ -70,10 +76,12 @@ def test_what_is_served_is_what_the_sources_make(tmp_path):
         assert (tmp_path / name).read_bytes() == (SERVED / name).read_bytes(), f"{name}: npm run build makes it anew"
 
 
-def test_what_a_pass_shows_is_what_the_server_said():
+def test_what_a_pass_shows_is_what_the_server_said_and_is_drawn_as_often_as_it_changes():
     if not shutil.which("node"):
         pytest.skip("needs node on the PATH")
-    subprocess.run(["node", "--test", "src/frames.test.mjs"], cwd=SOURCES, check=True, capture_output=True)
+    subprocess.run(
+        ["node", "--test", "src/frames.test.mjs", "src/player.test.mjs"], cwd=SOURCES, check=True, capture_output=True
+    )
 
 
 def test_the_page_names_no_other_place_and_holds_the_licences_of_what_is_in_it():

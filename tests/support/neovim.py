@@ -70,3 +70,12 @@ def said(editor):
 def wait_for_model(editor):
     """Until the server answers: a request that comes before that waits for two seconds only, as a person's would."""
     wait(lambda: editor.exec_lua("return require('unmask').status()").startswith("on"), "the model", 60.0)
+
+
+def restart(editor):
+    """Has the server started anew, and waits for the model of the new one."""
+    before = editor.exec_lua("return vim.lsp.get_clients()[1].id")
+    editor.command("Unmask restart")
+    again = "local c = vim.lsp.get_clients({ bufnr = 0 })[1] return c and c.initialized and c.id or 0"
+    wait(lambda: editor.exec_lua(again) > before, "another server")
+    wait_for_model(editor)

@@ -39,7 +39,16 @@ return {
         lsp.notify(client, 'unmask/didMoveCursor', lsp.cursor(client))
       end
     end
-    vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, { buffer = bufnr, callback = tell })
+    vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, {
+      buffer = bufnr,
+      callback = function()
+        -- ends with the server, as a restart begins another
+        if not client.attached_buffers[bufnr] then
+          return true
+        end
+        tell()
+      end,
+    })
     tell()
   end,
 }

@@ -21,6 +21,8 @@ M.KEYS = {
 local OURS = 'unmask: '
 -- these do what they did before where there is no ghost text
 local WITH_GHOST_TEXT = { 'accept', 'accept_word', 'accept_line', 'dismiss' }
+-- what is taken is inserted a moment after its key: keys that are there already wait for that
+local SETTLE = "<Cmd>lua require('unmask.cursor').settle()<CR>"
 
 --- Keeps what a key does now under another name; nil where it does nothing but itself.
 local function kept(key)
@@ -44,7 +46,7 @@ local function map(key, name)
   local before = kept(key)
   vim.keymap.set('i', key, function()
     -- without ghost text the key does what it did, as <Tab> jumps in a snippet
-    return ghost[name]() and '' or before or key
+    return ghost[name]() and SETTLE or before or key
   end, { expr = true, remap = before ~= nil, desc = OURS .. name })
 end
 

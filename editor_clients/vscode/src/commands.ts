@@ -33,7 +33,7 @@ export function commandsOf(server: Server, panel: Alternatives, context: vscode.
     chooseModel,
     installModel,
     removeModel,
-    installServer: () => installServer(context, server.log),
+    installServer: () => installServer(context, server),
     statistics: () => showPrinted('stats'),
     doctor: () => showPrinted('doctor'),
     restart: () => server.restart(),

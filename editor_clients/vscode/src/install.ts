@@ -1,14 +1,16 @@
 // The server in a virtual environment of its own, made when the person agrees to it.
 import { readdir, rm } from 'node:fs/promises';
 import * as path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { run } from './program';
 import { ASK, isNewEnough, LEAST, NAMES, stepOf } from './python';
+import type { Server } from './server';
 
 const FOLDER = 'server';
 
 /** Asks, makes the environment, installs the wheel, and names the program in the settings, which starts it. */
-export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<void> {
+export async function installServer(context: vscode.ExtensionContext, server: Server): Promise<void> {
   const python = await findPython();
   if (!python) {
     void vscode.window.showWarningMessage(`unmask: Python ${LEAST} or newer must be on the PATH`);
@@ -19,17 +21,20 @@ export async function installServer(context: vscode.ExtensionContext, log: vscod
   if (!wheel || !(await isAgreed(wheel, python, target))) {
     return;
   }
-  const complaint = await withSteps((show, stop) => make(python, wheel, target, show, log, stop));
+  const complaint = await withSteps((show, stop) => make(python, wheel, target, show, server.log, stop));
   if (complaint === undefined) {
     const bin = process.platform === 'win32' ? 'Scripts' : 'bin';
     const settings = vscode.workspace.getConfiguration('unmask');
-    await settings.update('command', [path.join(target, bin, 'unmask'), 'lsp'], vscode.ConfigurationTarget.Global);
+    const command = [path.join(target, bin, 'unmask'), 'lsp'];
+    // a setting that stays as it was starts nothing
+    const isNamed = isDeepStrictEqual(settings.get('command'), command);
+    await (isNamed ? server.restart() : settings.update('command', command, vscode.ConfigurationTarget.Global));
     return;
   }
   // half an environment is none
   await rm(target, { recursive: true, force: true });
   if (complaint && (await vscode.window.showWarningMessage(`unmask: ${complaint}`, 'Show the log'))) {
-    log.show();
+    server.log.show();
   }
 }
 

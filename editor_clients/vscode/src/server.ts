@@ -109,7 +109,6 @@ export class Server implements vscode.Disposable {
     if (!command || this.isMissing) {
       return this.say('Error', `there is no program '${command ?? ''}': install it, or set unmask.command`);
     }
-    this.say('Normal', 'starting', true);
     const client = new LanguageClient('unmask', 'unmask', { command, args }, {
       documentSelector: LANGUAGES.map((language) => ({ language })),
       outputChannel: this.log,
@@ -122,15 +121,15 @@ export class Server implements vscode.Disposable {
         didOpen: (document, next) => outsideOfPanel(document, () => next(document)),
         didChange: (event, next) => outsideOfPanel(event.document, () => next(event)),
         didClose: (document, next) => outsideOfPanel(document, () => next(document)),
-        workspace: { configuration: async (parameters) => parameters.items.map(() => settings()) },
+        workspace: {
+          configuration: async (parameters) => parameters.items.map(() => settings()),
+          // without them the server asks, and hears nothing of those that start it
+          didChangeConfiguration: (_, next) => next(undefined),
+        },
       },
     });
     this.client = client;
-    client.onDidChangeState(({ newState }) => {
-      if (newState === State.Stopped && client === this.client) {
-        this.say('Error', 'the server is not running');
-      }
-    });
+    client.onDidChangeState(() => queueMicrotask(() => this.sayStateOf(client)));
     client.onNotification('didChangeStatus', (status: Status) => this.tell(status));
     client.onNotification('unmask/denoising', (pass: Pass) => this.passed.fire(pass));
     try {
@@ -138,6 +137,15 @@ export class Server implements vscode.Disposable {
       await this.tellCursor(vscode.window.activeTextEditor);
     } catch (error) {
       this.say('Error', `the server does not start: ${error}`);
+    }
+  }
+
+  /** One that has died is started again in the same moment; that it is gone is said where it stays so. */
+  private sayStateOf(client: LanguageClient): void {
+    if (client === this.client && client.state === State.Starting) {
+      this.say('Normal', 'starting', true);
+    } else if (client === this.client && client.state !== State.Running) {
+      this.say('Error', 'the server is not running');
     }
   }
 

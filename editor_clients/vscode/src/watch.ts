@@ -1,5 +1,6 @@
 // The command "Watch": one fill pass by pass, as decorations where its text would stand; at the end it is ghost text.
 import * as vscode from 'vscode';
+import { LSPErrorCodes, ResponseError } from 'vscode-languageclient/node';
 import { MOST_PIECES, type Pass, type Piece, piecesOf } from './passes';
 import { sayInStatus } from './said';
 import type { Server } from './server';
@@ -54,7 +55,9 @@ export async function watch(server: Server, editor: vscode.TextEditor): Promise<
     sayInStatus(message);
   } catch (error) {
     found = false;
-    if (!stopped.token.isCancellationRequested) {
+    // a newer request of the document ends it too, as a second press of its key
+    const isOver = error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled;
+    if (!isOver && !stopped.token.isCancellationRequested) {
       throw error;
     }
   } finally {

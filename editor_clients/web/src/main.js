@@ -93,6 +93,8 @@ function showStatus(now, text) {
 function moved(isEdit) {
   clearTimeout(later);
   send({ type: 'stop' });
+  // what is on its way still is for another place
+  asked = { ...asked, id: asked.id + 1 };
   if (isEdit && at('auto').checked) later = setTimeout(fill, PAUSE_MS);
 }
 

@@ -26,6 +26,7 @@ export class Player {
   toggle() {
     if (!this.runs && this.time >= this.end) this.time = 0;
     this.runs = !this.runs;
+    this.draw(this.time);
   }
 
   show(time) {
@@ -46,12 +47,11 @@ export class Player {
     const passed = Math.min(100, now - this.last);
     this.last = now;
     if (this.runs && this.end) {
+      const before = this.time;
       this.time = Math.min(this.end, this.time + passed * this.rate);
-      this.draw(this.time);
-      if (this.time >= this.end && this.lanes().every((lane) => lane.ended)) {
-        this.runs = false;
-        this.draw(this.time);
-      }
+      this.runs = this.time < this.end || !this.lanes().every((lane) => lane.ended);
+      // a fill that was stopped gets no further, and never ends
+      if (this.time > before || !this.runs) this.draw(this.time);
     }
     requestAnimationFrame((later) => this.#tick(later));
   }

@@ -1,12 +1,15 @@
 // What is done in a real VS Code, and what is seen there, as JSON. `typing` types, accepts ghost text, saves, and goes on to
 // the commands; `watch` looks at a fill pass by pass; `alternatives` takes suggestions from the panel; `release` meets a server
 // of another release; `models` fetches, chooses and removes a model; `missing` looks at what is offered where there is no
-// program, and installs one.
+// program, and installs one, twice.
 //   node driver.mjs SCENARIO VSCODE_DIR EXTENSION_DIR RUN_DIR CHROMIUM SETTINGS
+import fs from 'node:fs';
 import { decorations, inWorkbench, until } from './workbench.mjs';
 
 const [scenario, vscode, extension, run, executablePath, more] = process.argv.slice(2);
 const settings = JSON.parse(more);
+// for the server to take the newer of two requests
+const TAKEN_MS = 1000;
 const files = { 'a.py': '', 'b.py': 'def one():\n    pass\n', 'c.py': 'x = bad' };
 
 async function type(bench) {
@@ -66,7 +69,7 @@ async function rewrite(bench) {
   bench.seen.rewritten = await until(rewritten, 'the rewritten file on disk');
 }
 
-/** Watches a slow fill up to its ghost text, and another one that a key ends. */
+/** Watches a slow fill up to its ghost text, and another one, begun twice, that a key ends; at last a setting is wrong. */
 async function watch(bench) {
   const { page, seen } = bench;
   await bench.open('a.py');
@@ -85,8 +88,13 @@ async function watch(bench) {
   await page.keyboard.type('slow too', { delay: 60 });
   await bench.command('Watch');
   await until(async () => (await page.evaluate(decorations)).includes('passes'), 'a pass');
+  await bench.command('Watch');
+  await page.waitForTimeout(TAKEN_MS);
   await page.keyboard.type('y', { delay: 60 });
   await until(async () => !(await page.evaluate(decorations)).includes('passes'), 'it to go');
+  seen.popups = await bench.messages();
+  bench.change('unmask.reach', 'far');
+  await bench.waitForIcon('sparkle', 'setting');
 }
 
 /** Takes an alternative by the keyboard and one by a click, tries one after an edit, and closes the panel on a slow fill. */
@@ -187,6 +195,13 @@ async function missing(bench) {
   seen.asked = await bench.answer('Install');
   await bench.waitForIcon('sparkle');
   seen.command = bench.settings()['unmask.command'];
+  // again, under the same name
+  fs.rmSync(seen.command[0]);
+  await bench.command('Restart the server');
+  await bench.waitForIcon('warning');
+  await bench.command('Install the server');
+  await bench.answer('Install');
+  await bench.waitForIcon('sparkle');
 }
 
 await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, alternatives, release, models, missing }[scenario]);

@@ -127,6 +127,7 @@ async function act(bench) {
     bench.seen.at = visit.name;
     bench.seen[visit.name] = await visit(bench);
   }
+  bench.seen.popups = await bench.messages();
   bench.seen.isTrusted = !(await bench.page.locator('[id="status.workspaceTrust"]').count());
 }
 

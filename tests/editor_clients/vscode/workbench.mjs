@@ -53,6 +53,11 @@ export class Workbench {
     return JSON.parse(fs.readFileSync(`${this.run}/user/Machine/settings.json`, 'utf8'));
   }
 
+  /** Changes a setting in its file. */
+  change(name, value) {
+    write(`${this.run}/user/Machine/settings.json`, JSON.stringify({ ...this.settings(), [name]: value }));
+  }
+
   async open(name) {
     const { page } = this;
     await page.keyboard.press('Control+P');

@@ -1,7 +1,7 @@
 // Drives the page of `unmask play` in a real browser, and says what it saw as JSON.
 //   node driver.mjs SCENARIO ADDRESS MODULES CHROMIUM PICTURE
 // `typing` types, watches, takes, and looks at the figures; `outsider` comes without the token; `picture` fills the first
-// example, with masks that show, beside one token at a time.
+// example, with masks that show, beside one token at a time; `late` moves the cursor before an answer comes.
 import { createRequire } from 'node:module';
 
 const [scenario, address, modules, executablePath, picture] = process.argv.slice(2);
@@ -63,6 +63,24 @@ const scenarios = {
     seen.status = await page.locator('#status').innerText();
     // a browser says so of every try
     seen.errors = seen.errors.filter((error) => !error.includes('403'));
+  },
+
+  async late() {
+    const held = [];
+    let deliver;
+    await page.routeWebSocket(/socket$/, (socket) => {
+      const server = socket.connectToServer();
+      server.onMessage((message) => (message.includes('"step"') ? held.push(message) : socket.send(message)));
+      deliver = () => held.splice(0).forEach((message) => socket.send(message));
+    });
+    await page.goto(address);
+    await page.waitForSelector('#status.ready');
+    await fillThat('x = ');
+    while (!held.some((message) => message.includes('"final":true') && message.includes('<x = '))) await page.waitForTimeout(50);
+    await page.keyboard.press('ArrowLeft');
+    deliver();
+    await page.waitForTimeout(500);
+    seen.ghosts = await page.locator('.cm-content .ghost').count();
   },
 
   async picture() {

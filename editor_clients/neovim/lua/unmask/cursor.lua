@@ -17,9 +17,22 @@ end
 function M.insert(text)
   local at = vim.api.nvim_win_get_cursor(0)
   local lines = vim.split(text, '\n')
+  -- one undo takes it away, and leaves what was typed before
+  vim.go.undolevels = vim.go.undolevels
   vim.api.nvim_buf_set_text(0, at[1] - 1, at[2], at[1] - 1, at[2], lines)
   local column = (#lines == 1 and at[2] or 0) + #lines[#lines]
   vim.api.nvim_win_set_cursor(0, { at[1] + #lines - 1, column })
+end
+
+--- Lets what is scheduled be done now: in a mapping, before what was typed behind its key.
+function M.settle()
+  local is_done = false
+  vim.schedule(function()
+    is_done = true
+  end)
+  vim.wait(1000, function()
+    return is_done
+  end)
 end
 
 function M.is_inserting()

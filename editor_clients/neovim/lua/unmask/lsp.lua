@@ -37,9 +37,11 @@ end
 --- Gives the texts of all answers the line ends that a buffer has inside: of those of a file of another system Neovim shows
 --- a part as ^M.
 function M.unify_line_ends(client)
-  local request, handler_at = client.request, HAS_METHODS and 4 or 3
+  local request = client.request
   client.request = function(...)
     local arguments, count = { ... }, select('#', ...)
+    -- plugins of before 0.11 call it as a function, with a method first
+    local handler_at = type(arguments[1]) == 'string' and 3 or 4
     local handler = arguments[handler_at]
     arguments[handler_at] = handler
       and function(err, result, ...)
@@ -118,11 +120,12 @@ end
 
 local function attach(bufnr)
   local config = M.config()
-  if not config or not vim.list_contains(config.filetypes, vim.bo[bufnr].filetype) then
+  -- what a hover or a list shows is no file
+  if not config or vim.bo[bufnr].buftype ~= '' or not vim.list_contains(config.filetypes, vim.bo[bufnr].filetype) then
     return
   end
   -- who lacks the program is told by lsp/unmask.lua
-  if vim.fn.executable(config.cmd[1]) == 1 then
+  if type(config.cmd) == 'function' or vim.fn.executable(config.cmd[1]) == 1 then
     config.name = 'unmask'
     config.root_dir = config.root_dir or root_of(bufnr, config.root_markers)
     config.capabilities = vim.lsp.protocol.make_client_capabilities()
@@ -148,7 +151,7 @@ function M.enable(on)
     end,
   })
   for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
-    if vim.api.nvim_buf_is_loaded(bufnr) and vim.bo[bufnr].buftype == '' then
+    if vim.api.nvim_buf_is_loaded(bufnr) then
       attach(bufnr)
     end
   end

@@ -1,4 +1,6 @@
 -- Ghost text as Neovim 0.12 has it: vim.lsp.inline_completion asks and draws. The same functions as own.lua.
+local cursor = require('unmask.cursor')
+
 local M = {}
 
 local INVOKED = 1
@@ -11,8 +13,35 @@ local function completor_of(bufnr)
   return completor and completor.request and completor.abort and completor or nil
 end
 
+--- Whether a suggestion is of our server, which may be gone: that of another one Neovim shows and takes as it does.
+local function is_ours(item)
+  local client = vim.lsp.get_client_by_id(item.client_id)
+  return client == nil or client.name == 'unmask'
+end
+
+--- Hides what no longer fits at the cursor: Neovim goes on showing it until the next answer, and takes the key for it.
+local function hide_what_does_not_fit()
+  local completor = completor_of(vim.api.nvim_get_current_buf())
+  local item = completor and completor.current
+  if item and is_ours(item) then
+    local typed = cursor.typed_since(item.insert_text, item.range:to_extmark())
+    if typed == nil or typed == item.insert_text then
+      completor.current = nil
+      completor:hide()
+    end
+  end
+end
+
 function M.begin()
   vim.lsp.inline_completion.enable()
+  local group = vim.api.nvim_create_augroup('unmask.ghost', {})
+  vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedP' }, { group = group, callback = hide_what_does_not_fit })
+  vim.api.nvim_create_autocmd('BufLeave', {
+    group = group,
+    callback = function()
+      M.dismiss()
+    end,
+  })
 end
 
 --- Whether a buffer gets ghost text of a client.
@@ -20,20 +49,38 @@ function M.is_on(client)
   return vim.lsp.inline_completion.is_enabled({ client_id = client.id, bufnr = 0 })
 end
 
---- Turns it on or off for some clients.
+--- Turns it on or off for some clients, and off for those that come later.
 function M.turn(on, clients)
+  -- Neovim knows no more what an answer that is on its way is for
+  M.dismiss()
   if on and not vim.lsp.inline_completion.is_enabled({ bufnr = 0 }) then
     vim.lsp.inline_completion.enable()
   end
   for _, client in ipairs(clients) do
     vim.lsp.inline_completion.enable(on, { client_id = client.id })
   end
+  local group = vim.api.nvim_create_augroup('unmask.off', {})
+  if not on then
+    vim.api.nvim_create_autocmd('LspAttach', {
+      group = group,
+      callback = function(event)
+        local client = vim.lsp.get_client_by_id(event.data.client_id)
+        if client and client.name == 'unmask' then
+          vim.lsp.inline_completion.enable(false, { client_id = client.id })
+        end
+      end,
+    })
+  end
 end
 
 --- Hands over the suggestion that is shown, as `text`, where it begins, and its command, and hides it; false without one.
 function M.take(accept)
+  hide_what_does_not_fit()
   return vim.lsp.inline_completion.get({
     on_accept = function(item)
+      if not is_ours(item) then
+        return item
+      end
       local row, column = item.range:to_extmark()
       accept({ text = item.insert_text, row = row, column = column, command = item.command, client_id = item.client_id })
       return nil

@@ -11,14 +11,20 @@ local PAUSE_MS = 75
 
 local is_on = false
 local timer
--- the suggestions for one place: bufnr, row, column, client_id, items, index
+-- the suggestions for one place: bufnr, row, column, what stands behind it in its line, client_id, items, index
 local shown
 -- the request on its way: client, number
 local asked
 
+local function behind_cursor()
+  return vim.api.nvim_get_current_line():sub(vim.api.nvim_win_get_cursor(0)[2] + 1)
+end
+
 --- What is left of the suggestion at the cursor, and its item; nil when there is none, or it no longer fits.
 local function rest_of_shown()
-  local item = shown and shown.bufnr == vim.api.nvim_get_current_buf() and shown.items[shown.index]
+  local is_here = shown and shown.bufnr == vim.api.nvim_get_current_buf()
+  -- the bracket that a plugin puts behind a typed one is in no suggestion
+  local item = is_here and behind_cursor() == shown.behind and shown.items[shown.index]
   local typed = item and cursor.typed_since(item.insertText, shown.row, shown.column)
   local rest = typed and item.insertText:sub(#typed + 1) or ''
   return rest ~= '' and rest or nil, item
@@ -77,6 +83,7 @@ local function ask(kind)
     if #items > 0 and is_same and cursor.is_inserting() then
       clear()
       shown = { bufnr = bufnr, row = at[1] - 1, column = at[2], client_id = client.id, items = items, index = 1 }
+      shown.behind = behind_cursor()
       draw()
     end
   end, bufnr)

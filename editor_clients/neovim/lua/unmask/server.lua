@@ -20,13 +20,19 @@ local function has(client, command)
   return vim.list_contains(provider.commands or {}, command)
 end
 
---- The client of a buffer that may be changed; of any buffer where `bufnr` is nil. Says so where there is none, or where its
---- server lacks a command.
+--- The client of the current buffer, else any: each project has one.
+local function nearest_client()
+  return vim.lsp.get_clients({ name = 'unmask', bufnr = 0 })[1] or vim.lsp.get_clients({ name = 'unmask' })[1]
+end
+
+--- The client of a buffer that may be changed; the nearest one where `bufnr` is nil. Says so where there is none, or where
+--- its server lacks a command.
 function M.client_of(bufnr, command)
   if bufnr and not vim.bo[bufnr].modifiable then
     return M.say('this buffer may not be changed', vim.log.levels.WARN)
   end
-  local client = vim.lsp.get_clients({ name = 'unmask', bufnr = bufnr })[1]
+  local clients = bufnr and vim.lsp.get_clients({ name = 'unmask', bufnr = bufnr }) or { nearest_client() }
+  local client = clients[1]
   if not client then
     local where = bufnr and ' to this buffer' or ''
     return M.say('no server is attached' .. where .. '; :checkhealth unmask says why', vim.log.levels.WARN)
@@ -49,10 +55,15 @@ local function run(client, command, argument)
   end)
 end
 
---- Offers nothing unasked for some minutes (ten when none are named); 0 ends that.
+--- Offers nothing unasked in any project for some minutes (ten when none are named); 0 ends that.
 function M.snooze(minutes)
   local client = M.client_of(nil, 'unmask.snooze')
   if client then
+    for _, other in ipairs(vim.lsp.get_clients({ name = 'unmask' })) do
+      if other.id ~= client.id then
+        lsp.execute(other, 'unmask.snooze', { minutes })
+      end
+    end
     run(client, 'unmask.snooze', minutes)
   end
 end
@@ -110,7 +121,7 @@ end
 
 --- What the server said last, as `{ kind, busy, message, state }`; nil without a server.
 function M.last_status()
-  local client = vim.lsp.get_clients({ name = 'unmask' })[1]
+  local client = nearest_client()
   return client and states[client.id]
 end
 
