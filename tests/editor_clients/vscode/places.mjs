@@ -109,10 +109,12 @@ async function crashed(bench) {
   await bench.open('crashed.py');
   const pid = fs.readFileSync(pidFile, 'utf8');
   process.kill(Number(pid), 'SIGKILL');
-  await until(() => fs.readFileSync(pidFile, 'utf8') !== pid, 'another server');
+  // else the status that there was before is taken for the one after
+  await bench.waitForIcon('loading');
   await bench.waitForIcon('sparkle', 'on: ');
+  if (fs.readFileSync(pidFile, 'utf8') === pid) throw new Error('the same server');
   await bench.page.keyboard.type('x = ', { delay: 60 });
-  // the other server may be there, or told of the document, only after the keys
+  // the other server may be told of the document only after the keys
   return until(async () => {
     await bench.page.keyboard.press('Alt+\\');
     await bench.page.waitForTimeout(ASKED_MS);
