@@ -36,7 +36,9 @@ FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 """How long a server that failed is left alone."""
 _AGAIN = {500, 502, 503, 504}
 """Statuses after which one more try may help."""
-_REFUSED = {401, 402, 403, 404, 405, 407, 410, 422}
+_OF_THIS_ONE = {400, 413, 422}
+"""Statuses that say nothing of the next request: a text is too long for the model."""
+_REFUSED = {401, 402, 403, 404, 405, 407, 410}
 """Statuses that no other try will change."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -246,8 +248,7 @@ class RemoteBackend:
                     self._leave_alone("too many requests", _seconds(response.headers.get("Retry-After", "")))
                 if response.status_code in _AGAIN:
                     return None
-                if response.status_code in (400, 413):
-                    # a text is too long for the model, which says nothing of the next one
+                if response.status_code in _OF_THIS_ONE:
                     raise BackendUnavailable(f"the server answers {response.status_code}")
                 if response.status_code != 200:
                     rest = LONGEST_REST_S if response.status_code in _REFUSED else 0.0

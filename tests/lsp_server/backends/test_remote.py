@@ -66,6 +66,18 @@ async def test_a_fault_that_stays_is_not_tried_again(fault, match):
         await backend.close()
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_what_a_server_says_of_one_request_is_not_held_against_the_next(status):
+    async with FakeService() as service:
+        backend = RemoteBackend(settings(service))
+        service.faults = [status]
+        with pytest.raises(BackendUnavailable, match=f"the server answers {status}"):
+            await said(backend, request())
+        assert backend.state == "ready"
+        assert await said(backend, request()) == "answer"
+        await backend.close()
+
+
 async def test_a_server_says_how_long_to_stay_away():
     async with FakeService() as service:
         backend = RemoteBackend(settings(service))
