@@ -49,6 +49,9 @@ async function withServer(server: Server, act: () => Promise<void>): Promise<voi
   if (server.isRunning) {
     return act().catch((error) => (error instanceof Lack ? sayInStatus(error.message) : say(`${error}`)));
   }
+  if (server.isStarting) {
+    return sayInStatus('the server is starting');
+  }
   const missing = { Install: 'installServer', Settings: 'openSettings' };
   const answers: Record<string, string> = server.isMissing
     ? missing

@@ -44,6 +44,10 @@ export class Server implements vscode.Disposable {
     return this.client?.state === State.Running;
   }
 
+  get isStarting(): boolean {
+    return this.client?.state === State.Starting;
+  }
+
   /** Starts it anew, or ends it where it is switched off. */
   restart(): Promise<void> {
     this.last = this.last.then(async () => {
