@@ -173,6 +173,8 @@ def test_what_another_server_suggests_neovim_takes_as_it_does(typing):
         })
         """
     )
+    other = "local other = vim.lsp.get_clients({ name = 'other', bufnr = 0 })[1]; return other and other.initialized"
+    wait(lambda: typing.exec_lua(other), "the other server")
     typing.input("iy 2<Left>")
     wait(lambda: ghost(typing), "ghost text")
     typing.input("<Tab>")
