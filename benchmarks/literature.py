@@ -34,6 +34,8 @@ NOTHING_SAID = 8.0
 """Bits per byte."""
 SCALE = 8
 """Tokens of a drawn row."""
+BESIDE: Figures = {"fontsize": 7, "loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+"""Where a legend hides no curve."""
 
 
 def title(name: str) -> str:
@@ -149,7 +151,7 @@ def _visible(text: str) -> str:
 
 def draw_bounds() -> Any:
     """Draws the bound over training, of those that need less than a byte for a byte."""
-    figure, axes = plt.subplots(figsize=(7, 4.2))
+    figure, axes = plt.subplots(figsize=(8.5, 4.2))
     for number, (name, model) in enumerate(models()):
         if model["bound"] > NOTHING_SAID:
             continue
@@ -161,13 +163,13 @@ def draw_bounds() -> Any:
             label=title(name),
         )
     axes.set(xlabel="million tokens", ylabel="bound on held-out code, bits per byte")
-    axes.legend(fontsize=6, ncols=2)
+    axes.legend(**BESIDE)
     return figure
 
 
 def draw_quality() -> Any:
     """Draws tokens in place and similarity over passes per token, every model in one plot each."""
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), sharex=True)
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), sharex=True)
     for axes, (key, said) in zip(panels, QUALITIES.items(), strict=True):
         for number, (name, model) in enumerate(models()):
             points = sorted(model["curve"], key=lambda point: point["passes_per_token"])
@@ -179,7 +181,7 @@ def draw_quality() -> Any:
                 label=title(name),
             )
         axes.set(xscale="log", xlabel="passes per token", ylabel=f"{said}, %")
-    panels[1].legend(fontsize=5, ncols=2)
+    panels[1].legend(**BESIDE)
     return figure
 
 
