@@ -36,8 +36,7 @@ FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 """How long a server that failed is left alone."""
 _AGAIN = {500, 502, 503, 504}
 """Statuses after which one more try may help."""
-_OF_THIS_ONE = {400, 413, 422}
-"""Statuses that say nothing of the next request: a text is too long for the model."""
+_OF_THIS_ONE = {400, 413, 422}  # a text is too long for the model, which says nothing of the next one
 _REFUSED = {401, 402, 403, 404, 405, 407, 410}
 """Statuses that no other try will change."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
