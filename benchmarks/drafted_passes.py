@@ -25,6 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llama_cpp import CONTEXT, DRAFTS, in_turn
+from llama_cpp import NGRAM as LLAMA_NGRAM
+from llama_cpp import PLAIN as LLAMA
 from llama_players import theirs
 from llama_server import LlamaServer, found
 from records import Figures, show, write
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
 
 PLAIN, COPIES, DRAFTER, BOTH = "one token at a time", "copies", "drafter", "copies and drafter"
 WHOLE, WHOLE_BOTH = "drafter, whole drafts", "copies and drafter, whole drafts"
-LLAMA, LLAMA_NGRAM = "llama.cpp", "llama.cpp, n-gram drafts"
 OURS = {
     PLAIN: EngineOptions(alternatives=0, copy=False, drafter=False),
     COPIES: EngineOptions(alternatives=0, drafter=False),
@@ -49,9 +51,8 @@ OURS = {
     WHOLE: EngineOptions(alternatives=0, copy=False, min_accepted=0),
     WHOLE_BOTH: EngineOptions(alternatives=0, min_accepted=0),
 }
-THEIRS = {LLAMA: (), LLAMA_NGRAM: ("--spec-type", "ngram-cache")}
+THEIRS = {LLAMA: [], LLAMA_NGRAM: DRAFTS}
 PREFIX_CHARS, SUFFIX_CHARS = 1200, 500
-CONTEXT = 2_048
 QUARTERS = 4
 """Of the cases, from those that are filled soonest one token at a time to those that take longest."""
 
@@ -127,14 +128,12 @@ def players(names: list[str], model: Path, stack: ExitStack) -> Iterator[tuple[s
 def fills(asked: Mapping[str, Ask], cases: list[Case]) -> dict[str, list[Fill]]:
     """Returns what each says at every hole."""
     said: dict[str, list[Fill]] = {name: [] for name in asked}
-    names = itertools.cycle(asked)
     for number, case in enumerate(cases):
         request = FillRequest(
             f"{number}", case.prefix[-PREFIX_CHARS:], case.suffix[:SUFFIX_CHARS], case.file_name, hole=case.hole
         )
-        for name in itertools.islice(names, len(asked)):
+        for name in in_turn(list(asked), number):
             said[name].append(asked[name](request))
-        next(names)
     return said
 
 

@@ -70,7 +70,7 @@ def cold(
     """Returns what each says at the holes, by their number, another one first at each, as far as the time goes."""
     lines: dict[str, dict[int, Line]] = {name: {} for name in players}
     for number in _in_time(len(asked), until):
-        for name in _from(list(players), number):
+        for name in in_turn(list(players), number):
             if name != NGRAM or number % NGRAM_HOLES == 0:
                 lines[name][number] = players[name](asked[number][1], False)
     return lines
@@ -103,7 +103,7 @@ def typing(
     lines: dict[str, dict[int, list[Line]]] = {name: defaultdict(list) for name in players}
     for number in _in_time(len(pressed), until):
         place, request = pressed[number]
-        for name in _from(list(players), number):
+        for name in in_turn(list(players), number):
             if name != INFILL or number <= INFILL_KEYS:
                 lines[name][place].append(players[name](request, True))
     return {name: list(by_place.values()) for name, by_place in lines.items()}
@@ -114,7 +114,8 @@ def _in_time(count: int, until: float) -> Iterator[int]:
     return itertools.takewhile(lambda number: number < LEAST or time.monotonic() <= until, range(count))
 
 
-def _from(names: list[str], start: int) -> list[str]:
+def in_turn(names: list[str], start: int) -> list[str]:
+    """Returns the names, another one first at each start."""
     start %= len(names)
     return names[start:] + names[:start]
 

@@ -95,16 +95,21 @@ async def test_a_short_deadline_of_somebody_says_nothing_of_a_replica():
     assert pool.states == {"r0": "ready"}
 
 
-async def test_a_replica_that_stays_down_is_made_anew(monkeypatch):
-    monkeypatch.setattr(pools, "REVIVE_S", 0.0)
-    made = []
+def down_first(kind, made):
+    """Makes backends of a kind, the first of which is down, and keeps them in a list."""
 
     def make():
-        made.append(FakeBackend())
+        made.append(kind())
         made[-1].state = "down" if len(made) == 1 else "ready"
         return made[-1]
 
-    pool = pools.LocalPool({"r0": make}, 1)
+    return make
+
+
+async def test_a_replica_that_stays_down_is_made_anew(monkeypatch):
+    monkeypatch.setattr(pools, "REVIVE_S", 0.0)
+    made = []
+    pool = pools.LocalPool({"r0": down_first(FakeBackend, made)}, 1)
     await pool.start()
     async with asyncio.timeout(10):
         while len(made) < 2:
@@ -136,12 +141,7 @@ async def test_what_is_let_go_of_is_asked_for_nothing(monkeypatch):
             is_closing.set()
             await asyncio.sleep(0.1)
 
-    def make():
-        made.append(Closing())
-        made[-1].state = "down" if len(made) == 1 else "ready"
-        return made[-1]
-
-    pool = pools.LocalPool({"r0": make}, 1)
+    pool = pools.LocalPool({"r0": down_first(Closing, made)}, 1)
     await pool.start()
     async with asyncio.timeout(10):
         await is_closing.wait()
