@@ -20,7 +20,6 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from coder_kernels.cpu import processor
-from coder_kernels.quantise import PackedGroups
 from coder_model.checkpoints.hf_config import Published
 from coder_model.checkpoints.loading import Loaded, empty_model, load_weights, tokenizer_of_model
 from coder_model.checkpoints.precisions import Precision
@@ -29,7 +28,7 @@ from coder_model.checkpoints.prompt_formats import generation_config_of
 from coder_model.model.adapter_files import StoredAdapter
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
 from coder_model.model.fused_transformer import fuse, takes_groups
-from coder_model.model.merged_weights import MergedLayer, fits, merge_, named, of_named
+from coder_model.model.merged_weights import MergedLayer, fits, merge_, named, of_named, packed_of
 from coder_model.model.quantized_linear import PackedLinear
 from coder_model.model.transformer import Transformer
 from coder_model.whole_file import written_whole
@@ -117,7 +116,7 @@ def _model_of(published: Published, tensors: Mapping[str, Tensor]) -> Transforme
         if not fits(layer, config, lanes):
             raise ValueError(f"layer {index} must have the shapes of the model")
         model.layers[index] = MergedLayer(layer)
-    head = PackedGroups(tensors[f"{_HEAD}.values"], tensors[f"{_HEAD}.scale"])
+    head = packed_of(tensors, _HEAD)
     norm = tensors[_NORM]
     if not head.is_of((config.vocab_size, config.d_model), lanes) or norm.shape != (config.d_model,):
         raise ValueError("head and norm must have the shapes of the model")

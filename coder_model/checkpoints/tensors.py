@@ -202,7 +202,7 @@ def read_quantised(
         # half precision keeps more than any format of few bits
         return quantise(read(stored, torch.float16, change).to(device), precision)
     rows = BlockRows(stored, change)
-    if precision == "grouped" and FORMATS[stored.kind].levels and change is None:
+    if precision == "grouped" and FORMATS[stored.kind].groups and change is None:
         found = in_pieces(rows.grouped, stored.shape)
     elif precision == "grouped" and stored.kind in FIVE_BITS and change:
         # a token reads all weights: what the file has in five bits stays that small

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coder_kernels import packing
-from coder_kernels.quantise import PackedGroups, Quantised, is_grouped
+from coder_kernels.quantise import PackedGroups, Quantised, dequantise, is_grouped, quantise
 from coder_kernels.tensor_types import Weight, height_of
 from coder_model.model.config import ModelConfig
 from coder_model.model.quantized_linear import PackedLinear, QuantizedLinear
@@ -72,21 +72,26 @@ def of_named(tensors: Mapping[str, Tensor], prefix: str) -> LayerWeights:
     Raises:
         KeyError: when one is missing.
     """
-
-    def packed(name: str) -> PackedGroups:
-        return PackedGroups(tensors[f"{prefix}{name}.values"], tensors[f"{prefix}{name}.scale"])
-
     queries, keys = (tensors.get(f"{prefix}qk_norms.{part}") for part in _QK)
     return LayerWeights(
         tensors[f"{prefix}first_norm"],
-        packed("qkv"),
+        packed_of(tensors, f"{prefix}qkv"),
         tensors.get(f"{prefix}qkv_bias"),
         None if queries is None or keys is None else (queries, keys),
-        packed("out"),
+        packed_of(tensors, f"{prefix}out"),
         tensors[f"{prefix}second_norm"],
-        packed("gate_up"),
-        packed("down"),
+        packed_of(tensors, f"{prefix}gate_up"),
+        packed_of(tensors, f"{prefix}down"),
     )
+
+
+def packed_of(tensors: Mapping[str, Tensor], name: str) -> PackedGroups:
+    """Returns the packed matrix of a name, see `named`.
+
+    Raises:
+        KeyError: when a part of it is missing.
+    """
+    return PackedGroups(*(tensors[f"{name}.{part}"] for part in PackedGroups._fields))
 
 
 def fits(weights: LayerWeights, config: ModelConfig, lanes: int) -> bool:
@@ -147,13 +152,23 @@ def _packed_(weight: Quantised, linears: list[QuantizedLinear]) -> Weight:
     return packing.pack(weight, "grouped" if is_grouped(weight) else torch.int8)
 
 
+def _alike(weights: list[Quantised]) -> list[Quantised]:
+    """Matrices that can be one: where only some have offsets, none has, and those that had them have eight bits."""
+    if all(weight.offset.numel() for weight in weights):
+        return weights
+    return [
+        quantise(dequantise(weight, torch.float32), "grouped") if weight.offset.numel() else weight
+        for weight in weights
+    ]
+
+
 def _together_(linears: list[nn.Linear], packs: bool) -> tuple[Weight, Tensor | None]:
     """One weight of several, whose layers then hold parts of it, or nothing."""
     weights = [weight_(linear, packs=False) for linear in linears]
     biases = [linear.bias for linear in linears]
     bias = None if biases[0] is None else torch.cat([bias.data for bias in biases])
     if isinstance(weights[0], Quantised):
-        parts = zip(*cast(list[Quantised], weights), strict=True)
+        parts = zip(*_alike(cast(list[Quantised], weights)), strict=True)
         joined = Quantised(*(torch.cat(part) for part in parts))
         if packs:
             return _packed_(joined, cast(list[QuantizedLinear], linears)), bias

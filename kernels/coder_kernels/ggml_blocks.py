@@ -27,8 +27,8 @@ class BlockFormat:
     """Bytes of a block."""
     floats: Callable[[Tensor], Tensor]
     """From blocks, uint8 [N, n_bytes], to weights, float [N, length]."""
-    levels: Callable[[Tensor], Tensor] | None = None
-    """From blocks to int8 [N, length], where weights are that times the float16 in a block's first two bytes."""
+    groups: Callable[[Tensor], Quantised] | None = None
+    """From blocks to the precision `grouped`, int8 [N, length], where each group of 32 has a scale."""
 
 
 def dequantise_blocks(stored: Tensor, kind: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -56,18 +56,22 @@ def dequantise_blocks(stored: Tensor, kind: str, shape: Sequence[int], dtype: to
 
 
 def grouped_blocks(stored: Tensor, kind: str, n_rows: int) -> Quantised:
-    """Returns a matrix whose blocks are groups of 32 with one scale, in the precision `grouped`, exactly.
+    """Returns a matrix of groups of 32 with a scale, in the precision `grouped`: levels are those of the file.
+
+    So are scales and offsets, but those that the file has as a product of two numbers: they are rounded to float16.
 
     Args:
         stored: uint8 [bytes], the blocks of all rows one after the other.
-        kind: a name of `FORMATS` with `levels`.
+        kind: a name of `FORMATS` with `groups`.
         n_rows: of the matrix.
     """
     form = FORMATS[kind]
-    assert form.levels
-    blocks = stored.view(-1, form.n_bytes)
-    scale = blocks[:, :2].contiguous().view(torch.float16)
-    return Quantised(form.levels(blocks).reshape(n_rows, -1), scale.view(n_rows, -1, 1), scale.new_empty(0))
+    assert form.groups
+    values, scale, offset = form.groups(stored.view(-1, form.n_bytes))
+    of_groups = n_rows, -1, 1
+    return Quantised(
+        values.reshape(n_rows, -1), scale.reshape(of_groups), offset.reshape(of_groups) if offset.numel() else offset
+    )
 
 
 def _half(blocks: Tensor, start: int) -> Tensor:
@@ -111,11 +115,22 @@ def _levels_8(blocks: Tensor) -> Tensor:
 
 
 def _symmetric(n_bytes: int, levels: Callable[[Tensor], Tensor]) -> BlockFormat:
-    return BlockFormat(32, n_bytes, lambda blocks: levels(blocks) * _half(blocks, 0), levels)
+    def groups(blocks: Tensor) -> Quantised:
+        return Quantised(levels(blocks), _f16(blocks[:, :2]), torch.empty(0, dtype=torch.float16))
+
+    return BlockFormat(32, n_bytes, lambda blocks: levels(blocks) * _half(blocks, 0), groups)
+
+
+def _levels_4_1(blocks: Tensor) -> Tensor:
+    return _nibbles(blocks[:, 4:]).flatten(1)
 
 
 def _q4_1(blocks: Tensor) -> Tensor:
-    return _nibbles(blocks[:, 4:]).flatten(1) * _half(blocks, 0) + _half(blocks, 2)
+    return _levels_4_1(blocks) * _half(blocks, 0) + _half(blocks, 2)
+
+
+def _groups_4_1(blocks: Tensor) -> Quantised:
+    return Quantised(_levels_4_1(blocks).to(torch.int8), _f16(blocks[:, :2]), _f16(blocks[:, 2:4]))
 
 
 def _q5_1(blocks: Tensor) -> Tensor:
@@ -131,16 +146,29 @@ def _scales_and_minima(packed: Tensor) -> tuple[Tensor, Tensor]:
     return scales, minima
 
 
-def _with_minima(blocks: Tensor, levels: Tensor) -> Tensor:
-    """Levels [N, 8, 32] of a block that begins with two float16 and twelve bytes of scales and minima."""
+def _of_groups(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """Scales and minima [N, 8] float32 of a block that begins with two float16 and twelve bytes of such."""
     scales, minima = _scales_and_minima(blocks[:, 4:16])
-    scale, minimum = _half(blocks, 0) * scales, _half(blocks, 2) * minima
+    return _half(blocks, 0) * scales, _half(blocks, 2) * minima
+
+
+def _with_minima(blocks: Tensor, levels: Tensor) -> Tensor:
+    """Weights of levels [N, 8, 32]."""
+    scale, minimum = _of_groups(blocks)
     return (levels * scale[:, :, None] - minimum[:, :, None]).flatten(1)
 
 
+def _levels_4_k(blocks: Tensor) -> Tensor:
+    return _nibbles(blocks[:, 16:].reshape(-1, 32)).view(-1, 8, 32)
+
+
 def _q4_k(blocks: Tensor) -> Tensor:
-    levels = _nibbles(blocks[:, 16:].reshape(-1, 32)).view(-1, 8, 32)
-    return _with_minima(blocks, levels)
+    return _with_minima(blocks, _levels_4_k(blocks))
+
+
+def _groups_4_k(blocks: Tensor) -> Quantised:
+    scale, minimum = _of_groups(blocks)
+    return Quantised(_levels_4_k(blocks).flatten(1).to(torch.int8), scale.half(), -minimum.half())
 
 
 def _q5_k(blocks: Tensor) -> Tensor:
@@ -164,11 +192,11 @@ FORMATS: Mapping[str, BlockFormat] = {
     "F16": BlockFormat(1, 2, _f16),
     "BF16": BlockFormat(1, 2, _bf16),
     "Q4_0": _symmetric(18, _levels_4),
-    "Q4_1": BlockFormat(32, 20, _q4_1),
+    "Q4_1": BlockFormat(32, 20, _q4_1, _groups_4_1),
     "Q5_0": _symmetric(22, _levels_5),
     "Q5_1": BlockFormat(32, 24, _q5_1),
     "Q8_0": _symmetric(34, _levels_8),
-    "Q4_K": BlockFormat(256, 144, _q4_k),
+    "Q4_K": BlockFormat(256, 144, _q4_k, _groups_4_k),
     "Q5_K": BlockFormat(256, 176, _q5_k),
     "Q6_K": BlockFormat(256, 210, _q6_k),
 }

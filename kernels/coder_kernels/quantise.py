@@ -1,7 +1,7 @@
 """Weights in few bits, and back: int8 and fp8 with a scale per row, int4 and `grouped` with one per group.
 
 `grouped` is for a CPU: int8 with a scale for 32 numbers. What a file of ggml has like that stays as it is
-(`ggml_blocks.py`), and where it has five bits, they are packed into five (`cpu/grouped.py`).
+(`ggml_blocks.py`), and where it has four or five bits, they are packed into as many (`cpu/grouped.py`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Quantised(NamedTuple):
     scale: Tensor
     """float32 [N, 1]; for int4 and `grouped` float16 [N, K / group, 1]."""
     offset: Tensor
-    """For int4 float16 [N, K / group, 1], the value of 0; empty otherwise."""
+    """For int4, and `grouped` of four bits, float16 [N, K / group, 1], the value of 0; empty otherwise."""
 
 
 class Packed(NamedTuple):
@@ -73,11 +73,13 @@ class PackedGroups(NamedTuple):
     """uint8 [N / lanes, K / 32, bytes of a group]."""
     scale: Tensor
     """float16 [N / lanes, K / 32, lanes]."""
+    offset: Tensor
+    """With four bits as `scale`, the value of 0; empty otherwise."""
 
     @property
     def bits(self) -> int:
-        """Bits of a weight, 5 or 8."""
-        return 8 if self.values.shape[2] == self.scale.shape[2] * SMALL_GROUP else 5
+        """Bits of a weight, 4, 5 or 8."""
+        return 8 * self.values.shape[2] // (self.scale.shape[2] * SMALL_GROUP)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -86,12 +88,14 @@ class PackedGroups(NamedTuple):
 
     def is_of(self, shape: tuple[int, int], lanes: int) -> bool:
         """Returns whether it is a matrix of a shape, N and K, in tiles of `lanes` rows, with nothing missing."""
-        values, scale = self
+        values, scale, offset = self
         tiles = shape[0] // lanes, shape[1] // SMALL_GROUP
         whole = (tiles[0] * lanes, tiles[1] * SMALL_GROUP) == shape and tuple(scale.shape) == (*tiles, lanes)
-        sizes = [(*tiles, lanes * SMALL_GROUP * bits // 8) for bits in (5, 8)]
-        kinds = values.dtype == torch.uint8 and scale.dtype == torch.float16
-        return whole and kinds and tuple(values.shape) in sizes and values.is_contiguous() and scale.is_contiguous()
+        sizes = {bits: (*tiles, lanes * SMALL_GROUP * bits // 8) for bits in (4, 5, 8)}
+        kinds = values.dtype == torch.uint8 and scale.dtype == offset.dtype == torch.float16
+        fits = tuple(values.shape) in sizes.values() and all(part.is_contiguous() for part in self)
+        has_offset = offset.shape == scale.shape if tuple(values.shape) == sizes[4] else not offset.numel()
+        return whole and kinds and fits and has_offset
 
 
 def quantise(weight: Tensor, precision: Precision) -> Quantised:
@@ -99,7 +103,7 @@ def quantise(weight: Tensor, precision: Precision) -> Quantised:
 
     Args:
         weight: [N, K] float; for int4 K is even. Where it is no multiple of a group, a row is one.
-        precision: `int8` keeps 1 byte a weight, `fp8` 1, `int4` 0.56, `grouped` 1.06, or 0.69 once it is packed.
+        precision: `int8` keeps 1 byte a weight, `fp8` 1, `int4` 0.56, `grouped` 1.06, 0.69 or 0.63 once it is packed.
 
     Raises:
         ValueError: when `weight` is no such matrix.
@@ -219,14 +223,15 @@ def dequantise(matrix: Quantised, dtype: torch.dtype) -> Tensor:
     values, scale, offset = matrix
     if values.dtype != torch.uint8:
         groups = values.to(dtype).view(len(values), scale.shape[1], -1)
-        return (groups * scale.to(dtype).view(len(values), -1, 1)).view(values.shape)
+        whole: Tensor = groups * scale.to(dtype).view(len(values), -1, 1)
+        return (whole + offset.to(dtype) if offset.numel() else whole).view(values.shape)
     levels = torch.stack([values & 15, values >> 4], dim=2).view(len(values), scale.shape[1], -1)
     weight: Tensor = (levels.to(dtype) * scale.to(dtype) + offset.to(dtype)).view(len(values), -1)
     return weight
 
 
 def bytes_of(n_rows: int, n_columns: int, precision: Precision) -> int:
-    """Returns how many bytes a matrix takes."""
+    """Returns how many bytes a matrix takes, in `grouped` without offsets and before it is packed."""
     if precision == "int4":
         return n_rows * (n_columns // 2 + 4 * (n_columns // _group(n_columns)))
     if precision == "grouped":

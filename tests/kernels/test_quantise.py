@@ -26,8 +26,8 @@ def test_every_weight_comes_back_within_half_a_step(shape, seed, spread):
     packed = quantise(weight, "int4")
     step = packed.scale.float().repeat_interleave(shape[1] // packed.scale.shape[1], 1).view(shape)
     int4 = dequantise(packed, torch.float32)
-    # offset and scale are float16 themselves
-    assert ((int4 - weight).abs() <= step * 0.52 + row * 2e-3).all()
+    # offset and scale are float16 themselves, whose smallest numbers are multiples of 2^-24
+    assert ((int4 - weight).abs() <= step * 0.52 + row * 2e-3 + 2**-21).all()
 
 
 @given(seed=st.integers(0, 2**31), spread=st.sampled_from([0.0, 1e-3, 1.0, 30.0]))

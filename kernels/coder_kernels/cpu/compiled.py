@@ -17,7 +17,7 @@ from coder_kernels.cpu import heads, jobs, matrices, pool, processor, products, 
 from coder_kernels.cpu.chain import Chain
 from coder_kernels.cpu.code_cache import code_of
 from coder_kernels.cpu.emit import JOB
-from coder_kernels.cpu.layout import GROUP, STEPS
+from coder_kernels.cpu.layout import BITS, GROUP, STEPS
 from coder_kernels.quantise import PackedGroups
 from coder_kernels.tensor_types import GroupedRows
 
@@ -76,11 +76,11 @@ def written(lanes: int, by: processor.Products, has_tiles: bool) -> ir.Module:
         has_tiles: whether products of many rows are among them, in registers of matrices.
     """
     module = ir.Module()
-    for bits in (5, 8):
+    for bits in BITS:
         products.write_product(module, bits, lanes, by)
     if has_tiles:
         matrices.write_widen(module)
-        for bits in (5, 8):
+        for bits in BITS:
             matrices.write_tall_product(module, bits)
     rows.write_round(module, lanes)
     rows.write_gate(module, lanes)
@@ -104,7 +104,8 @@ def is_exact(lanes: int) -> bool:
     """Returns whether a product of the largest numbers is right, by trying it."""
     found = machine(lanes)
     n_bytes = STEPS * 4 * lanes
-    weight = PackedGroups(torch.full((1, 1, n_bytes), 255, dtype=torch.uint8), torch.ones(1, 1, lanes).half())
+    scale, no_offset = torch.ones(1, 1, lanes).half(), torch.empty(0).half()
+    weight = PackedGroups(torch.full((1, 1, n_bytes), 255, dtype=torch.uint8), scale, no_offset)
     offset = torch.full((1, 1), 128 * 127 * GROUP, dtype=torch.int32)
     x = GroupedRows(torch.full((1, GROUP), -127, dtype=torch.int8), torch.ones(1, 1), offset)
     out = torch.empty(1, lanes)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_QUERIES = 32
 """Tokens of a pass up to which attention is computed here; torch's own is faster for more of them."""
 FIVE_BITS = 16
-"""Five bits hold integers from -16 on, and below 16."""
+"""Five bits hold integers from -16 on, and below 16; four hold those from 0 on."""
 _ALIGNED = 64
 _AT_A_TIME = 1 << 20
 """Weights that are packed at a time."""
@@ -48,12 +48,15 @@ def takes(x: Tensor, keys: Tensor) -> bool:
 def pack(weight: Quantised, lanes: int = 0) -> PackedGroups:
     """Returns a matrix [N, K] in tiles, N a multiple of `lanes`; with five bits where all values have no more.
 
+    With four where it has offsets.
+
     Args:
         weight: in the precision `grouped`.
         lanes: rows of a tile, 0 for as many as this processor takes.
 
     Raises:
-        ValueError: when N is none, or K no multiple of 32, or this processor takes none.
+        ValueError: when N is none, or K no multiple of 32, or this processor takes none, or values beside offsets are
+            not from 0 to 15.
     """
     lanes = lanes or processor.lanes()
     if not lanes:
@@ -64,7 +67,9 @@ def pack(weight: Quantised, lanes: int = 0) -> PackedGroups:
     if height % lanes or width % GROUP:
         raise ValueError(f"weight must have whole tiles of {lanes} rows and {GROUP} columns, got {[height, width]}")
     low, high = torch.aminmax(weight.values)
-    bits = 5 if low >= -FIVE_BITS and high < FIVE_BITS else 8
+    if weight.offset.numel() and not 0 <= low <= high < FIVE_BITS:
+        raise ValueError(f"weight must have values from 0 to 15 beside offsets, got {int(low)} to {int(high)}")
+    bits = 4 if weight.offset.numel() else 5 if low >= -FIVE_BITS and high < FIVE_BITS else 8
     n_tiles, n_groups = height // lanes, width // GROUP
     # room of its own that begins where a line of the cache does: a vector would else be read from two
     room = torch.empty(n_tiles * n_groups * group_bytes(bits, lanes) + _ALIGNED, dtype=torch.uint8)
@@ -76,18 +81,23 @@ def pack(weight: Quantised, lanes: int = 0) -> PackedGroups:
     with one_thread():
         for first in range(0, n_tiles, step):
             part = tiles[first : first + step].permute(0, 2, 3, 1).contiguous().view(torch.uint8)
-            values[first : first + step] = (part ^ 128).flatten(2) if bits == 8 else _five(part)
-    scale = weight.scale.half().view(n_tiles, lanes, n_groups).transpose(1, 2).contiguous()
-    return PackedGroups(values, scale)
+            values[first : first + step] = (part ^ 128).flatten(2) if bits == 8 else _short(part, bits)
+    scale, offset = (
+        part.half().view(n_tiles, lanes, n_groups).transpose(1, 2).contiguous() if part.numel() else part.half()
+        for part in weight[1:]
+    )
+    return PackedGroups(values, scale, offset)
 
 
-def _five(part: Tensor) -> Tensor:
+def _short(part: Tensor, bits: int) -> Tensor:
     """The low halves of the levels of two steps in one byte, and the fifth bits of eight levels in another."""
-    levels = part + FIVE_BITS
+    levels = part if bits == 4 else part + FIVE_BITS
     low = levels[:, :, ::2] & 15 | levels[:, :, 1::2] << 4
+    if bits == 4:
+        return low.flatten(2)
     # a product with 2^7 + 2^14 + ... + 2^56 brings the lowest bit of byte i to bit i of the highest byte
-    bits = (levels >> 4).view(torch.int64) * 0x0102040810204080 >> 56
-    return torch.cat([low.flatten(2), bits.to(torch.uint8).flatten(2)], dim=2)
+    fifth = (levels >> 4).view(torch.int64) * 0x0102040810204080 >> 56
+    return torch.cat([low.flatten(2), fifth.to(torch.uint8).flatten(2)], dim=2)
 
 
 def unpack(weight: PackedGroups, rows: Tensor) -> Quantised:
@@ -96,26 +106,29 @@ def unpack(weight: PackedGroups, rows: Tensor) -> Quantised:
     step = max(1, _AT_A_TIME // (lanes * n_groups * GROUP))
     with one_thread():
         parts = [_rows_of(weight, rows[start : start + step]) for start in range(0, len(rows), step)]
-    values, scales = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Quantised(values, scales, scales.new_empty(0))
+    return Quantised(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _rows_of(weight: PackedGroups, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and scales of some rows."""
+def _rows_of(weight: PackedGroups, rows: Tensor) -> Quantised:
+    """Some rows."""
     lanes = weight.scale.shape[2]
     tiles, places, n_groups = rows // lanes, rows % lanes, weight.scale.shape[1]
-    scale = weight.scale[tiles, :, places][:, :, None]
+    scale, offset = (
+        part[tiles, :, places][:, :, None] if part.numel() else part for part in (weight.scale, weight.offset)
+    )
     if weight.bits == 8:
         # four columns are one number: no more of a tile is read than is wanted
         fours = weight.values.view(torch.int32).view(-1, n_groups, GROUP // 4, lanes)[tiles, :, :, places]
-        return (fours.view(torch.uint8) ^ 128).view(torch.int8).view(len(rows), -1), scale
-    values, half = weight.values[tiles], 2 * lanes * (GROUP // 4)
+        return Quantised((fours.view(torch.uint8) ^ 128).view(torch.int8).view(len(rows), -1), scale, offset)
+    values, half = weight.values[tiles], group_bytes(4, lanes)
     pairs = values[..., :half].view(len(rows), n_groups, -1, 1, 4 * lanes)
-    low = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2)
-    fifth = (values[..., half:, None] >> torch.arange(8, dtype=torch.uint8) & 1).flatten(2)
-    levels = ((low | fifth << 4) - FIVE_BITS).view(torch.int8)
-    columns = levels.view(len(rows), n_groups, GROUP // 4, lanes, 4)[torch.arange(len(rows)), :, :, places]
-    return columns.reshape(len(rows), -1), scale
+    levels = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2)
+    if weight.bits == 5:
+        fifth = (values[..., half:, None] >> torch.arange(8, dtype=torch.uint8) & 1).flatten(2)
+        levels = (levels | fifth << 4) - FIVE_BITS
+    of_tiles = levels.view(torch.int8).view(len(rows), n_groups, GROUP // 4, lanes, 4)
+    columns = of_tiles[torch.arange(len(rows)), :, :, places]
+    return Quantised(columns.reshape(len(rows), -1), scale, offset)
 
 
 def linear(x: GroupedRows, weight: PackedGroups) -> Tensor:

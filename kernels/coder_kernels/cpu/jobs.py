@@ -43,7 +43,8 @@ def product(machine: Machine, x: GroupedRows, weight: PackedGroups, out: Tensor)
     n_tiles, n_groups, lanes = weight.scale.shape
     arguments: Arguments = {
         "rows": len(out), "groups": n_groups, "height": n_tiles * lanes, "weight": weight.values,
-        "scale": weight.scale, "x": x.values, "x_scale": x.scale, "x_offset": x.offset, "out": out,
+        "scale": weight.scale, "offset": weight.offset, "x": x.values, "x_scale": x.scale, "x_offset": x.offset,
+        "out": out,
     }  # fmt: skip
     return MachineJob("product", machine.jobs[f"product{weight.bits}"], arguments, n_tiles, _tiles_at_a_time(n_tiles))
 
@@ -54,7 +55,7 @@ def tall_product(machine: Machine, x: GroupedRows, weight: PackedGroups, out: Te
     wide = torch.empty(len(out), n_groups * GROUP, dtype=torch.bfloat16)
     arguments: Arguments = {
         "rows": len(out), "groups": n_groups, "height": n_tiles * lanes, "weight": weight.values,
-        "scale": weight.scale, "x": wide, "out": out,
+        "scale": weight.scale, "offset": weight.offset, "x": wide, "out": out,
         "room": torch.empty(machine.pool.threads, 2, n_groups, WIDE_BYTES, dtype=torch.uint8),
     }  # fmt: skip
     widening: Arguments = {"x": x.values, "scales": x.scale, "out": wide}

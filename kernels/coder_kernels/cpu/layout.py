@@ -5,6 +5,8 @@ from __future__ import annotations
 GROUP = 32
 """Columns that share a scale, of weights and activations alike."""
 STEPS = GROUP // 4
+BITS = (4, 5, 8)
+"""In which weights are packed: 0 to 15 with an offset for each group, -16 to 15, -128 to 127."""
 SIDE = 16
 """Rows of a register of matrices (AMX)."""
 TALL_ROWS = 2 * SIDE
@@ -21,9 +23,9 @@ PLACES = "keys values token_bytes head_bytes"
 ROUNDED = "values scales offsets"
 """What a job rounds to: int8 [rows, K], float32 and int32 [rows, K / 32]."""
 ARGUMENTS = {
-    "product": "rows groups height weight scale x x_scale x_offset out",
+    "product": "rows groups height weight scale offset x x_scale x_offset out",
     "widen": "x scales out",
-    "tall": "rows groups height weight scale x room out",
+    "tall": "rows groups height weight scale offset x room out",
     "round": f"x {ROUNDED}",
     "gate": f"x groups {ROUNDED}",
     "soften": "scores forbidden width",
@@ -35,5 +37,5 @@ ARGUMENTS = {
 
 
 def group_bytes(bits: int, lanes: int) -> int:
-    """Returns the bytes of a tile's group: of 5 bits the low four of two steps share a byte, the fifth ones follow."""
-    return 4 * lanes * STEPS if bits == 8 else (2 * lanes + lanes // 2) * STEPS
+    """Returns the bytes of a tile's group: the low four bits of two steps share a byte, fifth ones follow them."""
+    return lanes * STEPS * bits // 2

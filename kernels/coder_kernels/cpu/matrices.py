@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from coder_kernels.cpu.emit import I8, NOTHING, Emitter
 from coder_kernels.cpu.layout import GROUP, SIDE, TALL_ROWS, WIDE_BYTES
-from coder_kernels.cpu.products import load_scale, load_weights
+from coder_kernels.cpu.products import load_halves, load_weights
 
 _AT_A_TIME = 128
 """Rows for which weights are made bfloat16 once; as many stay in the second cache."""
@@ -40,10 +40,10 @@ def write_widen(module: ir.Module) -> None:
 
 
 def write_tall_product(module: ir.Module, bits: int) -> None:
-    """Writes the job `tall5` or `tall8`: X W^T in float32; items are tiles, rows a multiple of `TALL_ROWS`.
+    """Writes the job `tall4`, `tall5` or `tall8`: X W^T in float32; items are tiles, rows a multiple of `TALL_ROWS`.
 
-    Arguments: rows, groups, height, weight and scale as in `products.py`, x (bfloat16 [rows, K]), room (the weights of
-    two tiles in bfloat16, for each thread), out (float32 [rows, height]).
+    Arguments: rows, groups, height, weight, scale and offset as in `products.py`, x (bfloat16 [rows, K]), room (the
+    weights of two tiles in bfloat16, for each thread), out (float32 [rows, height]).
     """
     e = Emitter(module, "tall", SIDE, str(bits))
     shapes = e.room(1)
@@ -72,14 +72,17 @@ def write_tall_product(module: ir.Module, bits: int) -> None:
 
 def _widen_weights(e: Emitter, bits: int, of_tile: Any, place: Any) -> None:
     """Writes a group of weights in bfloat16: pairs of columns, each of all rows of the tile one after the other."""
-    scale = load_scale(e, of_tile)
+    scale, offset = load_halves(e, "scale", of_tile), load_halves(e, "offset", of_tile) if bits == 4 else None
+    added = 0 if offset else 128
     high = e.all(-0x10000, e.ints)
-    for step, weight in enumerate(load_weights(e, bits, of_tile)):
+    for step, weight in enumerate(load_weights(e, bits, of_tile, added)):
         four = e.b.bitcast(weight, e.ints)
         columns = []
         for column in range(4):
             byte = e.b.and_(e.b.lshr(four, e.all(8 * column, e.ints)), e.all(255, e.ints))
-            exact = e.mul(e.b.sitofp(e.b.sub(byte, e.all(128, e.ints)), e.floats), scale)
+            exact = e.mul(e.b.sitofp(e.b.sub(byte, e.all(added, e.ints)), e.floats), scale)
+            if offset:
+                exact = e.add(exact, offset)
             # numbers are finite, and of two that are as near the larger one will do
             columns.append(e.b.add(e.b.bitcast(exact, e.ints), e.all(0x8000, e.ints)))
         for pair in range(2):

@@ -4,9 +4,9 @@ A tile of weights is `lanes` rows of the matrix. Of a group of 32 columns it hol
 row in each, as instructions for dot products of bytes take them: `lanes` sums of four products at a time. There are
 three kinds of instructions:
 - VNNI multiplies bytes without a sign (the weights, 128 added) with bytes that have one (the activations);
-- AVX2 alone adds pairs of such products in 16 bits, and stops at the largest number. Below it stay eight products of
-  levels of five bits (16 added: 8 x 31 x 127), and of bytes two with the weight's absolute value, its sign given to the
-  activation (2 x 128 x 127);
+- AVX2 alone adds pairs of such products in 16 bits, and stops at the largest number. Below it stay sixteen products of
+  levels of four bits (16 x 15 x 127), eight of five bits (16 added: 8 x 31 x 127), and of bytes two with the weight's
+  absolute value, its sign given to the activation (2 x 128 x 127);
 - Neon's dot products have signs on both sides, in vectors of four sums.
 """
 
@@ -29,10 +29,11 @@ _AHEAD = 8192
 
 
 def write_product(module: ir.Module, bits: int, lanes: int, by: Products) -> None:
-    """Writes the job `product5` or `product8`: X W^T in float32; items are tiles.
+    """Writes the job `product4`, `product5` or `product8`: X W^T in float32; items are tiles.
 
     Arguments: rows, groups (of a row), height (rows of W), weight (uint8), scale (float16 [tiles, groups, lanes]),
-    x (int8 [rows, K]), x_scale (float32 [rows, groups]), x_offset (int32, see `rows.py`), out (float32 [rows, height]).
+    offset (as scale, what a weight has beside its level; with four bits), x (int8 [rows, K]), x_scale (float32
+    [rows, groups]), x_offset (int32, see `rows.py`), out (float32 [rows, height]).
     """
     e = Emitter(module, "product", lanes, str(bits))
     added, multiply = _WAYS[by, bits]
@@ -42,13 +43,18 @@ def write_product(module: ir.Module, bits: int, lanes: int, by: Products) -> Non
         _clear(e, sums, count)
         with e.loop(e["groups"]) as group:
             of_tile = e.b.add(e.times(tile, e["groups"]), group)
-            weights, scale = load_weights(e, bits, of_tile, added), load_scale(e, of_tile)
+            weights, scale = load_weights(e, bits, of_tile, added), load_halves(e, "scale", of_tile)
+            # an offset is multiplied with the sum of the row's group, of which -128 times is there
+            offset = e.mul(load_halves(e, "offset", of_tile), e.all(-1 / 128)) if bits == 4 else None
             with e.loop(count) as row:
                 of_row = e.b.add(e.times(e.b.add(first, row), e["groups"]), group)
                 place = e.at(e.pointer("x"), e.times(of_row, GROUP))
                 x = [e.splat(e.load(e.at(place, 4 * step), I32)) for step in range(STEPS)]
                 total = _without(e, added, multiply(e, weights, x), of_row)
-                _add_scaled(e, total, scale, of_row, _sum_at(e, sums, row))
+                exact = e.mul(e.b.sitofp(total, e.floats), scale)
+                if offset:
+                    exact = e.add(exact, e.mul(e.b.sitofp(e.load_splat("x_offset", of_row, I32), e.floats), offset))
+                _add_scaled(e, exact, of_row, _sum_at(e, sums, row))
         _write_sums(e, sums, count, first, tile)
     e.b.ret_void()
 
@@ -75,9 +81,9 @@ def _write_sums(e: Emitter, sums: Any, count: Any, first: Any, tile: Any) -> Non
         e.store(e.load(_sum_at(e, sums, row), e.floats), e.at(e.pointer("out"), e.times(place, 4)))
 
 
-def load_scale(e: Emitter, of_tile: Any) -> Any:
-    """Returns the scales of a tile's group, a vector of floats."""
-    halves = e.load(e.at(e.pointer("scale"), e.times(of_tile, 2 * e.lanes)), ir.VectorType(F16, e.lanes))
+def load_halves(e: Emitter, name: str, of_tile: Any) -> Any:
+    """Returns the scales or the offsets of a tile's group, a vector of floats."""
+    halves = e.load(e.at(e.pointer(name), e.times(of_tile, 2 * e.lanes)), ir.VectorType(F16, e.lanes))
     return e.b.fpext(halves, e.floats)
 
 
@@ -89,14 +95,16 @@ def _without(e: Emitter, added: int, total: Any, of_row: Any) -> Any:
     return e.b.add(total, e.b.ashr(offset, e.all((128 // added).bit_length() - 1, e.ints)))
 
 
-def _add_scaled(e: Emitter, total: Any, scale: Any, of_row: Any, place: Any) -> None:
-    """Adds a row's product with a tile's group, sums of integers, to the row's sums in float32."""
-    exact = e.mul(e.b.sitofp(total, e.floats), scale)
+def _add_scaled(e: Emitter, exact: Any, of_row: Any, place: Any) -> None:
+    """Adds a row's product with a tile's group, but for the row's scale, to the row's sums."""
     e.store(e.add(e.load(place, e.floats), e.mul(exact, e.load_splat("x_scale", of_row))), place)
 
 
 def load_weights(e: Emitter, bits: int, of_tile: Any, added: int = 128) -> list[Any]:
-    """Returns the vectors of bytes of a tile's group, 128 added to each, or nothing, or with five bits 16."""
+    """Returns the vectors of bytes of a tile's group, 128 added to each, or nothing, or with five bits 16.
+
+    Levels of four bits are as they are.
+    """
     bytes_of = ir.VectorType(I8, 4 * e.lanes)
     size = group_bytes(bits, e.lanes)
     place = e.at(e.pointer("weight"), e.times(of_tile, size))
@@ -113,6 +121,9 @@ def load_weights(e: Emitter, bits: int, of_tile: Any, added: int = 128) -> list[
             shorts = ir.VectorType(I16, 2 * e.lanes)
             pair = e.b.bitcast(e.b.lshr(e.b.bitcast(pair, shorts), e.all(4, shorts)), bytes_of)
         low = e.b.and_(pair, e.all(15, bytes_of))
+        if bits == 4:
+            found.append(low)
+            continue
         fifth = e.load(e.at(place, 2 * e.lanes * STEPS + e.lanes // 2 * step), ir.IntType(4 * e.lanes))
         is_set = e.b.bitcast(fifth, ir.VectorType(I1, 4 * e.lanes))
         # a five-bit weight is 16 above its value already
@@ -133,12 +144,21 @@ def _vnni(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
 
 def _avx2_levels(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
     """The same, of levels of five bits."""
+    return e.b.add(*(_fours(e, half) for half in _halves(e, weights, x)))
+
+
+def _avx2_nibbles(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
+    """The same, of levels of four bits."""
+    return _fours(e, e.b.add(*_halves(e, weights, x)))
+
+
+def _halves(e: Emitter, weights: list[Any], x: list[Any]) -> list[Any]:
+    """Sums of eight products each, in 16 bits, of the first four steps and of the others."""
     pairs = [_pairs(e, weight, four) for weight, four in zip(weights, x, strict=True)]
-    halves = [
+    return [
         e.b.add(e.b.add(pairs[first], pairs[first + 1]), e.b.add(pairs[first + 2], pairs[first + 3]))
         for first in range(0, STEPS, 4)
     ]
-    return e.b.add(*(_fours(e, half) for half in halves))
 
 
 def _avx2_bytes(e: Emitter, weights: list[Any], x: list[Any]) -> Any:
@@ -179,8 +199,8 @@ def _part(e: Emitter, vector: Any, first: int) -> Any:
 
 
 _WAYS: dict[tuple[Products, int], tuple[int, Callable[[Emitter, list[Any], list[Any]], Any]]] = {
-    ("vnni", 5): (128, _vnni), ("vnni", 8): (128, _vnni),
-    ("avx2", 5): (16, _avx2_levels), ("avx2", 8): (0, _avx2_bytes),
-    ("neon", 5): (0, _neon), ("neon", 8): (0, _neon),
+    ("vnni", 4): (0, _vnni), ("vnni", 5): (128, _vnni), ("vnni", 8): (128, _vnni),
+    ("avx2", 4): (0, _avx2_nibbles), ("avx2", 5): (16, _avx2_levels), ("avx2", 8): (0, _avx2_bytes),
+    ("neon", 4): (0, _neon), ("neon", 5): (0, _neon), ("neon", 8): (0, _neon),
 }  # fmt: skip
 """What is added to weights of so many bits, and what multiplies them."""

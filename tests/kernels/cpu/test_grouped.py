@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from coder_kernels import ops, packing, reference, score_ops
 from coder_kernels.cpu import grouped, processor
 from coder_kernels.quantise import Quantised, dequantise, quantise
-from coder_kernels.tensor_types import AttentionMetadata
 
 pytestmark = pytest.mark.skipif(not grouped.is_there(), reason="this processor multiplies no weights in groups")
 LANES = [lanes for lanes in (8, 16) if lanes <= processor.lanes()]
@@ -23,6 +22,13 @@ def five_bits(height, width):
     levels = torch.randint(-16, 16, (height, width), generator=torch.Generator().manual_seed(1)).to(torch.int8)
     scale = (some(height, width // 32, 1, seed=2).abs() / 100 + 0.001).half()
     return Quantised(levels, scale, scale.new_empty(0))
+
+
+def four_bits(height, width):
+    """A matrix of levels that four bits hold, with an offset for each group."""
+    levels = torch.randint(0, 16, (height, width), generator=torch.Generator().manual_seed(4)).to(torch.int8)
+    scale = (some(height, width // 32, 1, seed=5).abs() / 100 + 0.001).half()
+    return Quantised(levels, scale, (some(height, width // 32, 1, seed=6) / 10).half())
 
 
 def eight_bits(*shape):
@@ -40,26 +46,37 @@ def unpacked(weight, dtype=torch.float64):
     return dequantise(packing.unpack(weight, torch.arange(weight.shape[0])), dtype)
 
 
-def spans(start, count):
-    return AttentionMetadata(*torch.tensor([[0], [start], [count]], dtype=torch.int32))
-
-
 @pytest.mark.parametrize("lanes", LANES)
-@pytest.mark.parametrize("weight", [eight_bits(48, 64), five_bits(48, 96), five_bits(1152, 896)])
+@pytest.mark.parametrize("weight", [eight_bits(48, 64), five_bits(48, 96), five_bits(1152, 896), four_bits(48, 96)])
 def test_unpacking_brings_back_what_was_packed(weight, lanes):
     rows = torch.randperm(len(weight.values), generator=torch.Generator().manual_seed(0))
     for found, expected in zip(grouped.unpack(grouped.pack(weight, lanes), rows), weight, strict=True):
         assert torch.equal(found, expected[rows] if expected.numel() else expected)
 
 
-def test_five_bits_are_packed_into_five():
-    assert packing.pack(five_bits(64, 128), "grouped").bits == 5
-    assert packing.pack(eight_bits(64, 128), "grouped").bits == 8
+def test_as_many_bits_are_packed_as_there_are():
+    for bits, weight in ((4, four_bits(64, 128)), (5, five_bits(64, 128)), (8, eight_bits(64, 128))):
+        packed = packing.pack(weight, "grouped")
+        assert packed.bits == bits
+        assert packed.is_of((64, 128), processor.lanes())
+        assert not packed.is_of((64, 96), processor.lanes())
+
+
+def test_offsets_are_for_four_bits_alone():
+    levels, scale, offset = four_bits(32, 64)
+    for bad in (16, -1):
+        levels[5, 7] = bad
+        with pytest.raises(ValueError, match=r"weight must have values from 0 to 15 beside offsets, got .*"):
+            packing.pack(Quantised(levels, scale, offset), "grouped")
+    packed = packing.pack(four_bits(32, 64), "grouped")
+    assert not packed._replace(offset=packed.offset[:0]).is_of((32, 64), processor.lanes())
+    packed = packing.pack(five_bits(32, 64), "grouped")
+    assert not packed._replace(offset=packed.scale).is_of((32, 64), processor.lanes())
 
 
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("rows", [1, 2, 31, 33, 63])
-@pytest.mark.parametrize("weight", [eight_bits(48, 64), five_bits(304, 896), eight_bits(16, 4864)])
+@pytest.mark.parametrize("weight", [eight_bits(48, 64), five_bits(304, 896), eight_bits(16, 4864), four_bits(304, 896)])
 def test_a_product_is_the_plain_one(weight, rows, lanes):
     packed = grouped.pack(weight, lanes)
     x = ops.quantise_rows(some(rows, weight.values.shape[1], seed=3), "grouped")
@@ -68,7 +85,7 @@ def test_a_product_is_the_plain_one(weight, rows, lanes):
 
 
 @pytest.mark.parametrize("rows", [64, 130, 257])
-@pytest.mark.parametrize("weight", [eight_bits(48, 64), five_bits(304, 896), eight_bits(16, 4864)])
+@pytest.mark.parametrize("weight", [eight_bits(48, 64), five_bits(304, 896), eight_bits(16, 4864), four_bits(304, 896)])
 def test_a_long_product_is_the_plain_one_to_what_bfloat16_holds(weight, rows):
     packed = packing.pack(weight, "grouped")
     x = ops.quantise_rows(some(rows, weight.values.shape[1], seed=3), "grouped")
@@ -82,8 +99,9 @@ def test_the_largest_numbers_do_not_overflow():
     assert (ops.linear(x, packing.pack(torch.full((64, 4864), 127 * 2.0**-7), "grouped")) == -4864 * 127 / 128).all()
 
 
-def test_a_row_does_not_depend_on_those_beside_it():
-    x, weight = some(63, 896), packing.pack(five_bits(304, 896), "grouped")
+@pytest.mark.parametrize("weight", [five_bits(304, 896), eight_bits(304, 896), four_bits(304, 896)])
+def test_a_row_does_not_depend_on_those_beside_it(weight):
+    x, weight = some(63, 896), packing.pack(weight, "grouped")
     whole = ops.linear(ops.quantise_rows(x, "grouped"), weight)[0]
     for row in (0, 1, 31, 32, 62):
         assert torch.equal(ops.linear(ops.quantise_rows(x[row : row + 1], "grouped"), weight)[0, 0], whole[row])
@@ -162,45 +180,6 @@ def test_a_row_of_no_whole_vectors_is_softened_too():
     torch.testing.assert_close(found, scores.masked_fill(forbidden, float("-inf")).softmax(1))
 
 
-@pytest.mark.parametrize("n_tokens", [1, 5, 40])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("has_norms", [False, True])
-def test_turning_and_writing_are_the_plain_ones(n_tokens, has_norms, dtype):
-    heads, groups, width, start = 6, 2, 64, 9
-    parts, bias = some(1, n_tokens, (heads + 2 * groups) * width), some((heads + 2 * groups) * width, seed=1).to(dtype)
-    norms = (some(width, seed=2).to(dtype), some(width, seed=3).to(dtype)) if has_norms else None
-    angles = some(n_tokens, width // 2, seed=4)
-    tables = angles.cos(), angles.sin()
-    wanted = [torch.zeros(1, groups, 64, width, dtype=torch.bfloat16) for _ in range(2)]
-    caches = [cache.clone() for cache in wanted]
-    given = parts.clone(), bias, norms, 1e-6, tables
-    expected = reference.rotate_and_write_(*given, *(cache.float() for cache in wanted), spans(start, n_tokens))
-    reference.rotate_and_write_(*given, *wanted, spans(start, n_tokens))
-    found = ops.rotate_and_write_(*given, *caches, spans(start, n_tokens))
-    torch.testing.assert_close(found, expected)
-    for cache, part in zip(caches, wanted, strict=True):
-        torch.testing.assert_close(cache, part)
-
-
-@pytest.mark.parametrize(("start", "count"), [(0, 1), (511, 1), (3, 16), (100, 32), (7, 5)])
-@pytest.mark.parametrize("block_length", [0, 1, 4])
-@pytest.mark.parametrize(("heads", "groups", "width"), [(14, 2, 64), (4, 4, 32), (6, 2, 128)])
-def test_attention_is_the_plain_one(start, count, block_length, heads, groups, width):
-    q = some(1, count, heads, width, spread=2.0)
-    keys, values = (some(1, groups, 600, width, seed=seed).bfloat16() for seed in (1, 2))
-    expected = reference.block_attention(q, keys.float(), values.float(), spans(start, count), block_length)
-    torch.testing.assert_close(
-        ops.block_attention(q, keys, values, spans(start, count), block_length), expected, rtol=1e-4, atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("block_length", [0, 1, 4])
-def test_a_row_without_a_sequence_ends_no_process(block_length):
-    keys, values = (some(1, 2, 64, 64, seed=seed).bfloat16() for seed in (1, 2))
-    found = ops.block_attention(some(1, 8, 4, 64), keys, values, spans(0, 0), block_length)
-    assert found.shape == (8, 256)
-
-
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("rows", [2, 31, 70])
 def test_what_is_no_number_stays_none_and_stays_in_its_row(rows, bad):
@@ -230,6 +209,14 @@ def test_a_product_of_any_shape_and_size_is_the_plain_one(rows, tiles, n_groups,
     assert ((ops.linear(x, packed)[0].double() - expected).abs() <= (0.005 if rows >= 64 else 2e-6) * most).all()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_level_of_four_bits_does_not_overflow(sign):
+    halves = torch.ones(32, 2, 1).half()
+    x = ops.quantise_rows(torch.full((3, 64), sign * 127.0), "grouped")
+    largest = Quantised(torch.full((32, 64), 15, dtype=torch.int8), halves, -8 * halves)
+    assert (ops.linear(x, grouped.pack(largest)) == sign * (15 - 8) * 127 * 64).all()
+
+
 def test_the_least_byte_of_a_weight_is_multiplied():
     lowest = Quantised(torch.full((32, 64), -128, dtype=torch.int8), torch.ones(32, 2, 1).half(), torch.empty(0))
     x = ops.quantise_rows(torch.full((3, 64), 127.0), "grouped")
@@ -255,17 +242,6 @@ def test_rows_that_are_no_whole_groups_are_refused():
             ops.quantise_rows(torch.ones(2, width), "grouped")
         with pytest.raises(ValueError, match=f"rows must be whole groups of 32 numbers, got {width}"):
             ops.add_rms_norm(torch.ones(1, 2, width), None, torch.ones(width), 1e-6, "grouped")
-
-
-@pytest.mark.parametrize(("row", "start", "count"), [(1, 0, 4), (-1, 0, 4), (0, 61, 4), (0, -1, 4)])
-def test_tokens_outside_the_cache_are_refused(row, start, count):
-    keys, values = (torch.zeros(1, 2, 64, 64, dtype=torch.bfloat16) for _ in range(2))
-    place = AttentionMetadata(*torch.tensor([[row], [start], [count]], dtype=torch.int32))
-    tables = torch.ones(count, 32), torch.zeros(count, 32)
-    with pytest.raises(ValueError, match="tokens must be in a cache of 1 rows of 64, got .* of row"):
-        ops.rotate_and_write_(some(1, count, 8 * 64), None, None, 1e-6, tables, keys, values, place)
-    with pytest.raises(ValueError, match="tokens must be in a cache of 1 rows of 64, got .* of row"):
-        ops.block_attention(some(1, count, 4, 64), keys, values, place)
 
 
 @pytest.mark.parametrize(
