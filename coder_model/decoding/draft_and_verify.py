@@ -59,7 +59,8 @@ class FillOptions:
     copies: bool
     """Drafts from the text itself; only with `verify`."""
     min_copy: int
-    """A copied run shorter than this many tokens is no draft; the block is denoised instead."""
+    """A copied run shorter than this many tokens is no draft; the block is denoised instead. Where passes are measured,
+    the one that is worth more is taken."""
     remask_below: float
     """Without verify, slots revealed with less confidence than this are masked again, once per block."""
     operations: tuple[int, int] | None = None
@@ -116,25 +117,29 @@ class MiddleLoop:
             yield from self._heal()
             last = self._follow()
         while last:
-            draft, denoised = draft_from_text(self.selector, self.options, self.acceptance), False
-            if self._wants_denoising(draft):
-                denoised = True
-                draft = yield from self._denoised(last)
+            draft = draft_from_text(self.selector, self.options, self.acceptance)
+            copied = self.selector.chances(len(draft))
+            if denoised := self._wants_denoising(copied):
+                block, confidences = yield from self._denoised(last)
                 if self.middle.ended:
                     return
+                if not self.acceptance.prefers(copied, confidences):
+                    draft = block
             self.check()
             decided = last.token
             yield from self._read([decided, *draft])
             self.ahead.take(1 if self.options.verify else 1 + len(draft))
             last = self._follow()
-            if denoised and draft and self.options.verify:
-                self.acceptance.note(self.ahead.taken - 1)
+            if denoised and self.options.verify:
+                self.acceptance.note(self.ahead.taken - 1, len(draft))
             yield DecodingStep("verify", None, (decided, *draft), self.ahead.taken)
 
-    def _wants_denoising(self, draft: list[int]) -> bool:
-        if not self.options.policy or self.selector.heal or len(draft) >= self.options.min_copy:
+    def _wants_denoising(self, copied: list[float]) -> bool:
+        if not self.options.policy or self.selector.heal:
             return False
-        return not self.options.verify or self.acceptance.wants_denoising()
+        if len(copied) >= self.options.min_copy and not self.acceptance.costs:
+            return False
+        return not self.options.verify or self.acceptance.wants_denoising(copied)
 
     def _heal(self) -> Loop:
         """Says the text to heal again up to its last token, where it takes more than one.
@@ -177,19 +182,26 @@ class MiddleLoop:
         self.acceptance.took(len(tokens), (time.perf_counter() - began) * 1e3)
         self.middle.steps += 1
 
-    def _denoised(self, first: Choice) -> Generator[DecodingStep, None, list[int]]:
-        """Denoises a block behind a choice; returns what of it is worth verifying, or decides it without `verify`."""
+    def _denoised(self, first: Choice) -> Generator[DecodingStep, None, tuple[list[int], list[float]]]:
+        """Denoises a block behind a choice, and decides it without `verify`.
+
+        Returns:
+            What of it is worth verifying, and how sure each token is.
+        """
         options, selector = self.options, self.selector
         canvas = Canvas.opening([first.token], options.denoised_slots, selector.mask, first.probability)
+        began = time.perf_counter()
         yield from self._denoise(canvas)
+        self.acceptance.took_draft((time.perf_counter() - began) * 1e3)
         draft, confidences = canvas.tokens[1:].tolist(), canvas.confidence[1:].tolist()
         if options.verify:
             ends = next((index for index, token in enumerate(draft, 1) if selector.ends(token)), len(draft))
-            return cast(list[int], draft[: self.acceptance.length(confidences[:ends])])
+            worth = self.acceptance.length(confidences[:ends])
+            return draft[:worth], confidences[:worth]
         for token, confidence in zip(draft, confidences, strict=True):
             if not self.middle.ended:
                 self.middle.decide_(Choice(token, confidence), selector)
-        return cast(list[int], draft)
+        return draft, confidences
 
     def _denoise(self, canvas: Canvas) -> Iterator[DecodingStep]:
         """Reveals the slots of a block, the sure ones first, until none is masked before the end of the middle."""

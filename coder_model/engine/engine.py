@@ -115,8 +115,11 @@ class Engine:
         if not self.can_verify:
             barred = [None, options.operations[0]] if options.operations else [None]
         self._runner.warm_up(options.block_length, schedules_of(options) if self.can_verify else [], barred)
-        if slots := self._runner.drafted_slots:
-            self._context.acceptance.measured(pass_costs(self._runner, slots, options.max_steps))
+        if self.can_verify and not self._generation.copies_count:
+            # a model's own denoising is judged by what is accepted: there a draft of a whole block is one pass of many
+            steps = options.max_steps if self._runner.drafted_slots else 0
+            slots = self._runner.drafted_slots or options.block_length
+            self._context.acceptance.measured(pass_costs(self._runner, slots, steps))
         self._reading_ms = reading_ms(self.warm)
         self.suggestion_ms = suggestion_ms(self.warm, self.fill) if known_ms is None else known_ms
         self._sessions.forget(SESSION)

@@ -1,11 +1,10 @@
-"""How long passes with a drafter take on this machine."""
+"""How long passes that verify drafts take on this machine."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coder_kernels.policies import PolicyOptions, Schedule, top_k
 from coder_model.runtime.canvas import Canvas
@@ -29,14 +28,7 @@ class PassCosts:
     more: float
     """Each further token in it."""
     draft: float
-    """All denoise passes of a draft."""
-
-    @property
-    def min_accepted(self) -> float:
-        """Tokens of a draft that verify must accept for it to be no slower than one token at a time."""
-        gain = self.one - self.more
-        # about two tokens more than those accepted are verified in vain
-        return (self.draft + 2 * self.more) / gain if gain > 0 else math.inf
+    """All denoise passes of a draft; 0 without a drafter."""
 
     def after(self, tokens: int, milliseconds: float) -> PassCosts:
         """Returns the costs as they are after another commit pass: a slow average, which no single pass moves far.
@@ -48,14 +40,18 @@ class PassCosts:
         one = self.one + step
         return PassCosts(one, max(0.0, self.more + step * length / LENGTH), self.draft * one / self.one)
 
+    def after_draft(self, milliseconds: float) -> PassCosts:
+        """Returns the costs as they are after another draft was denoised."""
+        return replace(self, draft=self.draft + AVERAGED * (min(milliseconds, 2 * self.draft) - self.draft))
+
 
 def pass_costs(runner: PassRunner, slots: int, steps: int) -> PassCosts:
     """Measures what passes take on this machine, in a quarter of a second or so.
 
     Args:
-        runner: of a model with a drafter.
+        runner: of a model that verifies drafts.
         slots: of a block.
-        steps: denoise steps of a draft.
+        steps: denoise steps of a draft; 0 where drafts are copies alone.
     """
     sequence = Sequence(runner)
     sequence.read([0] * TIMED_CONTEXT, lambda: None)
@@ -72,5 +68,5 @@ def pass_costs(runner: PassRunner, slots: int, steps: int) -> PassCosts:
     one = milliseconds(lambda: sequence.commit([0]))
     block = milliseconds(lambda: sequence.commit([0] * slots))
     schedule = Schedule(top_k, PolicyOptions(), 1)
-    draft = milliseconds(lambda: sequence.denoise_(Canvas.opening([0], slots, 0), schedule, 0, 0))
+    draft = milliseconds(lambda: sequence.denoise_(Canvas.opening([0], slots, 0), schedule, 0, 0)) if steps else 0.0
     return PassCosts(one, max(0.0, block - one) / (slots - 1), steps * draft)

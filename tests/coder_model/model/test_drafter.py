@@ -1,5 +1,6 @@
 """A drafter beside a model: its fast passes, its files, and that it changes the speed alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import gguf_files
@@ -11,6 +12,7 @@ from coder_kernels.cpu import grouped
 from coder_kernels.tensor_types import AttentionMetadata
 from coder_model.checkpoints.hf_config import read_published
 from coder_model.checkpoints.loading import load_weights
+from coder_model.decoding.acceptance import DraftAcceptance
 from coder_model.decoding.draft_and_verify import ALL_AT_ONCE
 from coder_model.engine.engine import Engine
 from coder_model.engine.options import EngineOptions
@@ -23,6 +25,7 @@ from coder_model.model.fused_transformer import FusedTransformer
 from coder_model.model.kv_cache import KVCache
 from coder_model.runtime.canvas import Canvas
 from coder_model.runtime.eager_runner import EagerRunner
+from coder_model.runtime.pass_costs import PassCosts
 from coder_model.runtime.sequence import Sequence
 from coder_model.text.filters import FILTERS
 from coder_model.training.drafter.objective import target_states
@@ -118,8 +121,9 @@ def test_what_was_refused_leaves_nothing_behind(loaded):
     torch.testing.assert_close(said[0][1], said[1][1])
 
 
+@pytest.mark.parametrize("costs", [None, PassCosts(18.0, 4.0, 1.8), PassCosts(18.0, 0.0, 1.8)])
 @pytest.mark.parametrize("hole", ["line", "block"])
-def test_a_drafter_changes_the_passes_and_never_the_text(loaded, hole):
+def test_a_drafter_changes_the_passes_and_never_the_text(loaded, hole, costs):
     engines = []
     for has_drafter in (False, True):
         found = loaded()
@@ -127,6 +131,8 @@ def test_a_drafter_changes_the_passes_and_never_the_text(loaded, hole):
         # what a random model says is not fit to be seen
         options = EngineOptions(precision="float32", alternatives=0, filters_off=tuple(FILTERS))
         engines.append(Engine(found.model, found.tokenizer, "tiny", options, found.generation, beside))
+        if costs:
+            engines[-1]._context.acceptance.measured(costs)
     said = 0
     for end in range(8, len(CODE), 5):
         request = FillRequest(f"{hole}{end}", CODE[:end], CODE[end:], path="basket.py", hole=hole)
@@ -144,6 +150,33 @@ def test_what_passes_cost_is_measured_before_the_first_request(loaded):
     assert costs.one > 0
     assert costs.draft > 0
     assert costs.more >= 0
+
+
+def test_copies_alone_are_measured_too_but_not_where_they_take_part_in_choosing(loaded):
+    found = loaded()
+    for counts in (False, True):
+        generation = replace(found.generation, copies_count=counts)
+        engine = Engine(loaded().model, found.tokenizer, "tiny", EngineOptions(), generation)
+        engine.warm_up()
+        costs = engine._context.acceptance.costs
+        assert costs is None if counts else costs.one > 0 and costs.draft == 0
+
+
+def test_a_block_is_verified_where_no_copy_is_preferred(loaded, monkeypatch):
+    said, verified = [], []
+    for prefers in (True, False):
+        lengths: list[int] = []
+        monkeypatch.setattr(DraftAcceptance, "prefers", lambda *_, prefers=prefers: prefers)
+        monkeypatch.setattr(DraftAcceptance, "note", lambda _, __, length, lengths=lengths: lengths.append(length))
+        found = loaded()
+        options = EngineOptions(precision="float32", alternatives=0, copy=False, filters_off=tuple(FILTERS))
+        engine = Engine(found.model, found.tokenizer, "tiny", options, found.generation, stored(found.model))
+        engine._context.acceptance.measured(PassCosts(18.0, 0.0, 0.0))
+        said.append(list(engine.fill(FillRequest("x", CODE[:40], CODE[40:], path="basket.py")))[-1].text)
+        verified.append(lengths)
+    assert said[0] == said[1]
+    assert set(verified[0]) == {0}
+    assert max(verified[1]) > 0
 
 
 def test_a_drafter_comes_back_from_its_files(loaded, tmp_path: Path):
