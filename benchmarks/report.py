@@ -18,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent / "gpu"))
 
 import catalogue_tables
+import draft_tables
 import editor_tables
 import embedded_tables
 import feature_tables
@@ -102,7 +103,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "typing": suggestion_tables.typing,
         "reliability": lambda: table(load("reliability"), {"test": "{name}", "seen": suggestion_tables.seen}),
     },
-    "decoding.md": {"features": feature_tables.features},
+    "decoding.md": {"drafts": draft_tables.drafts, "features": feature_tables.features},
     "models.md": {
         "scores": catalogue_tables.scores,
         "llama_cpp": catalogue_tables.beside_llama_cpp,
