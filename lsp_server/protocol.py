@@ -143,8 +143,8 @@ class Protocol(LanguageServerProtocol):
         """Handles one message; a request that cannot be read is answered with an error."""
         try:
             data = json.loads(body)
-        except ValueError:
-            logger.warning("a message of %d bytes is no JSON", len(body))
+        except (ValueError, RecursionError):
+            logger.warning("a message of %d bytes is no JSON, or nested too deeply", len(body))
             return
         if not isinstance(data, dict):
             logger.warning("a message must be a JSON object, got %s", type(data).__name__)
