@@ -90,6 +90,19 @@ def test_header_names_count_in_any_case(client):
         pass
 
 
+def test_a_text_that_is_too_long_costs_the_other_documents_nothing(client):
+    client.open("file:///long.py", "x = ")
+    assert client.items("file:///long.py", 0, 4)
+    start = {"line": 0, "character": 0}
+    change = {"range": {"start": start, "end": start}, "text": "y" * (64 << 20)}
+    client.change("file:///long.py", 2, change)
+    assert ask(client, "x = ", 0, 4)
+    # what is known of it is not what it is
+    assert client.items("file:///long.py", 0, 4) == []
+    client.open("file:///long.py", "x = ")
+    assert client.items("file:///long.py", 0, 4)
+
+
 def test_a_hostile_length_ends_the_server_cleanly(client):
     client.send_raw(b"Content-Length: 10000000000000\r\n\r\n")
     assert client.process.wait(timeout=30) == 0
