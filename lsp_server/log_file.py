@@ -40,6 +40,8 @@ def begin_log() -> None:
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     # pygls logs whole messages, and those hold source text
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    # a line for each request to a server elsewhere leaves no room for others
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     if complaint:
         logging.getLogger(__name__).warning(complaint)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from coder_model.text.file_names import path_of
@@ -70,7 +71,11 @@ class UnmaskServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Logs, instead of the popup that pygls shows: an error of ours must not stop the user typing."""
-        logger.error("%s: %s", getattr(source, "__name__", source), place_of(error))
+        if isinstance(error, JsonRpcException) and error.code == types.LSPErrorCodes.ContentModified.value:
+            # whoever types on has made the answer one for another text: nothing is wrong
+            return
+        # pygls hands on an error of its own, which has no place, while it handles the one that was raised
+        logger.error("%s: %s", getattr(source, "__name__", source), place_of(sys.exc_info()[1] or error))
 
     def roots(self) -> list[Path]:
         """Returns the folders of the workspace."""
