@@ -232,16 +232,17 @@ class Documents:
         self.encoding: Encoding = "utf-16"
         self.edits = EditHistory()
         self._open: dict[str, Document] = {}
+        self._last_revision = 0
+        """The highest one of the documents that were closed."""
 
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """Takes a document, replacing one of the same URI."""
         self.edits.forget(uri)
         document = Document(uri, language, version, self.encoding, edits=self.edits)
         document.replace_all(text)
-        old = self._open.get(uri)
-        # an answer for the copy before must not pass for one of this
-        document.revision += old.revision if old else 0
-        self._open.pop(uri, None)
+        self.close(uri)
+        # what was made of a copy before must not pass for what was made of this one
+        document.revision += self._last_revision
         self._open[uri] = document
 
     def get(self, uri: str) -> Document | None:
@@ -259,4 +260,5 @@ class Documents:
 
     def close(self, uri: str) -> None:
         """Forgets a document."""
-        self._open.pop(uri, None)
+        if document := self._open.pop(uri, None):
+            self._last_revision = max(self._last_revision, document.revision)
