@@ -207,7 +207,7 @@ class Completer:
 
     async def _answer(self, place: CursorPlace) -> list[Suggestion]:
         uri = place.document.uri
-        if not place.invoked and self._has_just_cleared(place.document):
+        if not place.invoked and self._has_just_cleared(place):
             return []
         found = self._remembered(place)
         running = self._runs.get(uri)
@@ -216,9 +216,10 @@ class Completer:
             found = self._remembered(place)
         return await self._begin(place).suggestions() if found is None else found
 
-    def _has_just_cleared(self, document: Document) -> bool:
-        """True right after whole lines were deleted: whoever does that wants nothing there for a moment."""
-        cleared = "\n" in newlines(document.deleted) and document.deletions > 0
+    def _has_just_cleared(self, place: CursorPlace) -> bool:
+        """True where whole lines were just deleted: whoever does that wants nothing there for a moment."""
+        document = place.document
+        cleared = "\n" in newlines(document.deleted) and document.deletions_at(place.row, place.column) > 0
         return cleared and not PRESETS[self.settings.preset].after_deletion
 
     def _is_said_again(self, place: CursorPlace, text: str) -> bool:

@@ -75,7 +75,7 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
     document = place.document
     wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
     hole = hole_at(place.prefix, place.suffix, document.language, wanted)
-    deletions = 0 if place.speculative else document.deletions
+    deletions = 0 if place.speculative else document.deletions_at(place.row, place.column)
     least = 0.0 if place.invoked else least_right(settings.preset, place.rest_of_line, deletions)
     if hole is None or least is None:
         return None

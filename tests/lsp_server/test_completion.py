@@ -78,3 +78,41 @@ async def test_what_comes_after_an_acceptance_is_looked_for_where_nobody_waits(e
         while len(editor.backend.asked) <= count:
             await asyncio.sleep(0)
     assert [request.speculative for request in editor.backend.asked] == [False, True, True]
+
+
+def taken_away(document, first, last, whole):
+    """Deletes from a place to another, by a change of a range or of the whole text."""
+    if not whole:
+        return document.replace(Position(*first), Position(*last), "")
+    lines = document.lines
+    head, tail = "".join(lines[: first[0]]) + lines[first[0]][: first[1]], lines[last[0]][last[1] :]
+    return document.replace_all(head + tail + "".join(lines[last[0] + 1 :]))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("first", "last", "silent", "asked"),
+    [
+        # a line, in which the cursor then is anywhere; the last one; the end of one; a character
+        ((1, 0), (2, 0), [(1, 4)], [(2, 4), (0, 4)]),
+        ((2, 4), (3, 4), [(2, 4)], [(1, 4), (0, 4)]),
+        ((1, 3), (1, 4), [(1, 3)], [(2, 4), (0, 4)]),
+    ],
+)
+async def test_nothing_is_offered_where_something_was_just_deleted(editor, whole, end, first, last, silent, asked):
+    editor.completer.settings = Settings(preset="balanced")
+    document = editor.opened(end.join(["a = ", "b = ", "c = ", "d = "]))
+    taken_away(document, first, last, whole)
+    assert [await editor.asked(*place) for place in silent] == [[]] * len(silent)
+    assert [await editor.asked(*place) for place in asked] == [["found"]] * len(asked)
+
+
+async def test_what_is_deleted_key_by_key_is_one_deletion_in_texts_that_are_sent_whole(editor):
+    document = editor.opened("a = 1\nbcd\n")
+    for text in ("a = 1\nbc\n", "a = 1\nb\n"):
+        document.replace_all(text)
+    document.replace(Position(1, 0), Position(1, 1), "")
+    assert (document.deletions, document.deleted) == (3, "bcd")
+    assert document.deletions_at(1, 0) == 3
+    assert document.deletions_at(0, 5) == 0
