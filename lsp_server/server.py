@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,8 @@ class UnmaskServer(LanguageServer):
         self.statistics = UsageStats()
         self.initial_settings = settings
         """The user's own; once the client has said hello, what `initializationOptions` made of them."""
+        self.roots: list[Path] = []
+        """The folders of the workspace; where the client has named none, its root."""
         self.privacy = Privacy([])
         self.complaints = Complaints()
         self.backend: Backend | None = None
@@ -76,11 +78,6 @@ class UnmaskServer(LanguageServer):
             return
         # pygls hands on an error of its own, which has no place, while it handles the one that was raised
         logger.error("%s: %s", getattr(source, "__name__", source), place_of(sys.exc_info()[1] or error))
-
-    def roots(self) -> list[Path]:
-        """Returns the folders of the workspace."""
-        uris = [*self.workspace.folders, *([self.workspace.root_uri] if self.workspace.root_uri else [])]
-        return [path for uri in uris if (path := path_of(uri))]
 
     def read_settings(self, value: object, base: Settings) -> Settings:
         """Returns `base` with what a client has set, and takes note of what is wrong."""
@@ -120,7 +117,8 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
             server.backend = AbsentBackend(str(error))
         if server.backend.remark:
             logger.warning("%s", server.backend.remark)
-        server.privacy = Privacy(server.roots())
+        server.roots = _paths([folder.uri for folder in params.workspace_folders or ()] or [server.workspace.root_uri])
+        server.privacy = Privacy(server.roots)
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
@@ -158,8 +156,11 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
             asyncio.get_running_loop().call_later(60 * minutes + 0.1, tell)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
-    def did_change_workspace_folders(_: types.DidChangeWorkspaceFoldersParams) -> None:
-        server.privacy.roots = [root.resolve() for root in server.roots()]
+    def did_change_workspace_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        removed = _paths(folder.uri for folder in params.event.removed or ())
+        added = _paths(folder.uri for folder in params.event.added or ())
+        server.roots = [*(root for root in server.roots if root not in removed), *added]
+        server.privacy.roots = [root.resolve() for root in server.roots]
 
     async def pull_configuration() -> None:
         workspace = server.client_capabilities.workspace
@@ -262,6 +263,11 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
     server.command(FIND_ALTERNATIVES)(partial(carried_out, alternatives))
 
     return server
+
+
+def _paths(uris: Iterable[str | None]) -> list[Path]:
+    """The paths of those that have one."""
+    return [path for uri in uris if uri and (path := path_of(uri))]
 
 
 def run(make_backend: MakeBackend, settings: Settings | None = None) -> int:
