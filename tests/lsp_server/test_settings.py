@@ -120,6 +120,8 @@ def test_the_configuration_is_pushed_too(client):
         {"deadlineMs": 0},
         {"deadlineInvokedMs": -0.1},
         {"deadlineMs": 1e12},
+        {"deadlineMs": None},
+        {"deadlineInvokedMs": None},
         {"policy": "fastest"},
         {"preset": "loud"},
         {"reach": 3},
