@@ -18,6 +18,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from coder_model.errors import place_of
 from coder_model.text.file_names import path_of
 from coder_model.text.normalize import newlines
 from coder_model.text.privacy import Privacy
@@ -31,7 +32,7 @@ from lsp_server.copilot_dialect import serve_copilot_dialect
 from lsp_server.documents import Documents, Encoding, Position
 from lsp_server.edit_command import KIND
 from lsp_server.hole_actions import FILL_HOLES, HoleActions
-from lsp_server.log_file import begin_log, place_of
+from lsp_server.log_file import begin_log
 from lsp_server.packing import ACCEPTED, cursor_behind, to_position, to_reply, to_selected
 from lsp_server.parent import orphanhood
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio

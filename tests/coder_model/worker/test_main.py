@@ -69,7 +69,7 @@ def test_the_same_document_in_two_windows_is_two_sessions(worker):
 def test_a_failed_fill_says_where_but_never_quotes_the_text(client):
     client.send(Fill(1, request("s", "wrong")))
     answer = client.receive()
-    assert answer.error.startswith("ValueError in fake_worker.py:")
+    assert answer.error.startswith("ValueError at fake_worker.py:")
     assert "secret" not in answer.error
     client.send(Fill(2, request("s")))
     assert client.receive().draft.final
@@ -79,7 +79,7 @@ def test_without_memory_it_is_tried_with_less_context_and_then_given_up(client):
     client.send(Fill(1, request("s", "huge")))
     assert client.receive().draft.final
     client.send(Fill(2, request("s", "too huge")))
-    assert client.receive().error.startswith("MemoryError in fake_worker.py:")
+    assert client.receive().error.startswith("MemoryError at fake_worker.py:")
     client.send(Fill(3, request("s")))
     assert client.receive().draft.final
 
