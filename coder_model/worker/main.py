@@ -142,7 +142,7 @@ class _Runner:
         try:
             self._run_here(job)
         except BaseException:
-            # a bug ends the worker, as it does where there are no threads; its front starts another one
+            # what is not of one request ends the worker, as it does where there are no threads
             traceback.print_exc()
             os._exit(1)
 
@@ -176,7 +176,8 @@ def _answer(engine: FillEngine, job: Job, queue: RequestQueue) -> None:
         except ModelFileError:
             # what is left of the file is of no use to anybody: the front says so, and has another model answer
             raise
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except Exception as error:
+            # whatever one text brings about, the other windows have their answers
             if not (_is_out_of_memory(error) and engine.reduce_memory()):
                 failure = place_of(error)
                 break
