@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class ModelFileError(ValueError):
     """A file of a model directory is missing, broken, or belongs to another model."""
@@ -25,6 +28,12 @@ class BrokenScores(ValueError):
 def reason_of(error: Exception) -> str:
     """Returns why something failed, in plain words: of the system's errors neither the number nor the path."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def place_of(error: BaseException) -> str:
+    """Returns type and place of an error, without its message: that may quote the user's text."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return f"{type(error).__name__} at {' < '.join(f'{Path(f.filename).name}:{f.lineno}' for f in reversed(frames))}"
 
 
 def lacks_packages(extra: str) -> str:

@@ -45,6 +45,11 @@ class _Run:
         """False once its answer is there, or nobody wants one."""
         return not self._task.done()
 
+    @property
+    def is_awaited(self) -> bool:
+        """True while somebody waits for its answer."""
+        return self._waiting > 0 and self.is_on_its_way
+
     def may_serve(self, place: CursorPlace) -> bool:
         """True when what it finds may go on at a later cursor."""
         if self._task.done() or place.invoked != self._place.invoked or place.suffix != self._place.suffix:
@@ -169,14 +174,15 @@ class Completer:
         )
 
     def accepted(self, made: int) -> None:
-        """Takes note that the user accepted a suggestion, and looks ahead to what comes after it."""
+        """Takes note that the user accepted a suggestion, and looks ahead if nobody waits for a fill there."""
         for place, shown in self._shown.values():
             text = next((suggestion.text for suggestion in shown if suggestion.made == made), "")
             if not text:
                 continue
             self._counts["accepted"] += 1
             asyncio.get_running_loop().call_later(KEPT_AFTER_S, self._look_again, place.document.uri, text)
-            if PRESETS[self.settings.preset].automatic:
+            running = self._runs.get(place.document.uri)
+            if PRESETS[self.settings.preset].automatic and not (running and running.is_awaited):
                 self._begin(replace(place, prefix=place.prefix + text, invoked=False, speculative=True))
             return
 
@@ -201,7 +207,7 @@ class Completer:
 
     async def _answer(self, place: CursorPlace) -> list[Suggestion]:
         uri = place.document.uri
-        if not place.invoked and self._has_just_cleared(place.document):
+        if not place.invoked and self._has_just_cleared(place):
             return []
         found = self._remembered(place)
         running = self._runs.get(uri)
@@ -210,9 +216,10 @@ class Completer:
             found = self._remembered(place)
         return await self._begin(place).suggestions() if found is None else found
 
-    def _has_just_cleared(self, document: Document) -> bool:
-        """True right after whole lines were deleted: whoever does that wants nothing there for a moment."""
-        cleared = "\n" in newlines(document.deleted) and document.deletions > 0
+    def _has_just_cleared(self, place: CursorPlace) -> bool:
+        """True where whole lines were just deleted: whoever does that wants nothing there for a moment."""
+        document = place.document
+        cleared = "\n" in newlines(document.deleted) and document.deletions_at(place.row, place.column) > 0
         return cleared and not PRESETS[self.settings.preset].after_deletion
 
     def _is_said_again(self, place: CursorPlace, text: str) -> bool:

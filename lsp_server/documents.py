@@ -50,6 +50,7 @@ class Document:
     deleted: str = ""
     """What those took away, up to the next character that is typed; blanks do not end it."""
     _deleted_at: tuple[int, int] = (-1, -1)
+    """Row and code point of the place where it stood."""
     edits: EditHistory = field(default_factory=EditHistory)
     """Takes note of what changes here; `Documents` has one for all."""
 
@@ -71,9 +72,7 @@ class Document:
         """Takes a new text."""
         text = join_surrogates(text)
         if self.revision:
-            old = self.text
-            before, removed, added = _difference(old, text)
-            self._note((old.count("\n", 0, before), before), removed, added)
+            self._note(0, 0, self.text, text)
         old_lines, self.lines = self.lines, split_lines(text)
         if self.revision:
             self.edits.note(self.uri, 0, old_lines, self.lines)
@@ -83,8 +82,7 @@ class Document:
         """Replaces a range; positions beyond a line or the document count as its end, a reversed range is turned."""
         (first, left), (last, right) = sorted((self.place(start), self.place(end)))
         self.revision += 1
-        before, removed, added = _difference(self._between(first, left, last, right), text)
-        self._note((first, left + before), removed, added)
+        self._note(first, left, self._between(first, left, last, right), text)
         changed = self.lines[first][:left] + text + self.lines[last][right:]
         if left == 0 and first > 0 and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
             first -= 1
@@ -101,9 +99,12 @@ class Document:
             return self.lines[first][left:right]
         return "".join([self.lines[first][left:], *self.lines[first + 1 : last], self.lines[last][:right]])
 
-    def _note(self, at: tuple[int, int], removed: str, added: str) -> None:
-        """Takes note of a change that took `removed` away at a place and put `added` there."""
+    def _note(self, row: int, column: int, old: str, new: str) -> None:
+        """Takes note of a change that put `new` in the place of `old`, which began at a place."""
+        before, removed, added = _difference(old, new)
         if removed and not added:
+            *above, line = split_lines(old[:before])
+            at = row + len(above), len(line) if above else column + len(line)
             goes_on = self.deletions and self._deleted_at
             if goes_on and at == self._deleted_at:
                 self.deleted += removed
@@ -117,6 +118,16 @@ class Document:
             self.deletions = 0
             if added.strip():
                 self.deleted = ""
+
+    def deletions_at(self, row: int, column: int) -> int:
+        """Returns the pure deletions in a row that led to this text, where that was the place; elsewhere 0.
+
+        Of those that reach over a line end the whole line is the place: an editor puts the cursor somewhere in it.
+        """
+        is_there = (row, column) == self._deleted_at
+        if "\n" in self.deleted or "\r" in self.deleted:
+            is_there = row == self._deleted_at[0]
+        return self.deletions if is_there else 0
 
     def place(self, position: Position) -> tuple[int, int]:
         """Returns line and code point of a position, clamped to the document; inside a character means after it."""
@@ -232,16 +243,17 @@ class Documents:
         self.encoding: Encoding = "utf-16"
         self.edits = EditHistory()
         self._open: dict[str, Document] = {}
+        self._last_revision = 0
+        """The highest one of the documents that were closed."""
 
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """Takes a document, replacing one of the same URI."""
         self.edits.forget(uri)
         document = Document(uri, language, version, self.encoding, edits=self.edits)
         document.replace_all(text)
-        old = self._open.get(uri)
-        # an answer for the copy before must not pass for one of this
-        document.revision += old.revision if old else 0
-        self._open.pop(uri, None)
+        self.close(uri)
+        # what was made of a copy before must not pass for what was made of this one
+        document.revision += self._last_revision
         self._open[uri] = document
 
     def get(self, uri: str) -> Document | None:
@@ -259,4 +271,5 @@ class Documents:
 
     def close(self, uri: str) -> None:
         """Forgets a document."""
-        self._open.pop(uri, None)
+        if document := self._open.pop(uri, None):
+            self._last_revision = max(self._last_revision, document.revision)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coder_model.text.holes import Hole, holes_in, nearest
 from lsp_server.documents import Document, Position, without_surrogates
+from lsp_server.passages import rows_around
 
 MOST_HOLES = 32
 """Holes that are filled together."""
@@ -54,7 +55,7 @@ class FoundHoles:
 def find_holes(document: Document, start: Position, end: Position) -> FoundHoles:
     """Returns the holes that a range touches; those around it when it is empty."""
     (row, column), (last_row, last_column) = sorted((document.place(start), document.place(end)))
-    first, behind = _window(document.lines, row)
+    first, behind = rows_around(document.lines, row, row, WINDOW_CHARS, WINDOW_CHARS)
     text = without_surrogates("".join(document.lines[first:behind]))
     holes = holes_in(text, document.language, document.uri.endswith(".pyi"))
     at = sum(map(len, document.lines[first:row])) + column
@@ -62,17 +63,3 @@ def find_holes(document: Document, start: Position, end: Position) -> FoundHoles
         until = sum(map(len, document.lines[first:last_row])) + last_column
         holes = tuple(hole for hole in holes if hole.start < until and hole.end > at)
     return FoundHoles(document, document.revision, text, first, nearest(holes, at, MOST_HOLES), len(holes))
-
-
-def _window(lines: list[str], row: int) -> tuple[int, int]:
-    """Returns the first row around one, and the one behind the last, as far as whole lines fit."""
-    first = behind = row
-    size = 0
-    while first > 0 and size + len(lines[first - 1]) <= WINDOW_CHARS:
-        first -= 1
-        size += len(lines[first])
-    size = 0
-    while behind < len(lines) and size + len(lines[behind]) <= WINDOW_CHARS:
-        size += len(lines[behind])
-        behind += 1
-    return first, behind

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import traceback
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -16,6 +15,8 @@ from types import TracebackType
 from typing import Any, cast
 
 from platformdirs import user_state_path
+
+from coder_model.errors import place_of
 
 MAX_BYTES = 100_000
 """Of the file, and of the one before it, `server.log.1`."""
@@ -40,6 +41,8 @@ def begin_log() -> None:
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     # pygls logs whole messages, and those hold source text
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    # a line for each request to a server elsewhere leaves no room for others
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     if complaint:
         logging.getLogger(__name__).warning(complaint)
 
@@ -52,12 +55,6 @@ def open_log(file: Path) -> logging.Handler:
     """
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return _SharedFile(file, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace")
-
-
-def place_of(error: BaseException) -> str:
-    """Returns type and place of an error, without its message: that may quote the user's text."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return f"{type(error).__name__} at {' < '.join(f'{Path(f.filename).name}:{f.lineno}' for f in reversed(frames))}"
 
 
 class _Quiet(logging.Formatter):

@@ -57,14 +57,13 @@ class Passage:
             raise InvalidInput(f"at most {MOST_LINES} lines of {MOST_CHARS:,} characters can be rewritten, got {found}")
         if not "".join(lines[first : last + 1]).strip():
             raise InvalidInput("a selection must hold something to be rewritten")
-        lines = [without_surrogates(line) for line in lines]
-        before, after = newlines("".join(lines[:first])), newlines("".join(lines[last + 1 :]))
-        if len(before) > BEFORE_CHARS:
-            before = before[-BEFORE_CHARS:].partition("\n")[2]
-        if len(after) > AFTER_CHARS:
-            after = after[:AFTER_CHARS].rpartition("\n")[0]
+        top, end = rows_around(lines, first, last + 1, BEFORE_CHARS, AFTER_CHARS)
+        near = [without_surrogates(line) for line in lines[top:end]]
+        before, after = newlines("".join(near[: first - top])), newlines("".join(near[last + 1 - top :]))
+        if end < len(lines):
+            after = after.removesuffix("\n")
         after = "\n" * lines[last].endswith(("\n", "\r")) + after
-        own = tuple(line.rstrip("\r\n") for line in lines[first : last + 1])
+        own = tuple(line.rstrip("\r\n") for line in near[first - top : last + 1 - top])
         return cls(before, own, after, language, line_end_of("".join(lines[:2])))
 
     def faults_with(self, lines: Sequence[str]) -> int:
@@ -202,6 +201,23 @@ def find_passage(document: Document, start: Position, end: Position) -> FoundPas
         last -= 1
     first, last = trimmed(document.lines, first, last)
     return FoundPassage(document, document.revision, first, Passage.of(document.lines, first, last, document.language))
+
+
+def rows_around(lines: Sequence[str], first: int, behind: int, most_before: int, most_after: int) -> tuple[int, int]:
+    """Returns the first row, and the one behind the last, of some rows and of the whole lines around them that fit.
+
+    Args:
+        lines: of a document, with their ends; those further away are not looked at.
+        first: row of those around which.
+        behind: row behind the last of them.
+        most_before: code points of the lines before them.
+        most_after: code points of the lines behind them.
+    """
+    while first > 0 and (most_before := most_before - len(lines[first - 1])) >= 0:
+        first -= 1
+    while behind < len(lines) and (most_after := most_after - len(lines[behind])) >= 0:
+        behind += 1
+    return first, behind
 
 
 def trimmed(lines: Sequence[str], first: int, last: int) -> tuple[int, int]:

@@ -73,9 +73,10 @@ def place_at(document: Document, position: Position, invoked: bool, selected: Se
 def fill_request(place: CursorPlace, settings: Settings, context: Context) -> FillRequest | None:
     """Returns what to ask the model at a place, or None where nothing should be offered."""
     document = place.document
-    wanted: Reach = "multi" if place.invoked and not place.line_before.strip() else settings.reach
+    by_hand = place.invoked and not place.line_before.strip()
+    wanted: Reach = "multi" if by_hand and settings.reach == "auto" else settings.reach
     hole = hole_at(place.prefix, place.suffix, document.language, wanted)
-    deletions = 0 if place.speculative else document.deletions
+    deletions = 0 if place.speculative else document.deletions_at(place.row, place.column)
     least = 0.0 if place.invoked else least_right(settings.preset, place.rest_of_line, deletions)
     if hole is None or least is None:
         return None

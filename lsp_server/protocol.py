@@ -11,8 +11,6 @@ import asyncio
 import inspect
 import json
 import logging
-import re
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -24,15 +22,14 @@ from pygls.io_ import StdoutWriter
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.language_server import lsp_method
 
+from lsp_server.framing import read_body
+
 logger = logging.getLogger(__name__)
 
 CURSOR_MOVED = "unmask/didMoveCursor"
 INLINE_EDIT = "textDocument/copilotInlineEdit"
 SHOWN_COMPLETION, SHOWN_EDIT = "textDocument/didShowCompletion", "textDocument/didShowInlineEdit"
 PARTLY_ACCEPTED, FOCUSED = "textDocument/didPartiallyAcceptCompletion", "textDocument/didFocus"
-MAX_HEADER_BYTES = 8 << 10
-MAX_BODY_BYTES = 64 << 20
-_LENGTH = re.compile(rb"content-length:\s*(\d{1,20})\s*$", re.IGNORECASE)
 
 
 class _Futures(dict[Any, Any]):
@@ -143,8 +140,8 @@ class Protocol(LanguageServerProtocol):
         """Handles one message; a request that cannot be read is answered with an error."""
         try:
             data = json.loads(body)
-        except ValueError:
-            logger.warning("a message of %d bytes is no JSON", len(body))
+        except (ValueError, RecursionError):
+            logger.warning("a message of %d bytes is no JSON, or nested too deeply", len(body))
             return
         if not isinstance(data, dict):
             logger.warning("a message must be a JSON object, got %s", type(data).__name__)
@@ -241,27 +238,3 @@ async def serve_stdio(protocol: Protocol, stdin: BinaryIO, stdout: BinaryIO) -> 
         protocol.receive(body)
         # a request begins on the text it was sent for, before the next change is read
         await asyncio.sleep(0)
-
-
-def read_body(stream: BinaryIO) -> bytes | None:
-    """Returns the next message's body, or None at the end of the stream or when no body can follow.
-
-    Header names count in any case; a length over `MAX_BODY_BYTES` ends the stream, since what follows cannot be skipped
-    in reasonable time.
-    """
-    length: int | None = None
-    header_bytes = 0
-    while True:
-        line = stream.readline(MAX_HEADER_BYTES)
-        header_bytes += len(line)
-        if not line or header_bytes > MAX_HEADER_BYTES:
-            return None
-        if match := _LENGTH.match(line):
-            length = int(match.group(1))
-        elif not line.strip() and length is not None:
-            break
-    if length > MAX_BODY_BYTES:
-        print(f"a message must be at most {MAX_BODY_BYTES} bytes, got {length}", file=sys.stderr)
-        return None
-    body = stream.read(length)
-    return body if len(body) == length else None

@@ -8,15 +8,17 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from coder_model.errors import place_of
 from coder_model.text.file_names import path_of
 from coder_model.text.normalize import newlines
 from coder_model.text.privacy import Privacy
@@ -30,7 +32,7 @@ from lsp_server.copilot_dialect import serve_copilot_dialect
 from lsp_server.documents import Documents, Encoding, Position
 from lsp_server.edit_command import KIND
 from lsp_server.hole_actions import FILL_HOLES, HoleActions
-from lsp_server.log_file import begin_log, place_of
+from lsp_server.log_file import begin_log
 from lsp_server.packing import ACCEPTED, cursor_behind, to_position, to_reply, to_selected
 from lsp_server.parent import orphanhood
 from lsp_server.protocol import CURSOR_MOVED, Protocol, lenient_converter, serve_stdio
@@ -63,6 +65,8 @@ class UnmaskServer(LanguageServer):
         self.statistics = UsageStats()
         self.initial_settings = settings
         """The user's own; once the client has said hello, what `initializationOptions` made of them."""
+        self.roots: list[Path] = []
+        """The folders of the workspace; where the client has named none, its root."""
         self.privacy = Privacy([])
         self.complaints = Complaints()
         self.backend: Backend | None = None
@@ -70,12 +74,11 @@ class UnmaskServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Logs, instead of the popup that pygls shows: an error of ours must not stop the user typing."""
-        logger.error("%s: %s", getattr(source, "__name__", source), place_of(error))
-
-    def roots(self) -> list[Path]:
-        """Returns the folders of the workspace."""
-        uris = [*self.workspace.folders, *([self.workspace.root_uri] if self.workspace.root_uri else [])]
-        return [path for uri in uris if (path := path_of(uri))]
+        if isinstance(error, JsonRpcException) and error.code == types.LSPErrorCodes.ContentModified.value:
+            # whoever types on has made the answer one for another text: nothing is wrong
+            return
+        # pygls hands on an error of its own, which has no place, while it handles the one that was raised
+        logger.error("%s: %s", getattr(source, "__name__", source), place_of(sys.exc_info()[1] or error))
 
     def read_settings(self, value: object, base: Settings) -> Settings:
         """Returns `base` with what a client has set, and takes note of what is wrong."""
@@ -115,7 +118,8 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
             server.backend = AbsentBackend(str(error))
         if server.backend.remark:
             logger.warning("%s", server.backend.remark)
-        server.privacy = Privacy(server.roots())
+        server.roots = _paths([folder.uri for folder in params.workspace_folders or ()] or [server.workspace.root_uri])
+        server.privacy = Privacy(server.roots)
         context = Context(server.documents, server.privacy)
         settings, statistics = server.initial_settings, server.statistics
         completers.append(Completer(server.documents, server.backend, context, settings, statistics))
@@ -153,8 +157,11 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
             asyncio.get_running_loop().call_later(60 * minutes + 0.1, tell)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
-    def did_change_workspace_folders(_: types.DidChangeWorkspaceFoldersParams) -> None:
-        server.privacy.roots = [root.resolve() for root in server.roots()]
+    def did_change_workspace_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        removed = _paths(folder.uri for folder in params.event.removed or ())
+        added = _paths(folder.uri for folder in params.event.added or ())
+        server.roots = [*(root for root in server.roots if root not in removed), *added]
+        server.privacy.roots = [root.resolve() for root in server.roots]
 
     async def pull_configuration() -> None:
         workspace = server.client_capabilities.workspace
@@ -257,6 +264,11 @@ def make_server(make_backend: MakeBackend, settings: Settings | None = None) -> 
     server.command(FIND_ALTERNATIVES)(partial(carried_out, alternatives))
 
     return server
+
+
+def _paths(uris: Iterable[str | None]) -> list[Path]:
+    """The paths of those that have one."""
+    return [path for uri in uris if uri and (path := path_of(uri))]
 
 
 def run(make_backend: MakeBackend, settings: Settings | None = None) -> int:

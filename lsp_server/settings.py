@@ -24,9 +24,9 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     them too, and more (`UserSettings`).
     """
 
-    deadline_ms: Milliseconds | None = 2000.0
+    deadline_ms: Milliseconds = 2000.0
     """Milliseconds after which the leftmost run that parses is the answer to an automatic request."""
-    deadline_invoked_ms: Milliseconds | None = 5000.0
+    deadline_invoked_ms: Milliseconds = 5000.0
     """The same for a request that the user made by hand."""
     target_ms: Milliseconds = 300.0
     """Most milliseconds of a usual suggestion: the best installed model within it is taken; read at the start."""

@@ -9,8 +9,10 @@ from coder_model.text.stop_rules import StopRules
 
 CAPACITY = 100
 """Suggestions that are kept, over all documents."""
-NEIGHBOURHOOD = 1_000
-"""Code points on either side of the cursor that must be what they were."""
+NEIGHBOURHOOD = 8_000
+"""Code points on either side of the cursor that must be what they were: about what a model reads of them."""
+_EDGE = 64
+"""Code points before an earlier cursor that are looked for first: most places differ there."""
 _AUTO_CLOSED = ")]}\"'`"
 
 
@@ -92,8 +94,13 @@ def typed_since(before: str, prefix: str, at_most: int) -> str | None:
         at_most: code points that may have been typed.
     """
     if len(before) < NEIGHBOURHOOD:
-        return prefix[len(before) :] if prefix.startswith(before) else None
+        is_typed = len(prefix) - len(before) <= at_most and prefix.startswith(before)
+        return prefix[len(before) :] if is_typed else None
     before = before[-NEIGHBOURHOOD:]
-    near = prefix[-NEIGHBOURHOOD - at_most :]
-    at = near.rfind(before)
-    return near[at + NEIGHBOURHOOD :] if at >= 0 else None
+    edge, first = before[-_EDGE:], max(0, len(prefix) - at_most - _EDGE)
+    end = len(prefix)
+    while (at := prefix.rfind(edge, first, end)) >= 0:
+        if prefix.endswith(before, 0, at + _EDGE):
+            return prefix[at + _EDGE :]
+        end = at + _EDGE - 1
+    return None

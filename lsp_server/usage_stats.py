@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
+import secrets
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -69,7 +69,8 @@ class UsageStats:
         self.counts: Counter[str] = Counter()
         self._milliseconds: Counter[int] = Counter()
         self._folder = folder or default_folder()
-        self._file = self._folder / f"{datetime.now(UTC):%Y-%m-%d}-{os.getpid()}.json"
+        # not by the number of the process: in containers that share a home folder it is the same one each time
+        self._file = self._folder / f"{datetime.now(UTC):%Y-%m-%d}-{secrets.token_hex(8)}.json"
 
     def took(self, milliseconds: float) -> None:
         """Takes note of the time from request to reply."""

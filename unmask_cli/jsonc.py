@@ -27,7 +27,7 @@ def read_object(text: str) -> tuple[dict[str, Any], str]:
         return {}, plain
     try:
         found = json.loads(plain)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"must be JSON with comments: {error}") from error
     if not isinstance(found, dict):
         raise InvalidInput(f"must be an object, found {type(found).__name__}")

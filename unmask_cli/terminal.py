@@ -132,7 +132,7 @@ def json_object(text: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"must be a JSON object such as {{}}, got {text!r}: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"must be a JSON object such as {{}}, got {text!r}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from coder_model.decoding.strategies import DecodingStrategy
 from coder_model.runtime.sequence import common_length
+from coder_model.types import Cancelled, InvalidInput
 
 Faults = tuple[bool, int, bool]
 """What is wrong with a middle: nothing (new) is said, so many syntax errors, a block or a loop that does nothing."""
@@ -75,11 +76,16 @@ class Sessions:
         with self._in_use:
             session = self._taken(name, context)
         session = session or Session(name, self._make())
+        is_whole = True
         try:
             yield session
+        except Exception as error:
+            # what broke off may have left a cache that does not hold what it says
+            is_whole = isinstance(error, (Cancelled, InvalidInput))
+            raise
         finally:
             with self._in_use:
-                self._kept.append(session)
+                self._kept += [session] * is_whole
                 self._make_room()
 
     def latest(self, name: str) -> Session | None:

@@ -138,7 +138,7 @@ class Connections:
     def _serve(self, client: Connection) -> None:
         """Reads what a window asks until it goes."""
         # bytes that are no frame: whoever sends them is not one of ours
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             while (body := protocol.read_body(client.stream)) is not None:
                 self._receive(client, protocol.to_worker.decode(body))
         self._queue.leave(client)

@@ -14,10 +14,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
-from coder_model.errors import ModelFileError
+from coder_model.errors import ModelFileError, place_of
 from coder_model.types import Cancelled, Draft, FillRequest
 from coder_model.worker.connections import Connections
 from coder_model.worker.protocol import Broken, Dropped, Fill, FillProgress, Loading, Ready, Resting
@@ -143,7 +142,7 @@ class _Runner:
         try:
             self._run_here(job)
         except BaseException:
-            # a bug ends the worker, as it does where there are no threads; its front starts another one
+            # what is not of one request ends the worker, as it does where there are no threads
             traceback.print_exc()
             os._exit(1)
 
@@ -177,9 +176,10 @@ def _answer(engine: FillEngine, job: Job, queue: RequestQueue) -> None:
         except ModelFileError:
             # what is left of the file is of no use to anybody: the front says so, and has another model answer
             raise
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except Exception as error:
+            # whatever one text brings about, the other windows have their answers
             if not (_is_out_of_memory(error) and engine.reduce_memory()):
-                failure = _place(error)
+                failure = place_of(error)
                 break
     if isinstance(work, Fill):
         job.client.send(Dropped(work.id, failure))
@@ -200,12 +200,6 @@ def _filled(engine: FillEngine, job: Job, fill: Fill, cancelled: Callable[[], bo
 def _is_out_of_memory(error: Exception) -> bool:
     # torch says it with an error of its own on a GPU, and with words on a CPU
     return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error)
-
-
-def _place(error: Exception) -> str:
-    """Type and place of an error: its message may quote the text, its place in our code does not."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
 def _make_engine(

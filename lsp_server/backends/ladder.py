@@ -136,13 +136,14 @@ class ModelLadder:
         self._do(self._climb_again())
 
     async def wait_ready(self) -> None:
-        """Waits until one of the models answers; wakes a worker that rests.
+        """Waits until one of the models answers; wakes the workers that rest.
 
         Raises:
             BackendUnavailable: when none will, with the reason.
         """
-        if self._best:
-            self._best.wake()
+        for worker in (self._best, self._stand_in):
+            if worker:
+                worker.wake()
         if not self._serving():
             self._begin_stand_in()
         while not self._serving():

@@ -91,9 +91,8 @@ def keep_key(kind: str, ask: Callable[[], str]) -> None:
             with contextlib.suppress(PasswordDeleteError):
                 keyring.delete_password(KEYRING_SERVICE, kind)
     except (KeyringError, RuntimeError) as error:
-        raise InvalidInput(
-            f"this system has no keyring to write to ({error}); name a variable as remote.key_variable"
-        ) from error
+        hint = "name a variable as remote.key_variable"
+        raise InvalidInput(f"this system has no keyring to write to ({error}); {hint}") from error
 
 
 class RemoteBackend:
@@ -178,8 +177,7 @@ class RemoteBackend:
         body = shape.body(asked, self._remote.model or shape.model, self._remote.max_tokens)
         text = await self._newest(asked, body, shape.text)
         text, filtered = region.filter(region.trim(newlines(text)), self._filters_off)
-        elapsed_ms = (time.perf_counter() - began) * 1000
-        yield Draft(text, True, 1.0, 0, 0, elapsed_ms, filtered=filtered)
+        yield Draft(text, True, 1.0, 0, 0, (time.perf_counter() - began) * 1000, filtered=filtered)
 
     async def _edited(self, request: FillRequest, diffs: Sequence[str]) -> tuple[str, str] | None:
         """The lines around a cursor and what the server makes of them; see `Backend.editor`."""
@@ -230,7 +228,11 @@ class RemoteBackend:
                     self._leave_alone("the server fails")
                 said = read(answer, request)
         except TimeoutError:
-            self._leave_alone(f"no answer in {allowed_s:g} s")
+            if allowed_s == self._remote.timeout_s:
+                self._leave_alone(f"no answer in {allowed_s:g} s")
+            # whoever asked had no more time, which says nothing of the server
+            logger.info("remote model: no answer in the %g s that a request had", allowed_s)
+            raise BackendUnavailable(f"no answer in the {allowed_s:g} s of the request") from None
         except (LookupError, TypeError, ValueError, RecursionError):
             self._leave_alone(f"the answer is not one of {self._shape.path}")
         if self.reason:
@@ -243,15 +245,14 @@ class RemoteBackend:
         http = self._http
         try:
             async with self._client.stream("POST", self._url, json=body) as response:
-                if response.status_code == 429:
+                if (status := response.status_code) == 429:
                     self._leave_alone("too many requests", _seconds(response.headers.get("Retry-After", "")))
-                if response.status_code in _AGAIN:
+                if status in _AGAIN:
                     return None
-                if response.status_code in _OF_THIS_ONE:
-                    raise BackendUnavailable(f"the server answers {response.status_code}")
-                if response.status_code != 200:
-                    rest = LONGEST_REST_S if response.status_code in _REFUSED else 0.0
-                    self._leave_alone(f"the server answers {response.status_code}", rest)
+                if status in _OF_THIS_ONE:
+                    raise BackendUnavailable(f"the server answers {status}")
+                if status != 200:
+                    self._leave_alone(f"the server answers {status}", LONGEST_REST_S if status in _REFUSED else 0.0)
                 data = b""
                 async for part in response.aiter_bytes():
                     data += part
@@ -285,8 +286,7 @@ def _trusted(remote: Remote) -> Any:
     try:
         return ssl.create_default_context(cafile=remote.certificates)
     except (OSError, ssl.SSLError) as error:
-        found = remote.certificates
-        raise InvalidInput(f"remote.certificates must be a file of certificates, got {found!r}") from error
+        raise InvalidInput(f"remote.certificates must be a file of authorities, got {remote.certificates!r}") from error
 
 
 def _seconds(header: str) -> float:

@@ -60,6 +60,15 @@ def test_a_document_that_was_closed_still_helps_until_others_came(documents, con
     assert context.snippets(here, 4) == ()
 
 
+def test_a_file_that_changed_while_it_was_closed_is_read_again(documents, context):
+    orders = opened(documents, "orders.py", ORDERS)
+    context.closing(orders)
+    documents.close(orders.uri)
+    opened(documents, "orders.py", "# changed\n" + ORDERS)
+    (snippet,) = context.snippets(opened(documents, "here.py", NEAR), 4)
+    assert snippet.text.startswith("# changed\n")
+
+
 def test_secrets_are_not_shown(documents, context):
     opened(documents, ".env", ORDERS)
     opened(documents, "orders.py", ORDERS + "password = 'hunter2!'\n")

@@ -1,4 +1,6 @@
 import asyncio
+import io
+import json
 import logging
 import os
 import stat
@@ -6,9 +8,14 @@ import stat
 import pytest
 from fakes import SERVER, URI, ask, span
 from lsp_client import LspClient, RequestFailed
+from lsprotocol import types
 from processes import wait_until
+from pygls.exceptions import JsonRpcException
+from pygls.io_ import StdoutWriter
 
 from lsp_server import log_file
+from lsp_server.backends.base import AbsentBackend
+from lsp_server.server import make_server
 
 SECRET = "the_price_of_the_order"
 
@@ -38,14 +45,15 @@ def begun(file):
     """The log of this process, as a server has it; pytest's own handlers come back."""
     root = logging.getLogger()
     before, root.handlers[:] = root.handlers[:], []
-    level, quiet = root.level, logging.getLogger("pygls").level
+    level, others = root.level, {name: logging.getLogger(name).level for name in ("pygls", "httpx2")}
     log_file.begin_log()
     yield file
     for handler in root.handlers:
         handler.close()
     root.handlers[:] = before
     root.setLevel(level)
-    logging.getLogger("pygls").setLevel(quiet)
+    for name, before_it in others.items():
+        logging.getLogger(name).setLevel(before_it)
 
 
 def write(handler, text):
@@ -99,6 +107,53 @@ def test_an_error_of_ours_is_told_by_its_type_and_place(begun):
     text = begun.read_text()
     assert "ERROR unmask: it failed\nKeyError at test_log_file.py:" in text
     assert SECRET not in text
+
+
+def test_a_request_to_a_server_elsewhere_is_no_line(begun):
+    logging.getLogger("httpx2").info("HTTP Request: POST")
+    logging.getLogger("httpx2").warning("something")
+    assert begun.read_text().count("\n") == 1
+
+
+async def told_of(*messages):
+    """Has a server read messages that handlers of some lines answer."""
+    server = make_server(lambda _: AbsentBackend("none"))
+    server.protocol.set_writer(StdoutWriter(io.BytesIO()))
+
+    def broken(*_):
+        raise KeyError(SECRET)
+
+    def stale(*_):
+        raise JsonRpcException("the document changed", types.LSPErrorCodes.ContentModified.value)
+
+    server.documents.open = broken
+    server.command("broken")(broken)
+    server.command("stale")(stale)
+    for message in messages:
+        server.protocol.receive(json.dumps({"jsonrpc": "2.0", **message}).encode())
+    # until the handlers have run
+    await asyncio.sleep(0.1)
+
+
+DOCUMENT = {"uri": URI, "languageId": "python", "version": 1, "text": SECRET}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": 1, "method": "workspace/executeCommand", "params": {"command": "broken"}},
+        {"method": "textDocument/didOpen", "params": {"textDocument": DOCUMENT}},
+    ],
+)
+def test_an_error_of_a_handler_is_told_by_its_type_and_place(message, begun):
+    asyncio.run(told_of(message))
+    assert "KeyError at test_log_file.py:" in begun.read_text()
+    assert SECRET not in begun.read_text()
+
+
+def test_an_answer_for_a_text_that_has_changed_is_no_error(begun):
+    asyncio.run(told_of({"id": 1, "method": "workspace/executeCommand", "params": {"command": "stale"}}))
+    assert "ERROR" not in begun.read_text()
 
 
 def test_what_the_event_loop_reports_quotes_nothing(begun):

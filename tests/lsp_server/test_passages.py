@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from coder_model.types import InvalidInput
 from lsp_server.documents import Document, Position, split_lines
-from lsp_server.passages import AFTER_CHARS, BEFORE_CHARS, MOST_LINES, Passage, find_passage
+from lsp_server.passages import AFTER_CHARS, BEFORE_CHARS, MOST_LINES, Passage, find_passage, rows_around
 
 
 def passage(text, language="python"):
@@ -101,6 +101,40 @@ def test_what_is_shown_around_the_lines_is_cropped_at_line_ends():
     assert made.before.endswith("line 1999\n")
     assert AFTER_CHARS - 20 < len(made.after) <= AFTER_CHARS + 1
     assert made.after.startswith("\nline 2002\n")
+
+
+class Rows(list):
+    """Lines that note which of them were read."""
+
+    def __init__(self, lines):
+        super().__init__(lines)
+        self.read = set()
+
+    def __getitem__(self, key):
+        self.read |= set(range(len(self))[key]) if isinstance(key, slice) else {key}
+        return super().__getitem__(key)
+
+    def __iter__(self):
+        self.read |= set(range(len(self)))
+        return super().__iter__()
+
+
+def test_of_a_long_document_the_lines_nearby_alone_are_read():
+    lines = Rows(f"line {n}\n" for n in range(50_000))
+    Passage.of(lines, 25_000, 25_001, "python")
+    assert len(lines.read) < 2_000
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=30), st.integers(0, 90), st.integers(0, 90), st.data())
+def test_as_many_whole_lines_are_around_as_fit(sizes, most_before, most_after, data):
+    lines = ["x" * size + "\n" for size in sizes]
+    first = data.draw(st.integers(0, len(lines)))
+    behind = data.draw(st.integers(first, len(lines)))
+    top, end = rows_around(lines, first, behind, most_before, most_after)
+    assert len("".join(lines[top:first])) <= most_before
+    assert len("".join(lines[behind:end])) <= most_after
+    assert top == 0 or len("".join(lines[top - 1 : first])) > most_before
+    assert end == len(lines) or len("".join(lines[behind : end + 1])) > most_after
 
 
 def test_faults_are_syntax_errors_or_lone_brackets_where_there_is_no_grammar():

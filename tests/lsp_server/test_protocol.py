@@ -41,6 +41,15 @@ def test_bytes_that_are_no_message_do_no_harm(shared):
     assert ask(shared, "x = ", 0, 4)
 
 
+@pytest.mark.parametrize("depth", [300, 900, 1_000, 2_000, 1_000_000])
+def test_a_message_that_is_nested_deeply_does_no_harm(shared, depth):
+    for opened, closed in ((b"[", b"]"), (b'{"a":', b"}")):
+        for end in (b"", b"1" + closed * depth + b"}"):
+            body = b'{"jsonrpc":"2.0","method":"x","params":' + opened * depth + end
+            shared.send_raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert ask(shared, "x = ", 0, 4)
+
+
 @pytest.mark.parametrize("number", [None, True, 1.5, [], {}, {"a": 1}, "x" * 10_000])
 @pytest.mark.parametrize("method", ["$/cancelRequest", "$/setTrace", "textDocument/inlineCompletion", "workspace/none"])
 def test_ids_that_cannot_be_one_do_no_harm(shared, method, number):
@@ -79,6 +88,19 @@ def test_header_names_count_in_any_case(client):
     client.send_raw(b"content-LENGTH:%d\r\nX-Other: 1\r\n\r\n" % len(body) + body)
     while waiting[1].get(timeout=10)["id"] != 999:
         pass
+
+
+def test_a_text_that_is_too_long_costs_the_other_documents_nothing(client):
+    client.open("file:///long.py", "x = ")
+    assert client.items("file:///long.py", 0, 4)
+    start = {"line": 0, "character": 0}
+    change = {"range": {"start": start, "end": start}, "text": "y" * (64 << 20)}
+    client.change("file:///long.py", 2, change)
+    assert ask(client, "x = ", 0, 4)
+    # what is known of it is not what it is
+    assert client.items("file:///long.py", 0, 4) == []
+    client.open("file:///long.py", "x = ")
+    assert client.items("file:///long.py", 0, 4)
 
 
 def test_a_hostile_length_ends_the_server_cleanly(client):

@@ -38,12 +38,15 @@ def test_settings_say_how_much_is_offered(options, automatic, by_hand):
         client.close()
 
 
-def test_one_line_only_where_one_wants_no_more():
-    client = LspClient(SERVER, options={"reach": "single"})
+@pytest.mark.parametrize(("reach", "mode"), [("single", "|line|"), ("auto", "|block|")])
+def test_one_line_only_where_one_wants_no_more(reach, mode):
+    client = LspClient(SERVER, options={"reach": reach})
     try:
-        (item,) = ask(client, "def f():\n    \n", 1, 4)
-        assert "|line|" in item["insertText"]
-        assert "|block|" in ask(client, "def f():\n    \n", 1, 4, trigger=1)[0]["insertText"]
+        for trigger in (2, 1):
+            item, *_ = ask(client, "def f():\n    \n", 1, 4, trigger=trigger)
+            assert mode in item["insertText"]
+        item, *_ = ask(client, "x = 1\n\ny = 2\n", 1, 0, trigger=1)
+        assert mode in item["insertText"]
     finally:
         client.close()
 
@@ -117,6 +120,8 @@ def test_the_configuration_is_pushed_too(client):
         {"deadlineMs": 0},
         {"deadlineInvokedMs": -0.1},
         {"deadlineMs": 1e12},
+        {"deadlineMs": None},
+        {"deadlineInvokedMs": None},
         {"policy": "fastest"},
         {"preset": "loud"},
         {"reach": 3},

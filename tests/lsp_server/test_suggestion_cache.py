@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_server.suggestion_cache import CAPACITY, NEIGHBOURHOOD, SuggestionCache
+from lsp_server.suggestion_cache import CAPACITY, NEIGHBOURHOOD, SuggestionCache, typed_since
 
 URI = "file:///a.py"
 LONG = "".join(f"line_{i} = {i}\n" for i in range(NEIGHBOURHOOD))
@@ -78,3 +78,35 @@ def test_the_newest_that_agrees_wins_and_the_oldest_is_forgotten():
     assert recent.find(URI, "x = 1", "").text == "3"
     recent.forget(URI)
     assert recent.find(URI, "x = 1", "") is None
+
+
+@pytest.mark.parametrize("size", [0, 1_100, 7_000])
+def test_what_the_model_has_read_and_is_another_text_now_ends_it(size):
+    recent = SuggestionCache()
+    between = LONG[:size]
+    before, after = f"def area(width, height):\n{between}print(area(", f")\n{between}def other(): pass\n"
+    recent.add(URI, before, after, "width, height")
+    assert recent.find(URI, before, after).text == "width, height"
+    assert recent.find(URI, before.replace("width", "w"), after) is None
+    assert recent.find(URI, before, after.replace("other", "another")) is None
+
+
+@given(
+    start=st.sampled_from(["", "a", LONG[:70], LONG[: NEIGHBOURHOOD + 9], " " * NEIGHBOURHOOD, "ab" * NEIGHBOURHOOD]),
+    end=texts,
+    typed=st.text(alphabet="ab(\n é", max_size=90),
+    at_most=st.integers(0, 90),
+    other=st.booleans(),
+)
+def test_what_was_typed_since_is_what_stands_behind_the_last_place_that_is_the_earlier_one(
+    start, end, typed, at_most, other
+):
+    before, prefix = start + end, (start[:-1] if other else start) + end + typed
+    found = typed_since(before, prefix, at_most)
+    if len(before) < NEIGHBOURHOOD:
+        is_typed = prefix.startswith(before) and len(prefix) <= len(before) + at_most
+        assert found == (prefix[len(before) :] if is_typed else None)
+    else:
+        near = prefix[-NEIGHBOURHOOD - at_most :]
+        at = near.rfind(before[-NEIGHBOURHOOD:])
+        assert found == (near[at + NEIGHBOURHOOD :] if at >= 0 else None)

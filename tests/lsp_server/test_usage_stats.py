@@ -23,6 +23,15 @@ def test_what_is_saved_is_read_and_adds_up(tmp_path):
     assert record.milliseconds == {4: 2}
 
 
+def test_two_servers_of_one_number_keep_what_each_has_counted(tmp_path):
+    for _ in range(2):
+        made = UsageStats(tmp_path)
+        made.counts["shown"] += 1
+        made.save()
+        made.save()
+    assert total(read_records(tmp_path)).counts == {"shown": 2}
+
+
 def test_nothing_counted_writes_nothing_and_a_disk_that_refuses_does_no_harm(tmp_path):
     UsageStats(tmp_path / "a").save()
     assert not (tmp_path / "a").exists()

@@ -1,10 +1,11 @@
 """A worker with an engine of some lines: echoes the end of the prefix.
 
-In the cursor's line `slow` sleeps, `hang` never comes back, `crash` dies, `wrong` raises, `huge` needs more memory than
-there is until the engine has been relieved, `silent` finds blanks, `overdue` is cut by the deadline, `unsure` doubts,
-and `snippets` says what was shown beside the document. For holes that are filled together the name of the function
-counts as the cursor's line, and is returned, with how often something is returned around the hole. A text that is
-judged is as likely as its words, of which `bad` alone is unlikely; in its document `good` is drafted from then on.
+In the cursor's line `slow` sleeps, `hang` never comes back, `crash` dies, `wrong` and `amiss` raise, `huge` needs more
+memory than there is until the engine has been relieved, `silent` finds blanks, `overdue` is cut by the deadline,
+`unsure` doubts, and `snippets` says what was shown beside the document. For holes that are filled together the name of
+the function counts as the cursor's line, and is returned, with how often something is returned around the hole. A text
+that is judged is as likely as its words, of which `bad` alone is unlikely; in its document `good` is drafted from then
+on.
 """
 
 import argparse
@@ -78,6 +79,8 @@ class FakeEngine:
             raise MemoryError
         if "wrong" in line:
             raise ValueError("a secret: " + line)
+        if "amiss" in line:
+            raise KeyError("a secret: " + line)
         pause = 0.02 if "slow" in line else random.uniform(0, SLOWEST_S) / 2
         for step in range(200 if "slow" in line else 2):
             if cancelled():

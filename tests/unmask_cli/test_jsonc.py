@@ -47,6 +47,7 @@ def test_what_is_there_already_needs_nothing():
     [
         ('{"unmask.command": "x"}', 'sets "unmask.command" to something else already: "x"'),
         ("[1]", "must be an object, found list"),
+        ('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}", "must be JSON with comments"),
         ('{"a": 1', "must be JSON with comments"),
         ('{"a": 1} }', "must be JSON with comments"),
         ("{ /* never ends }", "must be JSON with comments"),

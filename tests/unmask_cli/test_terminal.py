@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from coder_model.errors import ModelFileError
 from coder_model.types import InvalidInput
-from unmask_cli.terminal import MOST_SHOWN, fail, print_columns, shortened, two_numbers
+from unmask_cli.terminal import MOST_SHOWN, fail, json_object, print_columns, shortened, two_numbers
 
 ROWS = [("a-long-name-of-a-model", "1 B", "a licence of many words " * 4, "~1 GB"), ("b", "2 B", "MIT", "installed")]
 
@@ -64,3 +64,9 @@ def test_what_is_shown_of_a_text_is_both_ends(text):
     start, _, end = (kept, "", "") if kept == text else kept.partition("…")
     assert text.startswith(start[:10])
     assert text.endswith(end[-10:])
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"a": ' + "[" * 5_000 + "]" * 5_000 + "}"])
+def test_what_is_no_json_object_is_a_value_error(text):
+    with pytest.raises(ValueError, match="must be a JSON object"):
+        json_object(text)

@@ -16,7 +16,7 @@ from coder_model.engine.sessions import PLACE_TOKENS, Sessions
 from coder_model.model import weights
 from coder_model.model.embedded import DEFAULT_MODEL
 from coder_model.runtime.passes import Commit
-from coder_model.types import Cancelled, FillRequest
+from coder_model.types import Cancelled, FillRequest, InvalidInput
 
 BODY = "def total(items):\n    value = 0\n    for item in items:\n        value += item\n    return value\n\n\n"
 LONG = "".join(f"def f{n}(a):\n    return a + {n}\n" for n in range(40))
@@ -178,6 +178,16 @@ def test_another_place_of_a_document_leaves_the_first_one_as_it_was():
     with sessions.lent("s", near) as session:
         assert session.strategy.held is first
     assert len(sessions._kept) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"), [(KeyError(), False), (RuntimeError(), False), (Cancelled(), True), (InvalidInput(), True)]
+)
+def test_a_cache_is_not_kept_where_something_failed(error, is_kept):
+    sessions = Sessions(lambda: Kept(1), 8, 100)
+    with contextlib.suppress(type(error)), sessions.lent("s", []):
+        raise error
+    assert (sessions.latest("s") is not None) == is_kept
 
 
 LINES = st.sampled_from(["x = 1\n", "for item in items:\n", "    value += item\n", "total(", "é = '漢😀'\n", "\n"])

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+import pytest
 from processes import wait_until
 from worker_windows import ready, request
 
@@ -66,10 +67,11 @@ def test_the_same_document_in_two_windows_is_two_sessions(worker):
     assert all(window.receive().draft.final for window in windows)
 
 
-def test_a_failed_fill_says_where_but_never_quotes_the_text(client):
-    client.send(Fill(1, request("s", "wrong")))
+@pytest.mark.parametrize(("line", "kind"), [("wrong", "ValueError"), ("amiss", "KeyError")])
+def test_a_failed_fill_says_where_but_never_quotes_the_text(client, line, kind):
+    client.send(Fill(1, request("s", line)))
     answer = client.receive()
-    assert answer.error.startswith("ValueError in fake_worker.py:")
+    assert answer.error.startswith(f"{kind} at fake_worker.py:")
     assert "secret" not in answer.error
     client.send(Fill(2, request("s")))
     assert client.receive().draft.final
@@ -79,7 +81,7 @@ def test_without_memory_it_is_tried_with_less_context_and_then_given_up(client):
     client.send(Fill(1, request("s", "huge")))
     assert client.receive().draft.final
     client.send(Fill(2, request("s", "too huge")))
-    assert client.receive().error.startswith("MemoryError in fake_worker.py:")
+    assert client.receive().error.startswith("MemoryError at fake_worker.py:")
     client.send(Fill(3, request("s")))
     assert client.receive().draft.final
 

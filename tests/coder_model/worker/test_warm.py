@@ -100,7 +100,7 @@ def test_a_warm_up_that_fails_is_silent():
     from coder_model.types import Cancelled
     from coder_model.worker.main import _answer
 
-    for error, relieved in ((ValueError("a"), 0), (MemoryError(), 2), (Cancelled(), 0)):
+    for error, relieved in ((ValueError("a"), 0), (KeyError("a"), 0), (MemoryError(), 2), (Cancelled(), 0)):
         window, engine = Window(), Failing(error)
         _answer(engine, Job(window, Warm(FillRequest("s", "x", ""))), RequestQueue())
         assert window.told == []

@@ -78,6 +78,17 @@ async def test_what_a_server_says_of_one_request_is_not_held_against_the_next(st
         await backend.close()
 
 
+async def test_a_request_with_less_time_than_the_server_has_is_not_held_against_it():
+    async with FakeService() as service:
+        backend = RemoteBackend(settings(service, timeout_s=30))
+        service.faults = ["slow"]
+        with pytest.raises(BackendUnavailable, match="no answer in the 0.2 s of the request"):
+            await said(backend, request(deadline_ms=200.0))
+        assert backend.state == "ready"
+        assert await said(backend, request()) == "answer"
+        await backend.close()
+
+
 async def test_a_server_says_how_long_to_stay_away():
     async with FakeService() as service:
         backend = RemoteBackend(settings(service))
