@@ -29,7 +29,7 @@ _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
 _RULER = re.compile(r"([^\w\s])\1{6,}")
 """A line that separates; one of seven signs is a mark of a merge conflict."""
-_CLOSERS = re.compile(r"\s*[)\]}>;,]*(?:end)?[)\]};,]*\s*$")
+_CLOSERS = re.compile(r"[)\]}>;,]*(?:end[)\]};,]*)?")
 MOST_EQUAL_LINES = 3
 """Equal lines in a row that code may have; more are a loop of the model."""
 _LONGEST_CIRCLE = 4
@@ -150,7 +150,7 @@ def already_there(text: str, around: FilterContext) -> str:
 def closing_line(text: str, around: FilterContext) -> str:
     """Takes a last line of closing brackets away when the document goes on with it, no further left."""
     head, end, last = text.rpartition("\n")
-    closes = bool(end and last.strip()) and bool(_CLOSERS.match(last))
+    closes = bool(end and last.strip()) and bool(_CLOSERS.fullmatch(last.strip()))
     if closes and around.lines_after[:1] == [last.strip()] and not around.rest_of_line.strip():
         following = next(line for line in around.suffix.split("\n")[1:] if line.strip())
         # one that stands deeper closes what the text has opened
