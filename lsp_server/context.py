@@ -108,8 +108,15 @@ class Context:
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
         # in a fixed order: the same pieces are then the same tokens
         pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
-        alike = [piece_of(without_surrogates(piece.uri), piece.text, piece.language) for piece in pieces]
+        alike = [self._shown(piece) for piece in pieces]
         return (*self._imports.snippets(document, text), *alike)
+
+    def _shown(self, piece: _Piece) -> Snippet:
+        """A piece without the secrets in it, those that begin in the one before it or end in the next one too."""
+        texts = ["", *(one.text for one in self._pieces[piece.uri][1]), ""]
+        at = piece.start // PIECE_LINES
+        before, text, after = texts[at : at + 3]
+        return piece_of(without_surrogates(piece.uri), text, piece.language, before, after)
 
     def _read(self, document: Document) -> None:
         """Brings the pieces of a document up to date."""

@@ -9,6 +9,7 @@ import contextlib
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class Imports:
             file = next(_files(imported, path, root, document.language), None) if used else None
             offered = signatures_of(self._text(file), language_of(file.name), names) if file else ""
             if file and offered:
-                found.append(piece_of(file.name, offered[:MAX_CHARS]))
+                piece = piece_of(file.name, offered)
+                found.append(replace(piece, text=piece.text[:MAX_CHARS]))
             if len(found) == FILES:
                 break
         return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from coder_model.text.normalize import file_name
-from coder_model.text.redaction import redacted, redacted_around
+from coder_model.text.redaction import LONGEST_KEY, redacted, redacted_parts
 from coder_model.types import FillRequest
 
 Kind = Literal["mercury", "mercury-edit", "openai", "llama.cpp"]
@@ -48,8 +48,12 @@ class Shape:
 
 def without_secrets(request: FillRequest) -> tuple[str, str]:
     """Returns what may leave the machine of the text before and after the cursor."""
-    prefix, suffix = request.prefix[-MAX_PREFIX_CHARS:], request.suffix[:MAX_SUFFIX_CHARS]
-    return redacted_around(prefix, suffix, request.language, request.path)
+    prefix = request.prefix[-MAX_PREFIX_CHARS - LONGEST_KEY :]
+    suffix = request.suffix[: MAX_SUFFIX_CHARS + LONGEST_KEY]
+    at = len(prefix)
+    places = max(0, at - MAX_PREFIX_CHARS), at, at + min(len(suffix), MAX_SUFFIX_CHARS)
+    before, after = redacted_parts(prefix + suffix, places, request.language, request.path)
+    return before, after
 
 
 def as_text(text: str) -> str:

@@ -69,6 +69,15 @@ def test_secrets_are_not_shown(documents, context):
     assert "hunter2" not in snippet.text
 
 
+def test_a_secret_that_goes_over_two_pieces_is_in_neither(documents, context):
+    lines = ["a: total_price"] * (PIECE_LINES - 1) + ["password: |", "  hunter2!"] + ["b: total_price"] * 3
+    documents.open("file:///a.yaml", "yaml", 1, "\n".join(lines))
+    shown = "".join(snippet.text for snippet in context.snippets(opened(documents, "here.py", NEAR), 4))
+    assert "a: total_price" in shown
+    assert "b: total_price" in shown
+    assert "hunter2" not in shown
+
+
 def test_lone_surrogates_and_empty_documents_do_no_harm(documents, context):
     opened(documents, "orders.py", ORDERS + "\ud83d")
     opened(documents, "empty.py", "")

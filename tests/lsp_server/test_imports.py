@@ -119,3 +119,12 @@ def test_names_that_no_file_can_have_find_nothing(imports, documents, workspace,
     here = opened(documents, workspace, "main.ts", f"import {{ Order }} from '{module}';\n", "typescript")
     assert imports.snippets(here, NEAR) == []
     assert Privacy([workspace]).may("complete", (workspace / "circle.ts").as_uri())
+
+
+def test_a_secret_goes_before_what_is_shown_is_cut(imports, documents, workspace):
+    heads = "".join(f"def a{n}(): pass\n" for n in range(10, 63))
+    (workspace / "keys.py").write_text(heads + 'def f(key="ghp_' + "a1B2c3D4e5" * 4 + '"): pass\n')
+    here = opened(documents, workspace, "main.py", "import keys\n")
+    (snippet,) = imports.snippets(here, "keys.")
+    assert "def a62()" in snippet.text
+    assert "ghp_" not in snippet.text

@@ -9,7 +9,7 @@ from remote_requests import KINDS, PREFIX, SUFFIX, request, said, settings
 
 from coder_model.types import Snippet
 from lsp_server.backends.remote import RemoteBackend
-from lsp_server.backends.remote_apis import SHAPES
+from lsp_server.backends.remote_apis import MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS, SHAPES
 
 
 def rewritten(body):
@@ -60,6 +60,17 @@ async def test_no_secret_leaves_in_any_field():
             assert secret not in json.dumps(service.bodies)
             assert "REDACTED" in json.dumps(service.bodies)
             await backend.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_secrets_are_found_before_the_text_is_cropped(kind):
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    planted = f"token = '{secret}'\n"
+    before = planted + "x" * (MAX_PREFIX_CHARS - len(PREFIX) - len(secret) // 2) + PREFIX
+    after = SUFFIX + "x" * (MAX_SUFFIX_CHARS - len(SUFFIX) - len(planted) + len(secret) // 2) + planted
+    sent = json.dumps(SHAPES[kind].body(request(prefix=before, suffix=after), "", 9))
+    assert secret[:8] not in sent
+    assert secret[-8:] not in sent
 
 
 @pytest.mark.parametrize("kind", KINDS)
