@@ -135,6 +135,7 @@ def run(
 
     began = time.perf_counter()
     edited = edited_text(document, documents.edits, row, lambda _: True)
+    assert edited
     found = asyncio.run(next_edit(edited, common, ask, judges=engine.judges))
     facts: dict[str, Any] = {"ms": round(1000 * (time.perf_counter() - began), 1), "asked": asked}
     if found is None:

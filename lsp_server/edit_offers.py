@@ -118,6 +118,8 @@ class EditOffers:
         completer, context, _ = self._served
         revision, (row, _) = document.revision, document.place(position)
         edited = edited_text(document, self._documents.edits, row, partial(context.privacy.may, "show"))
+        if edited is None:
+            return None
         deadline_ms = completer.settings.deadline_ms
         try:
             async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
