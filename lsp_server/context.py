@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -21,6 +22,9 @@ from lsp_server.imports import Imports
 
 PIECE_LINES, NEAR_LINES = 16, 10
 """Lines of a piece, and lines before the cursor that it is held against."""
+MOST_CHARS, BEHIND_CHARS = 4_000, 400
+"""Code points of a piece, and of the lines before the cursor, whatever is on a line; and those that are known behind a
+piece that is cut, to find the secrets that it has a part of."""
 SNIPPETS = 3
 DOCUMENTS, PIECES = 8, 200
 """Documents that pieces come from, the latest ones, and pieces of each."""
@@ -94,9 +98,9 @@ class Context:
         for other in self._documents.latest(DOCUMENTS + 1):
             if other is not document and time.perf_counter() - began < BUDGET_S:
                 self._read(other)
-        text = "".join(document.lines[max(0, row - NEAR_LINES) : row + 1])
+        text = "".join(line[:MOST_CHARS] for line in document.lines[max(0, row - NEAR_LINES) : row + 1])[-MOST_CHARS:]
         near = frozenset(_WORD.findall(text))
-        own = _lines("".join(document.lines[: PIECES * PIECE_LINES]))
+        own = frozenset[str]().union(*map(_lines, _texts(document)))
         found = [
             (likeness, piece)
             for uri, (_, pieces) in self._pieces.items()
@@ -116,23 +120,32 @@ class Context:
         texts = ["", *(one.text for one in self._pieces[piece.uri][1]), ""]
         at = piece.start // PIECE_LINES
         before, text, after = texts[at : at + 3]
-        return piece_of(without_surrogates(piece.uri), text, piece.language, before, after)
+        shown, behind = text[:MOST_CHARS], text[MOST_CHARS:]
+        return piece_of(without_surrogates(piece.uri), shown, piece.language, before, behind + after)
 
     def _read(self, document: Document) -> None:
         """Brings the pieces of a document up to date."""
         revision, _ = self._pieces.get(document.uri, (None, []))
         if revision != document.revision:
-            lines = document.lines[: PIECES * PIECE_LINES]
-            pieces = []
-            for start in range(0, len(lines), PIECE_LINES):
-                text = without_surrogates("".join(lines[start : start + PIECE_LINES]))
-                pieces.append(
-                    _Piece(document.uri, document.language, start, text, frozenset(_WORD.findall(text)), _lines(text))
-                )
+            pieces = [_piece(document, number, text) for number, text in enumerate(_texts(document))]
             self._pieces[document.uri] = document.revision, pieces
         self._pieces.move_to_end(document.uri)
         while len(self._pieces) > DOCUMENTS:
             self._pieces.popitem(last=False)
+
+
+def _texts(document: Document) -> Iterator[str]:
+    """The texts of its pieces, and a little more of those that are cut."""
+    most = MOST_CHARS + BEHIND_CHARS
+    for start in range(0, min(len(document.lines), PIECES * PIECE_LINES), PIECE_LINES):
+        # cut before they are joined: a line may be all of a large file
+        lines = (line[:most] for line in document.lines[start : start + PIECE_LINES])
+        yield without_surrogates("".join(lines)[:most])
+
+
+def _piece(document: Document, number: int, text: str) -> _Piece:
+    words = frozenset(_WORD.findall(text))
+    return _Piece(document.uri, document.language, number * PIECE_LINES, text, words, _lines(text))
 
 
 def _lines(text: str) -> frozenset[str]:

@@ -48,13 +48,13 @@ class Imports:
             document: an open document.
             near: the lines before the cursor; a name that they do not hold is not looked up.
         """
-        head = without_surrogates("".join(document.lines[:HEAD_LINES]))[:HEAD_CHARS]
+        head = "".join(line[:HEAD_CHARS] for line in document.lines[:HEAD_LINES])[:HEAD_CHARS]
         path, root = path_of(document.uri), self._privacy.root_of(document.uri)
         if path is None or root is None:
             return []
         words = set(re.findall(r"\w+", near))
         found: list[Snippet] = []
-        for imported in _imports(head, document.language):
+        for imported in _imports(without_surrogates(head), document.language):
             names = tuple(name for name in imported.names if name in words)
             used = names or (not imported.names and re.split(r"\W", imported.module)[-1] in words)
             file = next(_files(imported, path, root, document.language), None) if used else None

@@ -2,8 +2,9 @@ import pytest
 
 from coder_model.text.privacy import Privacy
 from lsp_server import context as context_module
-from lsp_server.context import DOCUMENTS, PIECE_LINES, STAY_LINES, Context
+from lsp_server.context import DOCUMENTS, MOST_CHARS, PIECE_LINES, STAY_LINES, Context
 from lsp_server.documents import Documents, Position
+from lsp_server.imports import Imports
 
 ORDERS = "def total_price(orders):\n    return sum(order.price for order in orders)\n"
 USERS = "class Account:\n    def __init__(self, username):\n        self.username = username\n"
@@ -76,6 +77,25 @@ def test_a_secret_that_goes_over_two_pieces_is_in_neither(documents, context):
     assert "a: total_price" in shown
     assert "b: total_price" in shown
     assert "hunter2" not in shown
+
+
+def test_of_very_long_lines_a_part_is_read_and_shown(documents, context, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Imports, "snippets", lambda self, document, near: asked.append(near) or [])
+    opened(documents, "data.py", "total_price(orders) " * 200_000)
+    here = opened(documents, "here.py", NEAR + "total_price(orders) " * 200_000)
+    (snippet,) = context.snippets(here, 4)
+    assert len(snippet.text) == MOST_CHARS
+    assert [len(near) for near in asked] == [MOST_CHARS]
+
+
+@pytest.mark.parametrize("at", [0, 4, 8, 20, 43])
+def test_a_secret_that_a_piece_is_cut_in_is_not_shown(documents, context, at):
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    words = "total_price(orders) " * 200
+    opened(documents, "data.py", words[at:] + secret + " " + words)
+    (snippet,) = context.snippets(opened(documents, "here.py", NEAR), 4)
+    assert "ghp_" not in snippet.text
 
 
 def test_lone_surrogates_and_empty_documents_do_no_harm(documents, context):
