@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from coder_model.text.file_names import names_of
+from coder_model.text.file_names import name_of
 from coder_model.text.pieces import piece_of
 from coder_model.text.privacy import Privacy
 from coder_model.types import Snippet
-from lsp_server.documents import Document, Documents, without_surrogates
+from lsp_server.documents import Document, Documents, shown_path, without_surrogates
 from lsp_server.imports import Imports
 
 PIECE_LINES, NEAR_LINES = 16, 10
@@ -121,7 +121,7 @@ class Context:
         at = piece.start // PIECE_LINES
         before, text, after = texts[at : at + 3]
         shown, behind = text[:MOST_CHARS], text[MOST_CHARS:]
-        return piece_of(without_surrogates(piece.uri), shown, piece.language, before, behind + after)
+        return piece_of(shown_path(piece.uri), shown, piece.language, before, behind + after)
 
     def _read(self, document: Document) -> None:
         """Brings the pieces of a document up to date."""
@@ -156,9 +156,9 @@ def _lines(text: str) -> frozenset[str]:
 def _is_copy(uri: str, pieces: list[_Piece], of: str, own: frozenset[str]) -> bool:
     """True when a document is another state of the one that the cursor is in."""
     lines = frozenset[str]().union(*(piece.lines for piece in pieces))
-    same = names_of(uri)[:1] == names_of(of)[:1]
-    if same and PurePosixPath(names_of(uri)[0]).is_absolute():
+    same = name_of(uri) == name_of(of)
+    if same and PurePosixPath(name_of(uri)).is_absolute():
         return True
     share = len(lines & own) / (min(len(lines), len(own)) or 1)
-    named_alike = PurePosixPath(names_of(uri)[0]).name == PurePosixPath(names_of(of)[0]).name
+    named_alike = PurePosixPath(name_of(uri)).name == PurePosixPath(name_of(of)).name
     return share > (SAME_LINES_SAME_NAME if named_alike else SAME_LINES)

@@ -25,7 +25,7 @@ from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.backends.remote_apis import LINES_TO_EDIT
 from lsp_server.completion import Completer
 from lsp_server.context import Context
-from lsp_server.documents import Document, Documents, Position, split_lines, without_surrogates
+from lsp_server.documents import Document, Documents, Position, shown_path, split_lines, without_surrogates
 from lsp_server.edit_candidates import EditedText
 from lsp_server.edit_history import RecentEdit
 from lsp_server.newest import Newest
@@ -142,7 +142,7 @@ class EditOffers:
             session=document.name + SESSION,
             prefix="",
             suffix="",
-            path=document.name,
+            path=document.path,
             language=document.language,
             # a completion goes first
             speculative=True,
@@ -172,7 +172,7 @@ class EditOffers:
         assert self._served
         may = self._served[1].privacy.may
         shown = [edit for edit in self._documents.edits.latest() if edit.uri == document.uri or may("show", edit.uri)]
-        return [_without_secrets(edit).diff(file_name(edit.uri)) for edit in reversed(shown[:MOST_DIFFS])]
+        return [_without_secrets(edit).diff(file_name(shown_path(edit.uri))) for edit in reversed(shown[:MOST_DIFFS])]
 
     def _is_passed_over(self, document: Document, text: str, change: Change) -> bool:
         """True for what was offered for several texts, and still is not so."""

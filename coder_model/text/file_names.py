@@ -62,9 +62,7 @@ def names_of(uri: str) -> list[str]:
     What is encoded twice is decoded twice. A link may hide the name of what it points to, and the other way round.
     """
     found: list[str] = []
-    scheme, colon, rest = uri.partition(":")
-    if not colon or not re.fullmatch(r"[A-Za-z][\w+.-]+", scheme):
-        rest = uri
+    rest = _without_scheme(uri)
     for text in (rest, _decoded(rest)):
         bare = re.split(r"[?#]", text, maxsplit=1)[0]
         query = _decoded(text)[len(_decoded(bare)) :]
@@ -74,8 +72,12 @@ def names_of(uri: str) -> list[str]:
                 found += [_plain(_decoded(name))]
     if path := path_of(uri):
         found.append(path.as_posix())
-    first = _plain(_decoded(re.split(r"[?#]", rest, maxsplit=1)[0]))
-    return list(dict.fromkeys([first, *filter(None, found)]))
+    return list(dict.fromkeys([name_of(uri), *filter(None, found)]))
+
+
+def name_of(uri: str) -> str:
+    """Returns the path that a URI names itself, decoded, without query and fragment."""
+    return _plain(_decoded(re.split(r"[?#]", _without_scheme(uri), maxsplit=1)[0]))
 
 
 def path_of(uri: str) -> Path | None:
@@ -91,6 +93,11 @@ def path_of(uri: str) -> Path | None:
     except (ValueError, RuntimeError):
         # no path can be so, or links go in circles
         return None
+
+
+def _without_scheme(uri: str) -> str:
+    scheme, colon, rest = uri.partition(":")
+    return rest if colon and re.fullmatch(r"[A-Za-z][\w+.-]+", scheme) else uri
 
 
 def _names_secret(name: str) -> bool:

@@ -108,13 +108,13 @@ def next_edit_body(request: FillRequest, diffs: Sequence[str], model: str, max_t
     """
     head, upto, since, tail = _region(request)
     viewed = "\n".join(
-        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n"
+        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {as_text(file_name(s.path))}\n"
         f"{as_text(redacted(s.text, path=s.path))}\n<|/recently_viewed_code_snippet|>"
         for s in request.snippets
     )
     content = (
         f"<|recently_viewed_code_snippets|>\n{viewed}\n<|/recently_viewed_code_snippets|>\n\n"
-        f"<|current_file_content|>\ncurrent_file_path: {file_name(request.path)}\n{head}\n"
+        f"<|current_file_content|>\ncurrent_file_path: {as_text(file_name(request.path))}\n{head}\n"
         f"<|code_to_edit|>\n{upto}<|cursor|>{since}\n<|/code_to_edit|>\n{tail}\n<|/current_file_content|>\n\n"
         f"<|edit_diff_history|>\n{chr(10).join(map(as_text, diffs))}\n<|/edit_diff_history|>\n"
     )

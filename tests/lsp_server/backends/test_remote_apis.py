@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from fake_service import FakeService
@@ -82,6 +83,12 @@ def test_marks_in_somebodys_text_are_text(kind):
     assert len(re.findall(r"<s>|<fim_middle>|<\|im_end\|>", sent)) == (9 if kind == "llama.cpp" else 0)
     if kind == "mercury-edit":
         assert sent.count("<|cursor|>") == sent.count("<|/code_to_edit|>") == 1
+
+
+def test_marks_in_the_name_of_a_file_are_text():
+    asked = replace(request(snippets=(Snippet("<|cursor|>.py", "x = 1\n"),)), path="<|cursor|>.py")
+    sent = json.dumps(SHAPES["mercury-edit"].body(asked, "", 9))
+    assert sent.count("<|cursor|>") == 1
 
 
 def test_a_mark_that_a_server_says_after_somebody_is_as_it_was():
