@@ -156,9 +156,11 @@ def _lines(text: str) -> frozenset[str]:
 def _is_copy(uri: str, pieces: list[_Piece], of: str, own: frozenset[str]) -> bool:
     """True when a document is another state of the one that the cursor is in."""
     lines = frozenset[str]().union(*(piece.lines for piece in pieces))
-    same = name_of(uri) == name_of(of)
-    if same and PurePosixPath(name_of(uri)).is_absolute():
+    name, own_name = PurePosixPath(name_of(uri)), PurePosixPath(name_of(of))
+    # cells of a notebook have one name, and differ in what stands behind it
+    are_cells = uri.partition("#")[0] == of.partition("#")[0]
+    if name == own_name and name.is_absolute() and not are_cells:
         return True
     share = len(lines & own) / (min(len(lines), len(own)) or 1)
-    named_alike = PurePosixPath(name_of(uri)).name == PurePosixPath(name_of(of)).name
+    named_alike = name.name == own_name.name and not are_cells
     return share > (SAME_LINES_SAME_NAME if named_alike else SAME_LINES)

@@ -159,3 +159,12 @@ def test_a_file_that_shares_a_line_is_a_snippet(documents, context):
     )
     here = opened(documents, "here.py", "import json\n\n\ndef report(orders):\n    return total_price(\n")
     assert context.snippets(here, 4)
+
+
+def test_cells_of_a_notebook_see_each_other(documents, context):
+    cell = "vscode-notebook-cell:/work/a.ipynb#{}"
+    documents.open(cell.format("W0"), "python", 1, "import shop\n" + ORDERS)
+    documents.open(cell.format("W1"), "python", 1, NEAR + "0\n")
+    documents.open(cell.format("W2"), "python", 1, "import shop\n" + NEAR)
+    shown = [snippet.text for snippet in context.snippets(documents.get(cell.format("W2")), 5)]
+    assert shown == ["import shop\n" + ORDERS]
