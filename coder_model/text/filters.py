@@ -19,11 +19,12 @@ from coder_model.text.known_imports import without_known_imports
 from coder_model.text.known_keys import without_known_keys
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
+from coder_model.text.redaction import REDACTED
 from coder_model.text.rest_of_line import without_named_again, without_rest
 from coder_model.text.surroundings import FilterContext
 from coder_model.text.unreachable import unreachable
 
-_MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
+_MARK = re.compile(rf"<\|[a-z_]{{2,32}}\|>|<fim_\w{{2,16}}>|<(?:SUF|MID|EOT)>|\b{REDACTED}\b")
 _PROSE = {"markdown", "mdx", "quarto", "rmd", "restructuredtext", "plaintext", "asciidoc", "latex"}
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
@@ -70,8 +71,8 @@ FilterName = Literal[
 def special_tokens(text: str, around: FilterContext) -> str:
     """Ends before the first mark of a prompt or fence of Markdown, which models leak, or character that no code has.
 
-    A mark that the document itself holds is text. `<s>` and `<mask>` always are: they are tags, and a model of this
-    engine cannot say its marks as text.
+    What takes the place of a secret in what a model is shown is one too. A mark that the document itself holds is text.
+    `<s>` and `<mask>` always are: they are tags, and a model of this engine cannot say its marks as text.
     """
     ends = [found.start() for found in [_CONTROL.search(text)] if found]
     for mark in _MARK.finditer(text):

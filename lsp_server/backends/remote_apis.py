@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from coder_model.text.normalize import file_name
-from coder_model.text.redaction import LONGEST_KEY, redacted, redacted_parts
+from coder_model.text.redaction import LONGEST_KEY, REDACTED, redacted, redacted_parts
 from coder_model.types import FillRequest
 
 Kind = Literal["mercury", "mercury-edit", "openai", "llama.cpp"]
@@ -133,7 +133,7 @@ def edited_region(answer: Any, request: FillRequest) -> tuple[str, str] | None:
     _, upto, since, _ = _region(request)
     old = f"{upto}{since}"
     is_whole = old == as_text(old) and request.prefix.endswith(upto) and request.suffix.startswith(since)
-    if new is None or not is_whole or new == old or as_text(new) != new:
+    if new is None or not is_whole or new == old or as_text(new) != new or (REDACTED in new and REDACTED not in old):
         return None
     return old, new
 

@@ -69,6 +69,7 @@ def answer(content):
         ("```\na = 1\nb = a\n```", None),
         ("None", None),
         ("```\na = 1<|cursor|>\nb = a\n```", None),
+        ("a = REDACTED\nb = a", None),
     ],
 )
 def test_the_answer_is_the_lines_as_they_should_be(content, new):
