@@ -29,9 +29,12 @@ MAX_FILE_BYTES, MAX_CHARS = 256 << 10, 600
 """Most bytes of a file that is read, and most characters of a snippet."""
 _ENDINGS = {
     "python": (".py", ".pyi", "/__init__.py"),
-    "typescript": (".ts", ".tsx", ".d.ts", ".js", "/index.ts", "/index.js"),
-    "javascript": (".js", ".jsx", ".mjs", "/index.js"),
+    "typescript": ("", ".ts", ".tsx", ".d.ts", ".mts", ".cts", ".js", "/index.ts", "/index.js"),
+    "javascript": ("", ".js", ".jsx", ".mjs", ".cjs", "/index.js"),
 }
+"""Of files, behind what an import names; nothing where it names the file."""
+_SOURCES = {".js": (".ts", ".tsx", ".d.ts"), ".jsx": (".tsx",), ".mjs": (".mts",), ".cjs": (".cts",)}
+"""Endings of what becomes a module: TypeScript is imported by the name of what is made of it."""
 _FAMILY = {"typescriptreact": "typescript", "javascriptreact": "javascript"}
 
 
@@ -91,13 +94,13 @@ def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[
         stems = [base.joinpath(*module.lstrip(".").split(".")) for base in bases]
     elif module.startswith("."):
         stems = [path.parent / module]
-    for stem in stems:
-        for ending in _ENDINGS.get(family, ()):
-            # names that no file can have, and links in circles
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
-                file = Path(f"{stem}{ending}").resolve()
-                if file.is_relative_to(root) and file.is_file():
-                    yield file
+    names = [f"{stem.with_suffix(ending)}" for stem in stems for ending in _SOURCES.get(stem.suffix, ())]
+    for name in [*names, *(f"{stem}{ending}" for stem in stems for ending in _ENDINGS.get(family, ()))]:
+        # names that no file can have, and links in circles
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            file = Path(name).resolve()
+            if file.is_relative_to(root) and file.is_file():
+                yield file
 
 
 @lru_cache(maxsize=64)

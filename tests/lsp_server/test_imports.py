@@ -63,6 +63,29 @@ def test_typescript_finds_the_file_by_its_ending(imports, documents, workspace):
     assert snippet.text == "interface User { name: string }\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "language"),
+    [
+        ("user.ts", "./user.js", "typescript"),
+        ("user.tsx", "./user.jsx", "typescriptreact"),
+        ("user.d.ts", "./user.js", "javascript"),
+        ("user.mts", "./user.mjs", "typescript"),
+        ("user.cts", "./user.cjs", "typescript"),
+        ("user.ts", "./user.ts", "typescript"),
+        ("user.js", "./user.js", "javascript"),
+        ("user.mjs", "./user.mjs", "javascript"),
+        ("user.mjs", "./user", "javascript"),
+        ("user.cjs", "./user.cjs", "javascript"),
+        ("user.service.ts", "./user.service", "typescript"),
+    ],
+)
+def test_a_module_is_found_by_the_name_that_it_will_have(imports, documents, workspace, name, module, language):
+    (workspace / name).write_text("export class User {}\n")
+    here = opened(documents, workspace, "main", f"import {{ User }} from '{module}';\n", language)
+    (snippet,) = imports.snippets(here, "new User(")
+    assert (snippet.path, snippet.text) == (name, "class User\n")
+
+
 def test_what_the_editor_has_counts_not_the_disk(imports, documents, workspace):
     here = opened(documents, workspace, "app/views.py", "from .models import Order\n")
     opened(documents, workspace, "app/models.py", "class Order(New):\n    pass\n")
