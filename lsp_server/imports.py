@@ -6,6 +6,7 @@ Only regular files of the workspace are read, links followed first, and none tha
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -70,10 +71,11 @@ class Imports:
         return found
 
     def _text(self, file: Path) -> str:
-        uri = file.as_uri()
-        if not self._privacy.may("show", uri):
+        # by its own name and by that of what it leads to
+        if not self._privacy.may("show", file.as_uri()):
             return ""
-        if opened := self._documents.get(uri):
+        file = file.resolve()
+        if opened := self._documents.get(file.as_uri()):
             return without_surrogates(opened.text[:MAX_FILE_BYTES])
         try:
             facts = file.stat()
@@ -85,7 +87,7 @@ class Imports:
 
 
 def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[Path]:
-    """The files of the workspace that an import may mean, the likeliest first, links followed."""
+    """The files that an import may mean and that lead to one of the workspace, the likeliest first."""
     family, module = _FAMILY.get(language, language), imported.module
     stems: list[Path] = []
     if family == "python":
@@ -98,8 +100,8 @@ def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[
     for name in [*names, *(f"{stem}{ending}" for stem in stems for ending in _ENDINGS.get(family, ()))]:
         # names that no file can have, and links in circles
         with contextlib.suppress(OSError, ValueError, RuntimeError):
-            file = Path(name).resolve()
-            if file.is_relative_to(root) and file.is_file():
+            file = Path(os.path.normpath(name))
+            if file.resolve().is_relative_to(root) and file.is_file():
                 yield file
 
 

@@ -151,3 +151,15 @@ def test_a_secret_goes_before_what_is_shown_is_cut(imports, documents, workspace
     (snippet,) = imports.snippets(here, "keys.")
     assert "def a62()" in snippet.text
     assert "ghp_" not in snippet.text
+
+
+@pytest.mark.parametrize(("link", "file"), [("private/order.py", "app/models.py"), ("order.py", "private/models.py")])
+def test_a_link_counts_by_its_own_name_and_by_that_of_its_file(imports, documents, workspace, link, file):
+    (workspace / "private").mkdir()
+    (workspace / file).write_text(MODELS)
+    (workspace / link).symlink_to(workspace / file)
+    module = link.removesuffix(".py").replace("/", ".")
+    here = opened(documents, workspace, "main.py", f"from {module} import Order\n")
+    assert imports.snippets(here, NEAR)
+    (workspace / ".unmaskignore").write_text("private/\n")
+    assert imports.snippets(here, NEAR) == []
