@@ -28,11 +28,12 @@ _PATHS = re.compile(r"[^\s\"'&=?#,;{}()<>|]*[^\s\"'&=?#,;:{}()<>|]")
 _QUOTED = re.compile(r"\"([^\"]+)\"")
 """What may be a path in a query or a fragment."""
 _COPY = re.compile(
-    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|\s+\([^()]*\)"
-    r"|\s+-?\s*copy|[\s.]+|/+)$",
+    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|(?<!\s)\s++\([^()]*\)"
+    r"|(?<!\s)\s++(?:-\s*+)?copy|(?<![\s.])[\s.]++|(?<!/)/++)$",
     re.IGNORECASE,
 )
-"""Endings that tools give to the name of a file when they keep a copy of it; some systems drop blanks and dots."""
+"""Endings that tools give to the name of a file when they keep a copy of it; some systems drop blanks and dots. A
+run of blanks, dots or slashes is begun with once: read again from each of its places, a long one takes minutes."""
 _COPY_BEFORE = re.compile(r"(?:(?<=/)|^)(?:\._|\.#|#|~\$|\.(?=\.))(?=[^/]+$)")
 """What they put before it."""
 _SWAP = re.compile(r"(?:(?<=/)|^)\.([^/]+)\.sw[a-p]$")
