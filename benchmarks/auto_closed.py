@@ -28,8 +28,6 @@ from coder_model.text.syntax import errors_in, has_grammar, language_of
 from coder_model.types import FillRequest
 from lsp_server.trigger_policy import PresetName, least_right
 
-LANGUAGES = {"java": "java", "c": "c", "h": "c", "cpp": "cpp"}
-"""Of extensions that are evaluated here and not elsewhere."""
 PAIRS = re.compile(r"\(([^()\n]*)\)|\[([^\[\]\n]*)\]|\{([^{}\n]*)\}|\"([^\"\\\n]*)\"|'([^'\\\n]{2,})'")
 MOST_CHARS = 40_000
 
@@ -47,7 +45,7 @@ class Spot:
 
 def language_id(file: Path) -> str:
     """Returns the language of a file, or an empty string where there is no grammar for it."""
-    language = language_of(file.name) or LANGUAGES.get(file.suffix[1:], "")
+    language = language_of(file.name)
     return language if has_grammar(language) else ""
 
 

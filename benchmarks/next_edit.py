@@ -36,8 +36,7 @@ from coder_model.types import Draft, FillRequest, InvalidInput
 from lsp_server.documents import Document, Documents
 from lsp_server.next_edit import NextEdit, edited_text, next_edit
 
-LANGUAGES = {"java": "java", "c": "c", "h": "cpp", "cpp": "cpp", "html": "html", "css": "css"}
-LANGUAGES |= {"yaml": "yaml", "sql": "sql", "sh": "shellscript"}
+LANGUAGES = {"html": "html", "css": "css", "yaml": "yaml", "sql": "sql", "sh": "shellscript"}
 """Of extensions that the command line does not know; an editor says what they are."""
 RECORDINGS = BENCHMARKS.parents[1] / "shared/eval/data/next_edit_vscode/test/simulation/fixtures/inlineEdits"
 _DONE = re.compile(r"\{\{(.*?)\|\|(.*?)\}\}(?!\})", re.DOTALL)
@@ -135,6 +134,7 @@ def run(
 
     began = time.perf_counter()
     edited = edited_text(document, documents.edits, row, lambda _: True)
+    assert edited
     found = asyncio.run(next_edit(edited, common, ask, judges=engine.judges))
     facts: dict[str, Any] = {"ms": round(1000 * (time.perf_counter() - began), 1), "asked": asked}
     if found is None:

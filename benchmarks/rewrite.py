@@ -33,8 +33,6 @@ from lsp_server.passages import Passage
 from lsp_server.rewriting import NotJudged, Rewritten, Strength, rewrite
 from lsp_server.trigger_policy import least_probability_of_fill
 
-LANGUAGES = {"java": "java", "c": "c"}
-"""Of extensions that the command line does not know; an editor says what they are."""
 FIRST, LAST = ">>>\n", "<<<\n"
 _SLIP = re.compile(r"\{\{(.*?)\}\}(?!\})", re.DOTALL)
 
@@ -86,7 +84,7 @@ def outcome(text: str, new: str, right: list[str]) -> str:
 def run(engine: Engine | SpeculativeEngine, case: RewriteCase, text: str, strength: Strength) -> dict[str, Any]:
     """Rewrites one text; returns what became of it."""
     lines, first, last = selected(text)
-    language = language_of(case.file) or LANGUAGES[case.file.rpartition(".")[2]]
+    language = language_of(case.file)
     passage = Passage.of(lines, first, last, language)
     least = least_probability_of_fill("balanced")
     common = FillRequest(case.name, "", "", path=case.file, language=language, least_probability=least)

@@ -9,18 +9,22 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from coder_model.text.file_names import names_of
+from coder_model.text.file_names import name_of
 from coder_model.text.pieces import piece_of
 from coder_model.text.privacy import Privacy
 from coder_model.types import Snippet
-from lsp_server.documents import Document, Documents, without_surrogates
+from lsp_server.documents import Document, Documents, shown_path, without_surrogates
 from lsp_server.imports import Imports
 
 PIECE_LINES, NEAR_LINES = 16, 10
 """Lines of a piece, and lines before the cursor that it is held against."""
+MOST_CHARS, BEHIND_CHARS = 4_000, 400
+"""Code points of a piece, and of the lines before the cursor, whatever is on a line; and those that are known behind a
+piece that is cut, to find the secrets that it has a part of."""
 SNIPPETS = 3
 DOCUMENTS, PIECES = 8, 200
 """Documents that pieces come from, the latest ones, and pieces of each."""
@@ -94,9 +98,9 @@ class Context:
         for other in self._documents.latest(DOCUMENTS + 1):
             if other is not document and time.perf_counter() - began < BUDGET_S:
                 self._read(other)
-        text = "".join(document.lines[max(0, row - NEAR_LINES) : row + 1])
+        text = "".join(line[:MOST_CHARS] for line in document.lines[max(0, row - NEAR_LINES) : row + 1])[-MOST_CHARS:]
         near = frozenset(_WORD.findall(text))
-        own = _lines("".join(document.lines[: PIECES * PIECE_LINES]))
+        own = frozenset[str]().union(*map(_lines, _texts(document)))
         found = [
             (likeness, piece)
             for uri, (_, pieces) in self._pieces.items()
@@ -108,24 +112,40 @@ class Context:
         best = sorted(found, key=lambda pair: pair[0], reverse=True)[:SNIPPETS]
         # in a fixed order: the same pieces are then the same tokens
         pieces = sorted((piece for _, piece in best), key=lambda piece: (piece.uri, piece.start))
-        alike = [piece_of(without_surrogates(piece.uri), piece.text, piece.language) for piece in pieces]
+        alike = [self._shown(piece) for piece in pieces]
         return (*self._imports.snippets(document, text), *alike)
+
+    def _shown(self, piece: _Piece) -> Snippet:
+        """A piece without the secrets in it, those that begin in the one before it or end in the next one too."""
+        texts = ["", *(one.text for one in self._pieces[piece.uri][1]), ""]
+        at = piece.start // PIECE_LINES
+        before, text, after = texts[at : at + 3]
+        shown, behind = text[:MOST_CHARS], text[MOST_CHARS:]
+        return piece_of(shown_path(piece.uri), shown, piece.language, before, behind + after)
 
     def _read(self, document: Document) -> None:
         """Brings the pieces of a document up to date."""
         revision, _ = self._pieces.get(document.uri, (None, []))
         if revision != document.revision:
-            lines = document.lines[: PIECES * PIECE_LINES]
-            pieces = []
-            for start in range(0, len(lines), PIECE_LINES):
-                text = without_surrogates("".join(lines[start : start + PIECE_LINES]))
-                pieces.append(
-                    _Piece(document.uri, document.language, start, text, frozenset(_WORD.findall(text)), _lines(text))
-                )
+            pieces = [_piece(document, number, text) for number, text in enumerate(_texts(document))]
             self._pieces[document.uri] = document.revision, pieces
         self._pieces.move_to_end(document.uri)
         while len(self._pieces) > DOCUMENTS:
             self._pieces.popitem(last=False)
+
+
+def _texts(document: Document) -> Iterator[str]:
+    """The texts of its pieces, and a little more of those that are cut."""
+    most = MOST_CHARS + BEHIND_CHARS
+    for start in range(0, min(len(document.lines), PIECES * PIECE_LINES), PIECE_LINES):
+        # cut before they are joined: a line may be all of a large file
+        lines = (line[:most] for line in document.lines[start : start + PIECE_LINES])
+        yield without_surrogates("".join(lines)[:most])
+
+
+def _piece(document: Document, number: int, text: str) -> _Piece:
+    words = frozenset(_WORD.findall(text))
+    return _Piece(document.uri, document.language, number * PIECE_LINES, text, words, _lines(text))
 
 
 def _lines(text: str) -> frozenset[str]:
@@ -136,9 +156,11 @@ def _lines(text: str) -> frozenset[str]:
 def _is_copy(uri: str, pieces: list[_Piece], of: str, own: frozenset[str]) -> bool:
     """True when a document is another state of the one that the cursor is in."""
     lines = frozenset[str]().union(*(piece.lines for piece in pieces))
-    same = names_of(uri)[:1] == names_of(of)[:1]
-    if same and PurePosixPath(names_of(uri)[0]).is_absolute():
+    name, own_name = PurePosixPath(name_of(uri)), PurePosixPath(name_of(of))
+    # cells of a notebook have one name, and differ in what stands behind it
+    are_cells = uri.partition("#")[0] == of.partition("#")[0]
+    if name == own_name and name.is_absolute() and not are_cells:
         return True
     share = len(lines & own) / (min(len(lines), len(own)) or 1)
-    named_alike = PurePosixPath(names_of(uri)[0]).name == PurePosixPath(names_of(of)[0]).name
+    named_alike = name.name == own_name.name and not are_cells
     return share > (SAME_LINES_SAME_NAME if named_alike else SAME_LINES)

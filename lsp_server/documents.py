@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
+from coder_model.text.file_names import name_of
 from lsp_server.edit_history import EditHistory
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
@@ -58,6 +59,11 @@ class Document:
     def name(self) -> str:
         """The URI as it can leave this process: neither a pipe nor a log can carry a lone surrogate."""
         return without_surrogates(self.uri)
+
+    @property
+    def path(self) -> str:
+        """The path of its file as a model is shown it."""
+        return shown_path(self.uri)
 
     @property
     def text(self) -> str:
@@ -214,6 +220,11 @@ def join_surrogates(text: str) -> str:
 def without_surrogates(text: str) -> str:
     """Returns text with each lone surrogate replaced by U+FFFD, one for one, so that offsets stay."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def shown_path(uri: str) -> str:
+    """Returns the path that a URI names as a model is shown it: in letters, not in percent signs."""
+    return without_surrogates(name_of(uri))
 
 
 def units(text: str, encoding: Encoding) -> int:

@@ -25,6 +25,8 @@ MOST_CHARS = 60_000
 """Code points of a document that is looked through."""
 LATEST = 8
 """Edits of a document that still call for others."""
+NEAREST = 16
+"""Rows that an edit makes candidates of: few are tried, and each knows all the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ class EditedText:
         """The code point that each row begins at, and where the last one ends."""
         return [0, *accumulate(map(len, self.lines))]
 
+    @cached_property
+    def depths(self) -> list[int | None]:
+        """The columns that each row is indented by; None for a blank one."""
+        return [columns(line) if line.strip() else None for line in self.lines]
+
     def row(self, offset: int) -> int:
         """Returns the row of a code point."""
         return min(bisect_right(self.starts, offset), len(self.lines)) - 1
@@ -88,10 +95,9 @@ class EditedText:
 
 def candidates(edited: EditedText) -> list[Candidate]:
     """Returns what may have to change now, the likeliest kind first and of each the nearest to the cursor."""
-    text = edited.text
-    if not edited.edits or len(text) > MOST_CHARS:
+    if not edited.edits:
         return []
-    parsed = Parsed.of(text, edited.language)
+    parsed = Parsed.of(edited.text, edited.language)
     found: list[Candidate] = []
     if parsed:
         found = [*_signatures(edited, parsed), *_renames(edited, parsed)]
@@ -164,8 +170,8 @@ def _repeated(edited: EditedText, parsed: Parsed | None) -> Iterator[Candidate]:
 
 def _is_one_block(edited: EditedText, *rows: int) -> bool:
     """True where no line between two rows is indented less than both of them."""
-    lines = [line for line in edited.lines[min(rows) : max(rows) + 1] if line.strip()]
-    return min(map(columns, lines)) >= min(columns(edited.lines[row]) for row in rows)
+    depths = [depth for depth in edited.depths[min(rows) : max(rows) + 1] if depth is not None]
+    return min(depths) >= min(columns(edited.lines[row]) for row in rows)
 
 
 def _by_row(
@@ -174,18 +180,18 @@ def _by_row(
     """A candidate for each row with places in it."""
     changes = sorted((change for place in places for change in place), key=lambda one: one.start)
     rows = [tuple(group) for _, group in groupby(changes, key=lambda one: edited.row(one.start))]
-    found = [Candidate(kind, row, tuple(one for one in changes if one not in row), edited=span) for row in rows]
-    return _nearest(edited, found)
+    near = _nearest(edited, [Candidate(kind, row, edited=span) for row in rows])
+    return [replace(one, others=tuple(change for change in changes if change not in one.changes)) for one in near]
 
 
 def _nearest(edited: EditedText, found: Sequence[Candidate]) -> list[Candidate]:
-    """In the order of their distance from the cursor, of two as far the lower one first."""
+    """A few, in the order of their distance from the cursor, of two as far the lower one first."""
 
     def distance(candidate: Candidate) -> tuple[int, bool]:
         row = edited.row(candidate.changes[0].start)
         return abs(row - edited.cursor_row), row < edited.cursor_row
 
-    return sorted(found, key=distance)
+    return sorted(found, key=distance)[:NEAREST]
 
 
 def _without_twins(found: Sequence[Candidate]) -> list[Candidate]:

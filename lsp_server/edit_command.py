@@ -81,7 +81,7 @@ class EditCommand:
             session=document.name + self.session,
             prefix="",
             suffix="",
-            path=document.name,
+            path=document.path,
             language=document.language,
             snippets=context.snippets(document, row),
             least_probability=least_probability,

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import os
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,11 +25,12 @@ from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.backends.remote_apis import LINES_TO_EDIT
 from lsp_server.completion import Completer
 from lsp_server.context import Context
-from lsp_server.documents import Document, Documents, Position, without_surrogates
+from lsp_server.documents import Document, Documents, Position, shown_path, split_lines, without_surrogates
 from lsp_server.edit_candidates import EditedText
+from lsp_server.edit_history import RecentEdit
 from lsp_server.newest import Newest
 from lsp_server.next_edit import edited_text, next_edit
-from lsp_server.place import line_end_of
+from lsp_server.place import PREFIX_CHARS, SUFFIX_CHARS, line_end_of
 
 ACCEPTED_EDIT = "unmask.acceptedEdit"
 """Command of every edit: the client runs it after accepting."""
@@ -37,8 +38,6 @@ SESSION = "#next"
 """Added to a document's name: a completion in the document neither ends the work nor is ended by it."""
 MOST_OFFERS = 3
 """Texts for which the same edit is offered; who goes on typing each time does not want it."""
-EDITOR_CHARS = 24_000, 8_000
-"""Code points before and behind the cursor that a service may see which rewrites lines."""
 MOST_DIFFS = 5
 """Edits that it is told of."""
 KEPT = 64
@@ -119,6 +118,8 @@ class EditOffers:
         completer, context, _ = self._served
         revision, (row, _) = document.revision, document.place(position)
         edited = edited_text(document, self._documents.edits, row, partial(context.privacy.may, "show"))
+        if edited is None:
+            return None
         deadline_ms = completer.settings.deadline_ms
         try:
             async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
@@ -141,7 +142,7 @@ class EditOffers:
             session=document.name + SESSION,
             prefix="",
             suffix="",
-            path=document.name,
+            path=document.path,
             language=document.language,
             # a completion goes first
             speculative=True,
@@ -158,7 +159,9 @@ class EditOffers:
         found = await next_edit(edited, common, ask, judges=backend.state == "ready" and backend.judges)
         if found is not None or backend.editor is None or not edited.edits:
             return found.change if found else None
-        prefix, suffix = (newlines(without_surrogates(text)) for text in document.around(position, *EDITOR_CHARS))
+        prefix, suffix = (
+            newlines(without_surrogates(text)) for text in document.around(position, PREFIX_CHARS, SUFFIX_CHARS)
+        )
         snippets = context.snippets(document, edited.cursor_row)
         request = replace(common, prefix=prefix, suffix=suffix, snippets=snippets, speculative=False)
         answer = await backend.editor(request, self._diffs(document))
@@ -169,8 +172,7 @@ class EditOffers:
         assert self._served
         may = self._served[1].privacy.may
         shown = [edit for edit in self._documents.edits.latest() if edit.uri == document.uri or may("show", edit.uri)]
-        texts = [without_surrogates(edit.diff(file_name(edit.uri))) for edit in reversed(shown[:MOST_DIFFS])]
-        return [redacted(text, path=edit.uri) for text, edit in zip(texts, reversed(shown[:MOST_DIFFS]), strict=True)]
+        return [_without_secrets(edit).diff(file_name(shown_path(edit.uri))) for edit in reversed(shown[:MOST_DIFFS])]
 
     def _is_passed_over(self, document: Document, text: str, change: Change) -> bool:
         """True for what was offered for several texts, and still is not so."""
@@ -193,6 +195,17 @@ def is_written(uri: str) -> bool:
     except (OSError, ValueError):
         # no file can have that name
         return False
+
+
+def _without_secrets(edit: RecentEdit) -> RecentEdit:
+    """Of each text as a whole: what begins every line of a diff would hide a key that goes over lines."""
+    return replace(edit, before=_shown(edit.before, edit.uri), after=_shown(edit.after, edit.uri))
+
+
+def _shown(lines: Sequence[str], uri: str) -> tuple[str, ...]:
+    found = split_lines(redacted(without_surrogates("".join(lines)), path=uri))
+    # behind the end of a line there is none that was edited
+    return tuple(found[:-1] if lines[-1].endswith(("\n", "\r")) else found)
 
 
 def _nothing() -> dict[str, Any]:

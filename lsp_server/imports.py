@@ -6,9 +6,11 @@ Only regular files of the workspace are read, links followed first, and none tha
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,9 +30,12 @@ MAX_FILE_BYTES, MAX_CHARS = 256 << 10, 600
 """Most bytes of a file that is read, and most characters of a snippet."""
 _ENDINGS = {
     "python": (".py", ".pyi", "/__init__.py"),
-    "typescript": (".ts", ".tsx", ".d.ts", ".js", "/index.ts", "/index.js"),
-    "javascript": (".js", ".jsx", ".mjs", "/index.js"),
+    "typescript": ("", ".ts", ".tsx", ".d.ts", ".mts", ".cts", ".js", "/index.ts", "/index.js"),
+    "javascript": ("", ".js", ".jsx", ".mjs", ".cjs", "/index.js"),
 }
+"""Of files, behind what an import names; nothing where it names the file."""
+_SOURCES = {".js": (".ts", ".tsx", ".d.ts"), ".jsx": (".tsx",), ".mjs": (".mts",), ".cjs": (".cts",)}
+"""Endings of what becomes a module: TypeScript is imported by the name of what is made of it."""
 _FAMILY = {"typescriptreact": "typescript", "javascriptreact": "javascript"}
 
 
@@ -47,28 +52,30 @@ class Imports:
             document: an open document.
             near: the lines before the cursor; a name that they do not hold is not looked up.
         """
-        head = without_surrogates("".join(document.lines[:HEAD_LINES]))[:HEAD_CHARS]
+        head = "".join(line[:HEAD_CHARS] for line in document.lines[:HEAD_LINES])[:HEAD_CHARS]
         path, root = path_of(document.uri), self._privacy.root_of(document.uri)
         if path is None or root is None:
             return []
         words = set(re.findall(r"\w+", near))
         found: list[Snippet] = []
-        for imported in _imports(head, document.language):
+        for imported in _imports(without_surrogates(head), document.language):
             names = tuple(name for name in imported.names if name in words)
             used = names or (not imported.names and re.split(r"\W", imported.module)[-1] in words)
             file = next(_files(imported, path, root, document.language), None) if used else None
             offered = signatures_of(self._text(file), language_of(file.name), names) if file else ""
             if file and offered:
-                found.append(piece_of(file.name, offered[:MAX_CHARS]))
+                piece = piece_of(file.name, offered)
+                found.append(replace(piece, text=piece.text[:MAX_CHARS]))
             if len(found) == FILES:
                 break
         return found
 
     def _text(self, file: Path) -> str:
-        uri = file.as_uri()
-        if not self._privacy.may("show", uri):
+        # by its own name and by that of what it leads to
+        if not self._privacy.may("show", file.as_uri()):
             return ""
-        if opened := self._documents.get(uri):
+        file = file.resolve()
+        if opened := self._documents.get(file.as_uri()):
             return without_surrogates(opened.text[:MAX_FILE_BYTES])
         try:
             facts = file.stat()
@@ -80,7 +87,7 @@ class Imports:
 
 
 def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[Path]:
-    """The files of the workspace that an import may mean, the likeliest first, links followed."""
+    """The files that an import may mean and that lead to one of the workspace, the likeliest first."""
     family, module = _FAMILY.get(language, language), imported.module
     stems: list[Path] = []
     if family == "python":
@@ -89,13 +96,13 @@ def _files(imported: Import, path: Path, root: Path, language: str) -> Iterator[
         stems = [base.joinpath(*module.lstrip(".").split(".")) for base in bases]
     elif module.startswith("."):
         stems = [path.parent / module]
-    for stem in stems:
-        for ending in _ENDINGS.get(family, ()):
-            # names that no file can have, and links in circles
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
-                file = Path(f"{stem}{ending}").resolve()
-                if file.is_relative_to(root) and file.is_file():
-                    yield file
+    names = [f"{stem.with_suffix(ending)}" for stem in stems for ending in _SOURCES.get(stem.suffix, ())]
+    for name in [*names, *(f"{stem}{ending}" for stem in stems for ending in _ENDINGS.get(family, ()))]:
+        # names that no file can have, and links in circles
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            file = Path(os.path.normpath(name))
+            if file.resolve().is_relative_to(root) and file.is_file():
+                yield file
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from coder_model.text.syntax import errors_in
 from coder_model.text.token_edits import Change, changed
 from coder_model.types import FillRequest, Snippet
 from lsp_server.documents import Document, without_surrogates
-from lsp_server.edit_candidates import Candidate, EditedText, Kind, candidates
+from lsp_server.edit_candidates import MOST_CHARS, Candidate, EditedText, Kind, candidates
 from lsp_server.edit_history import EditHistory
 from lsp_server.joint_fill import Ask
 from lsp_server.newly_unlikely import cropped, newly_unlikely
@@ -43,8 +43,8 @@ class NextEdit:
     """Nats by which the model finds the place likelier; 0 where no model was asked."""
 
 
-def edited_text(document: Document, edits: EditHistory, row: int, may: Callable[[str], bool]) -> EditedText:
-    """Returns a document's text with what was edited lately.
+def edited_text(document: Document, edits: EditHistory, row: int, may: Callable[[str], bool]) -> EditedText | None:
+    """Returns a document's text with what was edited lately; None for one that is too large to be looked through.
 
     Args:
         document: of the cursor.
@@ -52,6 +52,8 @@ def edited_text(document: Document, edits: EditHistory, row: int, may: Callable[
         row: of the cursor.
         may: whether the edits of another document may be looked at.
     """
+    if sum(map(len, document.lines)) > MOST_CHARS:
+        return None
     others = [one for one in edits.latest() if one.uri != document.uri]
     seen = {uri: may(uri) for uri in {one.uri for one in others}}
     return EditedText(

@@ -86,7 +86,7 @@ def fill_request(place: CursorPlace, settings: Settings, context: Context) -> Fi
         session=document.name,
         prefix=place.prefix,
         suffix=place.suffix,
-        path=document.name,
+        path=document.path,
         language=document.language,
         hole=hole,
         snippets=context.snippets(document, place.row),
@@ -111,7 +111,7 @@ def warm_request(document: Document, position: Position, context: Context) -> Fi
         session=document.name,
         prefix=place.prefix,
         suffix=place.suffix,
-        path=document.name,
+        path=document.path,
         language=document.language,
         snippets=context.snippets(document, place.row, rests=True),
     )

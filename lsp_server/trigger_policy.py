@@ -33,7 +33,8 @@ PRESETS: dict[PresetName, Preset] = {
 }
 MANY_DELETIONS = 3
 """So many in a row are a change of mind, not a slip."""
-_ONLY_CLOSERS = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*$")
+# of a text without blanks around it: blanks that two parts could take are tried in every division
+_ONLY_CLOSERS = re.compile(r"[)>}\]\"'`]*\s*[:{;,]?")
 
 
 def least_right(name: PresetName, rest_of_line: str, deletions: int) -> float | None:
@@ -47,7 +48,7 @@ def least_right(name: PresetName, rest_of_line: str, deletions: int) -> float | 
     preset = PRESETS[name]
     if not preset.after_deletion and 0 < deletions < MANY_DELETIONS:
         return None
-    return preset.least_right if _ONLY_CLOSERS.match(rest_of_line) else preset.before_text
+    return preset.least_right if _ONLY_CLOSERS.fullmatch(rest_of_line.strip()) else preset.before_text
 
 
 def least_probability_of_fill(name: PresetName) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -48,6 +49,10 @@ PUBLISHED_LINE = re.compile(r".+?(?:(?<=[\r\n])(?=[^\s/]|[^\S\r\n]+\S)|\Z)", re.
 Qwen2, Llama 3 or Tekken reaches over what lies between two of these."""
 OWN_LINE = re.compile(r"[\r\n]+[^\r\n]*|[^\r\n]+")
 """A line with the line ends before it, as `PIECE` has them with the indentation that follows."""
+
+LONG_LINE = 500
+"""Characters. Each key in such a line makes another one, so few of them are kept, but all those of a text."""
+KEPT_LINES, KEPT_LONG_LINES = 65_536, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,8 @@ class CodeTokenizer:
         ]
         """[V] the bytes of each token; none for one that no text has."""
         self._id_of_byte = {data[0]: i for i, data in enumerate(self.token_bytes) if len(data) == 1}
-        self._encode_line = lru_cache(maxsize=65_536)(self._encode_line_uncached)
+        self._encode_short = lru_cache(KEPT_LINES)(self._encode_line_uncached)
+        self._encode_long = lru_cache(KEPT_LONG_LINES)(lambda line: array("I", self._encode_line_uncached(line)))
 
     @classmethod
     def load(cls, path: Path, vocab_size: int = 0) -> CodeTokenizer:
@@ -199,6 +205,9 @@ class CodeTokenizer:
     def _pieces(self, text: str) -> list[tuple[int, int]]:
         """First character of each piece of a text, and the one after its last."""
         return [place for _, place in self._tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+
+    def _encode_line(self, line: str) -> Sequence[int]:
+        return self._encode_short(line) if len(line) < LONG_LINE else self._encode_long(line)
 
     def _encode_line_uncached(self, line: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(line, add_special_tokens=False).ids)

@@ -28,11 +28,12 @@ _PATHS = re.compile(r"[^\s\"'&=?#,;{}()<>|]*[^\s\"'&=?#,;:{}()<>|]")
 _QUOTED = re.compile(r"\"([^\"]+)\"")
 """What may be a path in a query or a fragment."""
 _COPY = re.compile(
-    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|\s+\([^()]*\)"
-    r"|\s+-?\s*copy|[\s.]+|/+)$",
+    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|(?<!\s)\s++\([^()]*\)"
+    r"|(?<!\s)\s++(?:-\s*+)?copy|(?<![\s.])[\s.]++|(?<!/)/++)$",
     re.IGNORECASE,
 )
-"""Endings that tools give to the name of a file when they keep a copy of it; some systems drop blanks and dots."""
+"""Endings that tools give to the name of a file when they keep a copy of it; some systems drop blanks and dots. A
+run of blanks, dots or slashes is begun with once: read again from each of its places, a long one takes minutes."""
 _COPY_BEFORE = re.compile(r"(?:(?<=/)|^)(?:\._|\.#|#|~\$|\.(?=\.))(?=[^/]+$)")
 """What they put before it."""
 _SWAP = re.compile(r"(?:(?<=/)|^)\.([^/]+)\.sw[a-p]$")
@@ -62,9 +63,7 @@ def names_of(uri: str) -> list[str]:
     What is encoded twice is decoded twice. A link may hide the name of what it points to, and the other way round.
     """
     found: list[str] = []
-    scheme, colon, rest = uri.partition(":")
-    if not colon or not re.fullmatch(r"[A-Za-z][\w+.-]+", scheme):
-        rest = uri
+    rest = _without_scheme(uri)
     for text in (rest, _decoded(rest)):
         bare = re.split(r"[?#]", text, maxsplit=1)[0]
         query = _decoded(text)[len(_decoded(bare)) :]
@@ -74,8 +73,12 @@ def names_of(uri: str) -> list[str]:
                 found += [_plain(_decoded(name))]
     if path := path_of(uri):
         found.append(path.as_posix())
-    first = _plain(_decoded(re.split(r"[?#]", rest, maxsplit=1)[0]))
-    return list(dict.fromkeys([first, *filter(None, found)]))
+    return list(dict.fromkeys([name_of(uri), *filter(None, found)]))
+
+
+def name_of(uri: str) -> str:
+    """Returns the path that a URI names itself, decoded, without query and fragment."""
+    return _plain(_decoded(re.split(r"[?#]", _without_scheme(uri), maxsplit=1)[0]))
 
 
 def path_of(uri: str) -> Path | None:
@@ -91,6 +94,11 @@ def path_of(uri: str) -> Path | None:
     except (ValueError, RuntimeError):
         # no path can be so, or links go in circles
         return None
+
+
+def _without_scheme(uri: str) -> str:
+    scheme, colon, rest = uri.partition(":")
+    return rest if colon and re.fullmatch(r"[A-Za-z][\w+.-]+", scheme) else uri
 
 
 def _names_secret(name: str) -> bool:

@@ -19,17 +19,18 @@ from coder_model.text.known_imports import without_known_imports
 from coder_model.text.known_keys import without_known_keys
 from coder_model.text.layout import indentation
 from coder_model.text.normalize import columns
+from coder_model.text.redaction import REDACTED
 from coder_model.text.rest_of_line import without_named_again, without_rest
 from coder_model.text.surroundings import FilterContext
 from coder_model.text.unreachable import unreachable
 
-_MARK = re.compile(r"<\|[a-z_]{2,32}\|>|<fim_\w{2,16}>|<(?:SUF|MID|EOT)>")
+_MARK = re.compile(rf"<\|[a-z_]{{2,32}}\|>|<fim_\w{{2,16}}>|<(?:SUF|MID|EOT)>|\b{REDACTED}\b")
 _PROSE = {"markdown", "mdx", "quarto", "rmd", "restructuredtext", "plaintext", "asciidoc", "latex"}
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
 _REPEATED_PIECE = re.compile(r"(.{3,}?)\1{5,}$|(.{10,}?)\1{3,}$")
 _RULER = re.compile(r"([^\w\s])\1{6,}")
 """A line that separates; one of seven signs is a mark of a merge conflict."""
-_CLOSERS = re.compile(r"\s*[)\]}>;,]*(?:end)?[)\]};,]*\s*$")
+_CLOSERS = re.compile(r"[)\]}>;,]*(?:end[)\]};,]*)?")
 MOST_EQUAL_LINES = 3
 """Equal lines in a row that code may have; more are a loop of the model."""
 _LONGEST_CIRCLE = 4
@@ -70,8 +71,8 @@ FilterName = Literal[
 def special_tokens(text: str, around: FilterContext) -> str:
     """Ends before the first mark of a prompt or fence of Markdown, which models leak, or character that no code has.
 
-    A mark that the document itself holds is text. `<s>` and `<mask>` always are: they are tags, and a model of this
-    engine cannot say its marks as text.
+    What takes the place of a secret in what a model is shown is one too. A mark that the document itself holds is text.
+    `<s>` and `<mask>` always are: they are tags, and a model of this engine cannot say its marks as text.
     """
     ends = [found.start() for found in [_CONTROL.search(text)] if found]
     for mark in _MARK.finditer(text):
@@ -150,7 +151,7 @@ def already_there(text: str, around: FilterContext) -> str:
 def closing_line(text: str, around: FilterContext) -> str:
     """Takes a last line of closing brackets away when the document goes on with it, no further left."""
     head, end, last = text.rpartition("\n")
-    closes = bool(end and last.strip()) and bool(_CLOSERS.match(last))
+    closes = bool(end and last.strip()) and bool(_CLOSERS.fullmatch(last.strip()))
     if closes and around.lines_after[:1] == [last.strip()] and not around.rest_of_line.strip():
         following = next(line for line in around.suffix.split("\n")[1:] if line.strip())
         # one that stands deeper closes what the text has opened

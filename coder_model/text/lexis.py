@@ -128,6 +128,8 @@ _TRIPLE = {'"""': Text('"""', lines=True)}
 _SHELL = {'"': Text('"', lines=True, interpolations=(("${", "}"), ("$(", ")"))), "'": Text("'", False, True)}
 _RUBY = {'"': _with_code("#{", lines=True), "'": Text("'", lines=True), "`": Text("`", interpolations=(("#{", "}"),))}
 _MARKUP = Lexis(block_comments=(("<!--", "-->"),), strings={'"': _DOUBLE}, loose=True, quoted=True)
+# an apostrophe quotes what follows, and nothing ends it
+_LISP = Lexis((";",), (("#|", "|#"),), {'"': Text('"', lines=True)})
 _GO = {"`": Text("`", False, True), '"': _DOUBLE}
 _SCRIPT = _script()
 _TYPESCRIPT = Lexis(_SLASHES, _C_BLOCKS, strings=_SCRIPT.strings, regexes=True, angles=True)
@@ -193,6 +195,7 @@ _LEXES: dict[str, Lexis] = {
 }
 _LEXES["sh"] = _LEXES["bash"] = _LEXES["zsh"] = _LEXES["shellscript"]
 _LEXES["objective-cpp"] = _LEXES["cuda-cpp"] = _LEXES["cpp"]
+_LEXES |= dict.fromkeys(("clojure", "scheme", "racket", "lisp", "commonlisp", "emacs-lisp", "elisp", "fennel"), _LISP)
 # nothing is known of other languages: quotes, and comments where they can hardly be anything else
 _OTHER = Lexis((r"//", r"(?<=\s)# "), (("/*", "*/"),), {'"': _DOUBLE, "'": _SINGLE, "`": Text("`")}, loose=True)
 
@@ -205,7 +208,7 @@ def lexis_of(language: str) -> Lexis:
 def as_comment(text: str, language: str) -> str:
     """Returns one line of text as a comment of a language; a guess for one that is not known."""
     lexis = lexis_of(language)
-    for opener in ("//", "#", "--"):
+    for opener in ("//", "#", "--", ";"):
         if any(re.fullmatch(pattern, opener) for pattern in lexis.line_comments):
             return f"{opener} {text}"
     return " ".join([lexis.block_comments[0][0], text, lexis.block_comments[0][1]]) if lexis.block_comments else text

@@ -1,7 +1,8 @@
 """Keys and passwords in source text: what no prompt, cache or corpus may hold.
 
-Three rules: keys of known formats, literals that look random, and what is given to a name such as `password` in the
-forms of `assigned_secrets.py`. Ours and not detect-secrets (1.5), see `docs/log.md`.
+Four rules: keys of known formats, lines that are random base64 from one end to the other, as a key without its first or
+last line has them, literals that look random, and what is given to a name such as `password` in the forms of
+`assigned_secrets.py`. Ours and not detect-secrets (1.5), see `docs/log.md`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from string import ascii_lowercase, ascii_uppercase, digits
 
-from coder_model.text.assigned_secrets import assigned, syntax_of
+from coder_model.text.assigned_secrets import LONGEST, assigned, syntax_of
 
 Span = tuple[int, int]
 """Two code points of a text, the second one behind the end."""
 REDACTED = "REDACTED"
+LONGEST_KEY = 8_000
+"""Characters: what is cut further away than that from a place is not needed to find the keys there."""
 # a token ends where the next one begins: each read to the end of the text, a row of beginnings takes minutes
 _KEYS = re.compile(
     r"""\bAKIA[0-9A-Z]{16}\b                                   # AWS
@@ -26,7 +30,10 @@ _KEYS = re.compile(
     | \bsk-[A-Za-z0-9_-]{20,}                                  # OpenAI, Stripe
     | \bsk_live_\w{16,} | \bAIza[\w-]{35}\b                    # Stripe, Google
     | \beyJ(?:(?!-eyJ)[\w-]){10,}(?:\.[\w-]{10,}){2}           # JSON web tokens
-    | (?<=PRIVATE\ KEY-----)[\sA-Za-z0-9+/=\\n"']{64,}(?=-----END)""",
+    # lines of what the key is encrypted with may stand before it, and quotes or marks of a comment on each line
+    | (?:(?<=PRIVATE\ KEY-----)|(?<=PRIVATE\ KEY\ BLOCK-----))
+      (?:[\s\\n"'`#*>]{0,40}[A-Z][\w-]{1,40}:\ [^\n\\]{0,200})*+
+      [\sA-Za-z0-9+/=\\"'`#*>,]{64,}(?=-----END|\Z)""",
     re.VERBOSE,
 )
 # fmt: off
@@ -36,6 +43,15 @@ _KEY_MARKS = (
 )
 # fmt: on
 """One of these is in every key: looking for them first is twice as fast."""
+_BEFORE_ROW = r"""[ \t"'`#*>-]{0,40}+(?:(?:\+|//)[ \t"'`#*>-]{0,40}+)?"""
+_AFTER_ROW = r"""={0,2}(?:\\[nr])*+["'`]?[ \t]*+(?:[+,;)\\][ \t]*+)?\r?$"""
+_ROW = rf"{_BEFORE_ROW}[A-Za-z0-9+/]{{40,}}{_AFTER_ROW}"
+_LAST_ROW = rf"{_BEFORE_ROW}(?:[A-Za-z0-9+/]{{16,}}|[A-Za-z0-9+/]+(?==|\r?\n-----END)){_AFTER_ROW}"
+_ROWS = re.compile(rf"^{_ROW}(?:\n{_ROW})*+(?:\n{_LAST_ROW})?", re.MULTILINE)
+"""Lines of base64, of a text in quotes, a comment or a diff too, with a shorter one at the end."""
+_DIGITS = re.compile("[A-Za-z0-9+/]{40,}")
+LEAST_ROWS, SHORTEST_ROW = 3, 60
+"""So many lines of base64 are known, and fewer where they have so many characters: keys have 64 to 76, paths fewer."""
 _LITERAL = re.compile(r"""(["'`])([A-Za-z0-9+/=_.~-]{20,200})\1""")
 SHORTEST_RANDOM = 20
 """Characters."""
@@ -60,15 +76,22 @@ def redacted(text: str, language: str = "", path: str = "") -> str:
         language: language id of the protocol; empty when unknown.
         path: of its file, whose ending counts where the language is unknown.
     """
-    return _replaced(text, secret_spans(text, language, path))
+    return redacted_parts(text, (0, len(text)), language, path)[0]
 
 
-def redacted_around(prefix: str, suffix: str, language: str = "", path: str = "") -> tuple[str, str]:
-    """Returns the text before and after a cursor without secrets, one that the cursor stands in among them."""
-    spans, at = secret_spans(prefix + suffix, language, path), len(prefix)
-    before = [(start, min(end, at)) for start, end in spans if start < at]
-    after = [(max(start, at) - at, end - at) for start, end in spans if end > at]
-    return _replaced(prefix, before), _replaced(suffix, after)
+def redacted_parts(text: str, places: Sequence[int], language: str = "", path: str = "") -> list[str]:
+    """Returns what stands between some places of a text without secrets, those that reach over such a place among them.
+
+    A text must be cut by this and not before it: a part of a key is no key that can be found.
+
+    Args:
+        text: source text.
+        places: code points, in order: a part begins at each but the last, and ends at the next one.
+        language: language id of the protocol; empty when unknown.
+        path: of its file, whose ending counts where the language is unknown.
+    """
+    spans = secret_spans(text, language, path)
+    return [_replaced(text, spans, start, end) for start, end in pairwise(places)]
 
 
 def secret_spans(text: str, language: str = "", path: str = "") -> list[Span]:
@@ -76,7 +99,7 @@ def secret_spans(text: str, language: str = "", path: str = "") -> list[Span]:
     keys = (found.span() for found in _KEYS.finditer(text)) if any(mark in text for mark in _KEY_MARKS) else ()
     random = (found.span(2) for found in _LITERAL.finditer(text) if _looks_random(found.group(2)))
     merged: list[Span] = []
-    for start, end in sorted(chain(keys, random, assigned(text, syntax_of(language, path)))):
+    for start, end in sorted(chain(keys, _random_rows(text), random, assigned(text, syntax_of(language, path)))):
         if merged and start < merged[-1][1]:
             merged[-1] = merged[-1][0], max(end, merged[-1][1])
         else:
@@ -84,12 +107,23 @@ def secret_spans(text: str, language: str = "", path: str = "") -> list[Span]:
     return merged
 
 
-def _replaced(text: str, spans: list[Span]) -> str:
-    pieces, at = [], 0
-    for start, end in spans:
-        pieces += [text[at:start], REDACTED]
-        at = end
-    return "".join([*pieces, text[at:]])
+def _replaced(text: str, spans: list[Span], start: int, end: int) -> str:
+    pieces, at = [], start
+    for first, behind in spans:
+        if first < end and behind > start:
+            pieces += [text[at:first], REDACTED]
+            at = behind
+    return "".join([*pieces, text[at:end]])
+
+
+def _random_rows(text: str) -> Iterator[Span]:
+    """Lines that mostly look random; numbers of commits do not."""
+    for found in _ROWS.finditer(text):
+        rows = _DIGITS.findall(found.group())
+        random = [row for row in rows if _looks_random(row[:LONGEST]) and not _HEX.fullmatch(row)]
+        is_known = len(rows) >= LEAST_ROWS or len(rows[0]) >= SHORTEST_ROW
+        if is_known and 2 * len(random) > len(rows):
+            yield found.span()
 
 
 def _looks_random(literal: str) -> bool:

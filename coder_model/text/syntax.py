@@ -27,12 +27,20 @@ _LANGUAGE_OF_EXTENSION = {
     "py": "python",
     "pyi": "python",
     "js": "javascript",
+    "mjs": "javascript",
+    "cjs": "javascript",
     "jsx": "javascriptreact",
     "ts": "typescript",
+    "mts": "typescript",
+    "cts": "typescript",
     "tsx": "typescriptreact",
     "go": "go",
     "rs": "rust",
     "lua": "lua",
+    "java": "java",
+    "c": "c",
+    # headers too, as editors have them
+    **dict.fromkeys(("h", "hh", "hpp", "cc", "cpp", "cxx"), "cpp"),
 }
 
 

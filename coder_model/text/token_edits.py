@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -129,7 +130,7 @@ class RepeatedEdit:
                 at += 1
                 continue
             found.append(changes)
-            at = max(at + 1, _index_behind(starts, changes[-1].end))
+            at = max(at + 1, bisect_left(starts, changes[-1].end))
         return found
 
     def _at(self, keys: list[str], starts: list[int], at: int) -> list[Change] | None:
@@ -221,10 +222,6 @@ def _starts(tokens: list[str]) -> list[int]:
     for token in tokens:
         starts.append(starts[-1] + len(token))
     return starts
-
-
-def _index_behind(starts: list[int], offset: int) -> int:
-    return next(index for index, start in enumerate(starts) if start >= offset)
 
 
 def _line_before(keys: list[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from coder_model.text.normalize import file_name
-from coder_model.text.redaction import redacted, redacted_around
+from coder_model.text.redaction import LONGEST_KEY, REDACTED, redacted, redacted_parts
 from coder_model.types import FillRequest
 
 Kind = Literal["mercury", "mercury-edit", "openai", "llama.cpp"]
@@ -48,8 +48,12 @@ class Shape:
 
 def without_secrets(request: FillRequest) -> tuple[str, str]:
     """Returns what may leave the machine of the text before and after the cursor."""
-    prefix, suffix = request.prefix[-MAX_PREFIX_CHARS:], request.suffix[:MAX_SUFFIX_CHARS]
-    return redacted_around(prefix, suffix, request.language, request.path)
+    prefix = request.prefix[-MAX_PREFIX_CHARS - LONGEST_KEY :]
+    suffix = request.suffix[: MAX_SUFFIX_CHARS + LONGEST_KEY]
+    at = len(prefix)
+    places = max(0, at - MAX_PREFIX_CHARS), at, at + min(len(suffix), MAX_SUFFIX_CHARS)
+    before, after = redacted_parts(prefix + suffix, places, request.language, request.path)
+    return before, after
 
 
 def as_text(text: str) -> str:
@@ -104,13 +108,13 @@ def next_edit_body(request: FillRequest, diffs: Sequence[str], model: str, max_t
     """
     head, upto, since, tail = _region(request)
     viewed = "\n".join(
-        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {file_name(s.path)}\n"
+        f"<|recently_viewed_code_snippet|>\ncode_snippet_file_path: {as_text(file_name(s.path))}\n"
         f"{as_text(redacted(s.text, path=s.path))}\n<|/recently_viewed_code_snippet|>"
         for s in request.snippets
     )
     content = (
         f"<|recently_viewed_code_snippets|>\n{viewed}\n<|/recently_viewed_code_snippets|>\n\n"
-        f"<|current_file_content|>\ncurrent_file_path: {file_name(request.path)}\n{head}\n"
+        f"<|current_file_content|>\ncurrent_file_path: {as_text(file_name(request.path))}\n{head}\n"
         f"<|code_to_edit|>\n{upto}<|cursor|>{since}\n<|/code_to_edit|>\n{tail}\n<|/current_file_content|>\n\n"
         f"<|edit_diff_history|>\n{chr(10).join(map(as_text, diffs))}\n<|/edit_diff_history|>\n"
     )
@@ -129,7 +133,7 @@ def edited_region(answer: Any, request: FillRequest) -> tuple[str, str] | None:
     _, upto, since, _ = _region(request)
     old = f"{upto}{since}"
     is_whole = old == as_text(old) and request.prefix.endswith(upto) and request.suffix.startswith(since)
-    if new is None or not is_whole or new == old or as_text(new) != new:
+    if new is None or not is_whole or new == old or as_text(new) != new or (REDACTED in new and REDACTED not in old):
         return None
     return old, new
 

@@ -2,8 +2,9 @@ import pytest
 
 from coder_model.text.privacy import Privacy
 from lsp_server import context as context_module
-from lsp_server.context import DOCUMENTS, PIECE_LINES, STAY_LINES, Context
+from lsp_server.context import DOCUMENTS, MOST_CHARS, PIECE_LINES, STAY_LINES, Context
 from lsp_server.documents import Documents, Position
+from lsp_server.imports import Imports
 
 ORDERS = "def total_price(orders):\n    return sum(order.price for order in orders)\n"
 USERS = "class Account:\n    def __init__(self, username):\n        self.username = username\n"
@@ -30,7 +31,7 @@ def test_the_piece_most_like_the_lines_before_the_cursor_is_shown(documents, con
     opened(documents, "orders.py", "\n" * PIECE_LINES + ORDERS)
     here = opened(documents, "here.py", NEAR)
     (snippet,) = context.snippets(here, 4)
-    assert (snippet.path, snippet.text) == ("file:///orders.py", ORDERS)
+    assert (snippet.path, snippet.text) == ("/orders.py", ORDERS)
 
 
 def test_the_document_itself_is_no_snippet(documents, context):
@@ -74,8 +75,36 @@ def test_secrets_are_not_shown(documents, context):
     opened(documents, "orders.py", ORDERS + "password = 'hunter2!'\n")
     here = opened(documents, "here.py", NEAR)
     (snippet,) = context.snippets(here, 4)
-    assert snippet.path == "file:///orders.py"
+    assert snippet.path == "/orders.py"
     assert "hunter2" not in snippet.text
+
+
+def test_a_secret_that_goes_over_two_pieces_is_in_neither(documents, context):
+    lines = ["a: total_price"] * (PIECE_LINES - 1) + ["password: |", "  hunter2!"] + ["b: total_price"] * 3
+    documents.open("file:///a.yaml", "yaml", 1, "\n".join(lines))
+    shown = "".join(snippet.text for snippet in context.snippets(opened(documents, "here.py", NEAR), 4))
+    assert "a: total_price" in shown
+    assert "b: total_price" in shown
+    assert "hunter2" not in shown
+
+
+def test_of_very_long_lines_a_part_is_read_and_shown(documents, context, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Imports, "snippets", lambda self, document, near: asked.append(near) or [])
+    opened(documents, "data.py", "total_price(orders) " * 200_000)
+    here = opened(documents, "here.py", NEAR + "total_price(orders) " * 200_000)
+    (snippet,) = context.snippets(here, 4)
+    assert len(snippet.text) == MOST_CHARS
+    assert [len(near) for near in asked] == [MOST_CHARS]
+
+
+@pytest.mark.parametrize("at", [0, 4, 8, 20, 43])
+def test_a_secret_that_a_piece_is_cut_in_is_not_shown(documents, context, at):
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    words = "total_price(orders) " * 200
+    opened(documents, "data.py", words[at:] + secret + " " + words)
+    (snippet,) = context.snippets(opened(documents, "here.py", NEAR), 4)
+    assert "ghp_" not in snippet.text
 
 
 def test_lone_surrogates_and_empty_documents_do_no_harm(documents, context):
@@ -139,3 +168,12 @@ def test_a_file_that_shares_a_line_is_a_snippet(documents, context):
     )
     here = opened(documents, "here.py", "import json\n\n\ndef report(orders):\n    return total_price(\n")
     assert context.snippets(here, 4)
+
+
+def test_cells_of_a_notebook_see_each_other(documents, context):
+    cell = "vscode-notebook-cell:/work/a.ipynb#{}"
+    documents.open(cell.format("W0"), "python", 1, "import shop\n" + ORDERS)
+    documents.open(cell.format("W1"), "python", 1, NEAR + "0\n")
+    documents.open(cell.format("W2"), "python", 1, "import shop\n" + NEAR)
+    shown = [snippet.text for snippet in context.snippets(documents.get(cell.format("W2")), 5)]
+    assert shown == ["import shop\n" + ORDERS]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_model.text.token_edits import changed
-from lsp_server.edit_candidates import MOST_CHARS, candidates
+from lsp_server.edit_candidates import MOST_CHARS, NEAREST, candidates
 
 
 def rows(edited):
@@ -91,8 +91,20 @@ def test_a_language_without_a_grammar_has_repeated_edits_alone():
 
 
 def test_a_text_that_is_too_large_is_left():
-    assert candidates(as_edited("def f({{n||m}}):\n    return n\n" + "#" * MOST_CHARS)) == []
+    text = "def f({{n||m}}):\n    return n\n"
+    assert as_edited(text + "#" * (MOST_CHARS - 30))
+    assert as_edited(text + "#" * MOST_CHARS) is None
     assert candidates(as_edited("x = 1\n")) == []
+
+
+def test_of_thousands_of_places_the_nearest_are_candidates_and_know_all_others():
+    calls = "foo(12)\n" * 7_000
+    edited = as_edited("{{foo||bar}}(12)\n" * 2 + calls, cursor_row=2_000)
+    found = candidates(edited)
+    assert [edited.row(one.changes[0].start) for one in found[:3]] == [2_000, 2_001, 1_999]
+    assert len(found) == NEAREST
+    assert len(found[0].others) == 6_999
+    assert changed(edited.text, [*found[0].changes, *found[0].others]) == "bar(12)\n" * 7_002
 
 
 @pytest.mark.parametrize("language", ["python", "typescript", "go", "cpp", ""])

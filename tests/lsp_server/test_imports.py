@@ -63,6 +63,29 @@ def test_typescript_finds_the_file_by_its_ending(imports, documents, workspace):
     assert snippet.text == "interface User { name: string }\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "language"),
+    [
+        ("user.ts", "./user.js", "typescript"),
+        ("user.tsx", "./user.jsx", "typescriptreact"),
+        ("user.d.ts", "./user.js", "javascript"),
+        ("user.mts", "./user.mjs", "typescript"),
+        ("user.cts", "./user.cjs", "typescript"),
+        ("user.ts", "./user.ts", "typescript"),
+        ("user.js", "./user.js", "javascript"),
+        ("user.mjs", "./user.mjs", "javascript"),
+        ("user.mjs", "./user", "javascript"),
+        ("user.cjs", "./user.cjs", "javascript"),
+        ("user.service.ts", "./user.service", "typescript"),
+    ],
+)
+def test_a_module_is_found_by_the_name_that_it_will_have(imports, documents, workspace, name, module, language):
+    (workspace / name).write_text("export class User {}\n")
+    here = opened(documents, workspace, "main", f"import {{ User }} from '{module}';\n", language)
+    (snippet,) = imports.snippets(here, "new User(")
+    assert (snippet.path, snippet.text) == (name, "class User\n")
+
+
 def test_what_the_editor_has_counts_not_the_disk(imports, documents, workspace):
     here = opened(documents, workspace, "app/views.py", "from .models import Order\n")
     opened(documents, workspace, "app/models.py", "class Order(New):\n    pass\n")
@@ -119,3 +142,24 @@ def test_names_that_no_file_can_have_find_nothing(imports, documents, workspace,
     here = opened(documents, workspace, "main.ts", f"import {{ Order }} from '{module}';\n", "typescript")
     assert imports.snippets(here, NEAR) == []
     assert Privacy([workspace]).may("complete", (workspace / "circle.ts").as_uri())
+
+
+def test_a_secret_goes_before_what_is_shown_is_cut(imports, documents, workspace):
+    heads = "".join(f"def a{n}(): pass\n" for n in range(10, 63))
+    (workspace / "keys.py").write_text(heads + 'def f(key="ghp_' + "a1B2c3D4e5" * 4 + '"): pass\n')
+    here = opened(documents, workspace, "main.py", "import keys\n")
+    (snippet,) = imports.snippets(here, "keys.")
+    assert "def a62()" in snippet.text
+    assert "ghp_" not in snippet.text
+
+
+@pytest.mark.parametrize(("link", "file"), [("private/order.py", "app/models.py"), ("order.py", "private/models.py")])
+def test_a_link_counts_by_its_own_name_and_by_that_of_its_file(imports, documents, workspace, link, file):
+    (workspace / "private").mkdir()
+    (workspace / file).write_text(MODELS)
+    (workspace / link).symlink_to(workspace / file)
+    module = link.removesuffix(".py").replace("/", ".")
+    here = opened(documents, workspace, "main.py", f"from {module} import Order\n")
+    assert imports.snippets(here, NEAR)
+    (workspace / ".unmaskignore").write_text("private/\n")
+    assert imports.snippets(here, NEAR) == []

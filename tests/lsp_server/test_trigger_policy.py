@@ -19,3 +19,11 @@ def test_before_other_text_one_must_be_surer_unless_one_is_eager(rest):
 def test_a_slip_that_is_mended_is_no_question(deletions, asks):
     assert (least_right("quiet", "", deletions) is not None) == asks
     assert least_right("eager", "", deletions) == PRESETS["eager"].least_right
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \t"])
+def test_a_long_run_of_blanks_is_read_once(blank):
+    many = blank * 50_000
+    for before in ("", ")", "];"):
+        assert least_right("quiet", f"{before}{many}y", 0) is None
+        assert least_right("quiet", f"{before}{many}", 0) == PRESETS["quiet"].least_right

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder_model.errors import ModelFileError
-from coder_model.prompt.tokenizer import N_SPECIAL, SPECIAL_TOKENS, CodeTokenizer
+from coder_model.prompt.tokenizer import KEPT_LONG_LINES, LONG_LINE, N_SPECIAL, SPECIAL_TOKENS, CodeTokenizer
 
 TEXT = st.text(st.one_of(st.sampled_from(" \t\n\r\x0c\u2028_.(9é漢😀<mask>"), st.characters(exclude_categories=["Cs"])))
 
@@ -77,3 +77,23 @@ def test_saving_and_loading_keeps_the_encoding(tokenizer, tmp_path):
     again = CodeTokenizer.load(tmp_path / "tokenizer.json")
     text = "def f(x):\n    return x  # é😀\n"
     assert again.encode(text) == tokenizer.encode(text)
+
+
+class Counting:
+    """A tokenizer that notes what it is asked for."""
+
+    def __init__(self, inner):
+        self.inner, self.asked = inner, []
+
+    def encode(self, text, **options):
+        self.asked.append(text)
+        return self.inner.encode(text, **options)
+
+
+def test_of_long_lines_the_latest_alone_are_kept(tokenizer, monkeypatch):
+    counting = Counting(tokenizer._tokenizer)
+    monkeypatch.setattr(tokenizer, "_tokenizer", counting)
+    lines = [f"{n} = " + "x" * LONG_LINE for n in range(KEPT_LONG_LINES + 1)]
+    for line in [*lines, lines[-1], lines[0]]:
+        assert tokenizer.decode(tokenizer.encode(line)) == line
+    assert counting.asked == [*lines, lines[0]]

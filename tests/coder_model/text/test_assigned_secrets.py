@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coder_model.text.redaction import REDACTED, redacted, redacted_around
+from coder_model.text.redaction import REDACTED, redacted, redacted_parts
 
 CODE = (
     "python",
@@ -120,8 +120,9 @@ def test_a_secret_goes_and_all_around_it_stays(form, secret, name):
 def test_a_cursor_in_a_secret_shows_neither_half(form, secret, at):
     before, digit, after = parts(form, "password")
     for language in FORMS[form]:
-        around = redacted_around(before + secret[:at], f"{secret[at:]}{digit}{after}\n", language)
-        assert around == (before + REDACTED, f"{REDACTED}{after}\n"), language
+        text = f"{before}{secret}{digit}{after}\n"
+        parts_shown = redacted_parts(text, (0, len(before) + at, len(text)), language)
+        assert parts_shown == [before + REDACTED, f"{REDACTED}{after}\n"], language
 
 
 @pytest.mark.parametrize("language", CODE)

@@ -72,6 +72,9 @@ def at_cursor(text):
         ("kotlin", 'val a = "${f(‸)}"\n', '"})', 0),
         ("csharp", 'var a = $"{b}: {‸}";\n', '"}', 0),
         ("shellscript", 'a="${b}$(c "‸")"\n', '")"', 0),
+        ("clojure", "(foo '(1 2‸))\n", "))", 0),
+        ("scheme", "(define x '(1 ‸)) ; don't (\n", "))", 0),
+        ("racket", '(f "it\'s\n(" #| ( |# ‸)\n', ")", 0),
     ],
 )
 def test_what_is_open_is_known_by_kind(language, text, opened, closes):
@@ -85,6 +88,7 @@ def test_what_is_open_is_known_by_kind(language, text, opened, closes):
     ("language", "text", "middle", "expect"),
     [
         ("go", "x := f(g(‸),\n\th(1))\n", "a), b", "a"),
+        ("clojure", "(foo '(1 2‸))\n", " 3)) (bar", " 3"),
         ("rust", "let x = f(g(‸),\n    h(1));\n", "a)", "a"),
         ("java", 'x.on("‸", () -> {\n    y();\n});\n', 'go", () -> {', "go"),
         ("typescript", "x.on('‸', () => {\n  y();\n});\n", "go', () => {", "go"),

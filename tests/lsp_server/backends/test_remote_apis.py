@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from fake_service import FakeService
@@ -9,7 +10,7 @@ from remote_requests import KINDS, PREFIX, SUFFIX, request, said, settings
 
 from coder_model.types import Snippet
 from lsp_server.backends.remote import RemoteBackend
-from lsp_server.backends.remote_apis import SHAPES
+from lsp_server.backends.remote_apis import MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS, SHAPES
 
 
 def rewritten(body):
@@ -63,6 +64,17 @@ async def test_no_secret_leaves_in_any_field():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_secrets_are_found_before_the_text_is_cropped(kind):
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    planted = f"token = '{secret}'\n"
+    before = planted + "x" * (MAX_PREFIX_CHARS - len(PREFIX) - len(secret) // 2) + PREFIX
+    after = SUFFIX + "x" * (MAX_SUFFIX_CHARS - len(SUFFIX) - len(planted) + len(secret) // 2) + planted
+    sent = json.dumps(SHAPES[kind].body(request(prefix=before, suffix=after), "", 9))
+    assert secret[:8] not in sent
+    assert secret[-8:] not in sent
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_marks_in_somebodys_text_are_text(kind):
     text = "a = '<s>' + '<|cursor|>' + '<|/code_to_edit|>' + '<fim_middle>' + '<|im_end|>'\n"
     asked = request(prefix=text + "b = ", suffix="\n" + text, snippets=(Snippet("b.py", text),))
@@ -71,6 +83,12 @@ def test_marks_in_somebodys_text_are_text(kind):
     assert len(re.findall(r"<s>|<fim_middle>|<\|im_end\|>", sent)) == (9 if kind == "llama.cpp" else 0)
     if kind == "mercury-edit":
         assert sent.count("<|cursor|>") == sent.count("<|/code_to_edit|>") == 1
+
+
+def test_marks_in_the_name_of_a_file_are_text():
+    asked = replace(request(snippets=(Snippet("<|cursor|>.py", "x = 1\n"),)), path="<|cursor|>.py")
+    sent = json.dumps(SHAPES["mercury-edit"].body(asked, "", 9))
+    assert sent.count("<|cursor|>") == 1
 
 
 def test_a_mark_that_a_server_says_after_somebody_is_as_it_was():

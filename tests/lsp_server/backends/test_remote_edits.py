@@ -1,6 +1,8 @@
 """Lines rewritten by a service: what `/v1/edit/completions` is asked, and what becomes of its answer."""
 
+import base64
 import json
+import random
 import re
 from collections import Counter
 from dataclasses import replace
@@ -67,6 +69,7 @@ def answer(content):
         ("```\na = 1\nb = a\n```", None),
         ("None", None),
         ("```\na = 1<|cursor|>\nb = a\n```", None),
+        ("a = REDACTED\nb = a", None),
     ],
 )
 def test_the_answer_is_the_lines_as_they_should_be(content, new):
@@ -146,6 +149,19 @@ async def test_edits_of_files_that_may_not_be_shown_are_not_sent_nor_secrets_in_
         assert len(service.bodies) == 1
         assert "hush" not in json.dumps(service.bodies)
         assert secret not in json.dumps(service.bodies)
+        await backend.close()
+
+
+async def test_a_key_that_was_just_deleted_is_in_no_diff(tmp_path):
+    digits = base64.b64encode(random.Random(0).randbytes(96)).decode()
+    rows = ["-----BEGIN PRIVATE KEY-----", digits[:64], digits[64:76], digits[76:80], "-----END PRIVATE KEY-----"]
+    async with FakeService("None") as service:
+        documents, document = edited_by_hand(TEXT + "\n".join(rows) + "\n")
+        document.replace(Position(10, 0), Position(15, 0), "")
+        backend = RemoteBackend(settings(service, "mercury-edit"))
+        await offers_of(documents, backend, tmp_path).offer(URI, 1, Position(0, 5))
+        assert "REDACTED" in sections(service.bodies[0])["diffs"]
+        assert not [row for row in rows[1:-1] if row in json.dumps(service.bodies)]
         await backend.close()
 
 
