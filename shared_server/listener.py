@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from coder_model.types import InvalidInput
@@ -58,13 +59,34 @@ async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str],
         await serving
 
 
-def _bound(settings: ServeSettings) -> socket.socket:
+class _Port(socket.socket):
+    """Takes no further connection of a client that holds as many as it may, before TLS has begun on it."""
+
+    def __init__(self, listening: socket.socket, most: int) -> None:
+        super().__init__(fileno=listening.detach())
+        self._most = most
+        self._held: list[tuple[list[str], socket.socket]] = []
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        connection, address = super().accept()
+        # whoever has an address of IPv6 has all those that begin with the same half
+        client = ip_address(address[0]).exploded.split(":")[:4]
+        self._held = [(whose, one) for whose, one in self._held if one.fileno() >= 0]
+        if sum(whose == client for whose, _ in self._held) >= self._most:
+            connection.close()
+            raise ConnectionAbortedError
+        self._held.append((client, connection))
+        return connection, address
+
+
+def _bound(settings: ServeSettings) -> _Port:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise InvalidInput(f"port must be free, and host a name of this machine, got {where}: {error}") from error
+    return _Port(listening, settings.limits.connections_per_client)
 
 
 def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:

@@ -109,6 +109,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_s: AboveZero = 10.0
     """Seconds that a client may take to read its answer."""
     connections: Positive = 1000
+    connections_per_client: Positive = 256
+    """Of one address, or of one /64 of IPv6; a proxy before the server is one client. Not under Ray."""
     typing_ms: Milliseconds = 800.0
     """Time of a request that names no deadline, made while somebody types."""
     manual_ms: Milliseconds = 3000.0
