@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from coder_model.types import InvalidInput
@@ -28,15 +31,13 @@ async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str],
     """Serves until the process is asked to end.
 
     Args:
-        app: what answers.
+        app: what answers; `state.is_leaving` is set when it is asked to end.
         settings: with host, port, TLS and limits.
         ready: called with the address once it answers.
 
     Raises:
         InvalidInput: when the port is taken, or the files for TLS are none.
     """
-    import uvicorn
-
     # what is wrong with a request is told to who has sent it
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = _config(app, settings)
@@ -45,7 +46,7 @@ async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str],
     except OSError as error:
         raise InvalidInput(f"certificate and key must be files of TLS: {error.strerror}") from error
     listening = _bound(settings)
-    server = uvicorn.Server(config)
+    server = _leaving(config, app, settings.leave_s)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         while not (server.started or serving.done()):
@@ -109,6 +110,25 @@ def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
         ssl_keyfile=settings.key or None,
         lifespan="on",
     )
+
+
+def _leaving(config: uvicorn.Config, app: Starlette, leave_s: float) -> uvicorn.Server:
+    """Returns uvicorn's server, which goes on for so long after the first SIGTERM: who sends requests is to know."""
+    import uvicorn
+
+    loop = asyncio.get_running_loop()
+
+    class Leaving(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            end = partial(super().handle_exit, sig, frame)
+            if sig != signal.SIGTERM or app.state.is_leaving:
+                end()
+                return
+            app.state.is_leaving = True
+            # a signal comes between any two steps of the loop
+            loop.call_soon_threadsafe(loop.call_later, leave_s, end)
+
+    return Leaving(config)
 
 
 def _impatient(limits: Limits) -> type[H11Protocol]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from coder_model.errors import reason_of
-from coder_model.ranges import AboveZero, Count, Milliseconds, Positive
+from coder_model.ranges import AboveZero, Count, Milliseconds, NotNegative, Positive
 from coder_model.types import InvalidInput
 from lsp_server.user_settings import Remote
 
@@ -137,6 +137,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """TLS of this server itself; both empty where something before it ends TLS."""
     traces: str = ""
     """Address of an OpenTelemetry collector (OTLP over HTTP); none when empty."""
+    leave_s: NotNegative = 0.0
+    """Seconds after SIGTERM in which all is answered, and `/healthz` is 503, before the port closes. Not under Ray."""
     gateways: Positive = 1
     """Processes that take requests, under Ray."""
     limits: Limits = Limits()
