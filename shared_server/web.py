@@ -47,7 +47,9 @@ class Web:
             Route(path, _Completions(self._house, path, dialect), methods=["POST"])
             for path, dialect in COMPLETIONS.items()
         ]
-        others = {"/v1/models": self._models, "/healthz": self._health, "/metrics": self._figures}
+        # llama.cpp's name for it, and what everything else asks for
+        health = dict.fromkeys(("/health", "/healthz"), self._health)
+        others = {**health, "/v1/models": self._models, "/metrics": self._figures}
         routes = [*completions, *(Route(path, answer, methods=["GET"]) for path, answer in others.items())]
         handlers = {Problem: _refused, HTTPException: _unanswered}
         made = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._living)

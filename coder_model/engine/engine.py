@@ -166,7 +166,9 @@ class Engine:
                 request,
                 region,
                 prompt,
-                Output(self._tokenizer, prompt.heal, region, self.options.filters_off, began, watch),
+                Output(
+                    self._tokenizer, prompt.heal, region, self.options.filters_off, began, watch, len(prompt.context)
+                ),
                 session,
                 context,
                 options,

@@ -79,8 +79,9 @@ def error_object(status: int, reason: str) -> Json:
 
 
 def model_list(names: Iterable[str]) -> Json:
-    """Returns the answer of `/v1/models`."""
-    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "unmask"} for name in names]}
+    """Returns the answer of `/v1/models`; when a model was made nobody knows, and strict clients want a time."""
+    about = {"object": "model", "created": int(time.time()), "owned_by": "unmask"}
+    return {"object": "list", "data": [{"id": name, **about} for name in names]}
 
 
 def completion_object(request: str, model: str, choices: Sequence[Json], kind: str = "text_completion") -> Json:
@@ -94,8 +95,13 @@ def text_choice(text: str, finish: str | None, index: int = 0) -> Json:
 
 
 def usage(draft: Draft) -> Json:
-    """Returns what an answer took; the prompt's tokens are not counted, for there is no tokenizer here."""
-    return {"prompt_tokens": 0, "completion_tokens": draft.tokens, "total_tokens": draft.tokens}
+    """Returns what an answer took, with those beside it."""
+    said = draft.tokens + sum(other.tokens for other in draft.others)
+    return {
+        "prompt_tokens": draft.prompt_tokens,
+        "completion_tokens": said,
+        "total_tokens": draft.prompt_tokens + said,
+    }
 
 
 def infill_answer(model: str, text: str, draft: Draft, is_cut: bool, fields: Sequence[str]) -> Json:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,8 @@ def test_an_answer_has_what_strict_clients_want():
     answer = completion_object("cmpl-7", "fake", [text_choice("x", "stop")]) | {"usage": usage(DRAFT)}
     assert answer["choices"] == [{"index": 0, "text": "x", "logprobs": None, "finish_reason": "stop"}]
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}
+    several = usage(replace(DRAFT, prompt_tokens=10, others=(DRAFT,)))
+    assert several == {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 16}
     assert set(answer) == {"id", "object", "created", "model", "choices", "usage"}
     assert json.loads(event(answer).removeprefix(b"data: ")) == answer
 
