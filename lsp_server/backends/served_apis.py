@@ -22,8 +22,9 @@ Json = dict[str, Any]
 B = TypeVar("B")
 PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of a file that are looked at on either side of the cursor, as in an editor: more only takes time."""
-MOST_PIECES, MOST_PIECES_CHARS = 16, 1 << 16
-"""Pieces of other files that are taken of those sent, and their code points together; the last ones are the newest."""
+MOST_PIECES, MOST_PIECES_CHARS, MOST_NAMES_CHARS = 16, 1 << 16, 1 << 11
+"""Pieces of other files that are taken of those sent, their code points together, and those of their names, which it
+takes long to look at; the last ones are the newest."""
 DONE = b"data: [DONE]\n\n"
 
 
@@ -47,10 +48,11 @@ def shown_pieces(sent: Sequence[tuple[str, str]], may: Callable[[str], bool]) ->
         may: whether a file of that name may be shown.
     """
     shown: list[Snippet] = []
-    left = MOST_PIECES_CHARS
+    left, of_names = MOST_PIECES_CHARS, MOST_NAMES_CHARS
     for name, text in reversed(sent[-MOST_PIECES:]):
+        of_names -= len(name)
         # a piece is taken whole or not at all: the part of a key is no key that could be found
-        if may(name) and len(text) <= left:
+        if of_names >= 0 and len(text) <= left and may(name):
             left -= len(text)
             shown.append(piece_of(name, newlines(text)))
     return tuple(reversed(shown))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from coder_model.types import Draft
 from lsp_server.backends.served_apis import (
+    MOST_NAMES_CHARS,
     MOST_PIECES,
     MOST_PIECES_CHARS,
     before_stops,
@@ -51,6 +52,14 @@ def test_of_too_many_pieces_and_too_long_ones_the_newest_are_shown_whole():
     long, half = "x" * (MOST_PIECES_CHARS + 1), "y" * (MOST_PIECES_CHARS // 2)
     shown = shown_pieces([("old", half), ("long", long), ("a", half), ("b", half)], bool)
     assert [piece.path for piece in shown] == ["a", "b"]
+
+
+def test_names_that_are_too_long_together_are_not_looked_at():
+    asked = []
+    long = "a" * (MOST_NAMES_CHARS // 2)
+    shown = shown_pieces([(long, str(i)) for i in range(MOST_PIECES)], lambda name: not asked.append(name))
+    assert [piece.text for piece in shown] == [str(MOST_PIECES - 2), str(MOST_PIECES - 1)]
+    assert len(asked) == 2
 
 
 def test_an_answer_has_what_strict_clients_want():
