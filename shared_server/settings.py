@@ -24,7 +24,7 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one tenant may ask for."""
+    """What one tenant may ask for, of each gateway."""
 
     requests_per_s: Rate = 20.0
     burst: Annotated[float, msgspec.Meta(ge=1, le=1e6)] = 60.0
