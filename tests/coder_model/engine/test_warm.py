@@ -106,6 +106,15 @@ def test_what_reading_takes_is_what_it_took_last():
     assert made._reading_ms < 20
 
 
+def test_where_reading_takes_longest_a_few_lines_are_read_and_measured():
+    made = slowed(one_token_engine(), 0.1)
+    made._reading_ms = 1e6
+    lengths = passes_of(made)
+    list(made.fill(request(LONG + "x", LONG, deadline_ms=60_000.0)))
+    assert 64 <= lengths[0] <= 96
+    assert made._reading_ms < 300
+
+
 def test_no_more_is_read_than_the_deadline_has_time_for():
     made, hurried = slowed(one_token_engine(), 0.1), partial(request, suffix=LONG, deadline_ms=60_000.0)
     made._reading_ms = 100.0
