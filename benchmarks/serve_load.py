@@ -54,6 +54,7 @@ tokens = "{folder}/tokens"
 audit = "{folder}/audit"
 [limits]
 typing_ms = {typing_ms}
+connections_per_client = 1000
 [quota]
 requests_per_s = 1e5
 burst = 1e5

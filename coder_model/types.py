@@ -80,6 +80,8 @@ class FillRequest:
     judged: str | None = None
     """A text that stands in the hole: nothing is filled, the answer says how likely the model finds it, token by token.
     For backends that say so of themselves (`judges`)."""
+    max_tokens: int | None = None
+    """Tokens of the answer at most, for a server elsewhere and the gateway before it; None: as many as are given."""
     deadline_ms: float | None = None
     """Milliseconds from the moment the engine takes the request; then the leftmost run that parses is the answer."""
     decoding: Decoding | None = None
@@ -142,6 +144,8 @@ class Draft:
     Empty unless the caller asked to watch. A token that ends in the middle of a character leaves that to the next."""
     filtered: tuple[str, ...] = ()
     """On the final draft: the names of the filters that changed the text, see `filters.FILTERS`."""
+    prompt_tokens: int = 0
+    """Tokens that the model was given to read."""
     others: tuple[Draft, ...] = ()
     """On the final draft: the next best middles, none of the same text, at most `count` - 1."""
 

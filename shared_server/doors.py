@@ -102,7 +102,7 @@ def ask_of(
     priority = _priority(headers)
     deadline = time.monotonic() + _left_ms(headers, priority, settings.limits, wanted.most_ms) / 1000
     request = wanted.request(session_key(caller, headers.get(SESSION)))
-    return Ask(caller, engine, request, priority, deadline, wanted.max_tokens, show)
+    return Ask(caller, engine, request, priority, deadline, show)
 
 
 def session_key(caller: Caller, session: str | None) -> str:

@@ -34,12 +34,10 @@ class Ask:
     caller: Caller
     engine: str
     request: FillRequest
-    """Its session names tenant, person and document."""
+    """Its session names tenant, person and document; with 0 as `max_tokens` nothing is filled."""
     priority: Priority
     deadline: float
     """Seconds of the monotonic clock."""
-    max_tokens: int | None = None
-    """Tokens of an answer at most; None: as many as the engine gives, 0: nothing is filled."""
     show: Show | None = None
     """Called with each draft before the last, for who wants to watch."""
 
@@ -102,7 +100,7 @@ class Gateway:
             Problem: 409 when a newer request of the session has come, 429 when too many of this person are in flight,
                 503 without room or replica, 504 after the deadline.
         """
-        if ask.max_tokens == 0:
+        if ask.request.max_tokens == 0:
             return Answered(_NOTHING, False, "", 0, (), 0.0)
         session = ask.request.session
         older = self._newest.get(session)
@@ -161,7 +159,7 @@ class Gateway:
         within: Draft | None = None
         async with aclosing(pool.fill(request.session, request, _watches(ask), tried)) as drafts:
             async for draft in drafts:
-                if ask.max_tokens is not None and draft.tokens > ask.max_tokens:
+                if request.max_tokens is not None and draft.tokens > request.max_tokens:
                     return replace(within or draft, text=within.text if within else "", final=True), True
                 if draft.final:
                     return draft, not draft.finished
@@ -172,4 +170,4 @@ class Gateway:
 
 
 def _watches(ask: Ask) -> bool:
-    return ask.show is not None or ask.max_tokens is not None
+    return ask.show is not None or ask.request.max_tokens is not None

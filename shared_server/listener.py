@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from coder_model.types import InvalidInput
@@ -27,15 +31,13 @@ async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str],
     """Serves until the process is asked to end.
 
     Args:
-        app: what answers.
+        app: what answers; `state.is_leaving` is set when it is asked to end.
         settings: with host, port, TLS and limits.
         ready: called with the address once it answers.
 
     Raises:
         InvalidInput: when the port is taken, or the files for TLS are none.
     """
-    import uvicorn
-
     # what is wrong with a request is told to who has sent it
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = _config(app, settings)
@@ -44,7 +46,7 @@ async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str],
     except OSError as error:
         raise InvalidInput(f"certificate and key must be files of TLS: {error.strerror}") from error
     listening = _bound(settings)
-    server = uvicorn.Server(config)
+    server = _leaving(config, app, settings.leave_s)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         while not (server.started or serving.done()):
@@ -58,13 +60,34 @@ async def listen(app: Starlette, settings: ServeSettings, ready: Callable[[str],
         await serving
 
 
-def _bound(settings: ServeSettings) -> socket.socket:
+class _Port(socket.socket):
+    """Takes no further connection of a client that holds as many as it may, before TLS has begun on it."""
+
+    def __init__(self, listening: socket.socket, most: int) -> None:
+        super().__init__(fileno=listening.detach())
+        self._most = most
+        self._held: list[tuple[list[str], socket.socket]] = []
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        connection, address = super().accept()
+        # whoever has an address of IPv6 has all those that begin with the same half
+        client = ip_address(address[0]).exploded.split(":")[:4]
+        self._held = [(whose, one) for whose, one in self._held if one.fileno() >= 0]
+        if sum(whose == client for whose, _ in self._held) >= self._most:
+            connection.close()
+            raise ConnectionAbortedError
+        self._held.append((client, connection))
+        return connection, address
+
+
+def _bound(settings: ServeSettings) -> _Port:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise InvalidInput(f"port must be free, and host a name of this machine, got {where}: {error}") from error
+    return _Port(listening, settings.limits.connections_per_client)
 
 
 def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
@@ -87,6 +110,25 @@ def _config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
         ssl_keyfile=settings.key or None,
         lifespan="on",
     )
+
+
+def _leaving(config: uvicorn.Config, app: Starlette, leave_s: float) -> uvicorn.Server:
+    """Returns uvicorn's server, which goes on for so long after the first SIGTERM: who sends requests is to know."""
+    import uvicorn
+
+    loop = asyncio.get_running_loop()
+
+    class Leaving(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            end = partial(super().handle_exit, sig, frame)
+            if sig != signal.SIGTERM or app.state.is_leaving:
+                end()
+                return
+            app.state.is_leaving = True
+            # a signal comes between any two steps of the loop
+            loop.call_soon_threadsafe(loop.call_later, leave_s, end)
+
+    return Leaving(config)
 
 
 def _impatient(limits: Limits) -> type[H11Protocol]:

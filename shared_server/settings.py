@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from coder_model.errors import reason_of
-from coder_model.ranges import AboveZero, Count, Milliseconds, Positive
+from coder_model.ranges import AboveZero, Count, Milliseconds, NotNegative, Positive
 from coder_model.types import InvalidInput
 from lsp_server.user_settings import Remote
 
@@ -24,7 +24,7 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one tenant may ask for."""
+    """What one tenant may ask for, of each gateway."""
 
     requests_per_s: Rate = 20.0
     burst: Annotated[float, msgspec.Meta(ge=1, le=1e6)] = 60.0
@@ -109,6 +109,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_s: AboveZero = 10.0
     """Seconds that a client may take to read its answer."""
     connections: Positive = 1000
+    connections_per_client: Positive = 256
+    """Of one address, or of one /64 of IPv6; a proxy before the server is one client. Not under Ray."""
     typing_ms: Milliseconds = 800.0
     """Time of a request that names no deadline, made while somebody types."""
     manual_ms: Milliseconds = 3000.0
@@ -135,6 +137,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """TLS of this server itself; both empty where something before it ends TLS."""
     traces: str = ""
     """Address of an OpenTelemetry collector (OTLP over HTTP); none when empty."""
+    leave_s: NotNegative = 0.0
+    """Seconds after SIGTERM in which all is answered, and `/healthz` is 503, before the port closes. Not under Ray."""
     gateways: Positive = 1
     """Processes that take requests, under Ray."""
     limits: Limits = Limits()

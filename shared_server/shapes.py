@@ -168,6 +168,7 @@ class Wanted:
                 self.hole,
                 self.snippets,
                 self.count,
+                max_tokens=self.max_tokens,
             )
         except InvalidInput as error:
             raise invalid(str(error)) from None

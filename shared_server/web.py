@@ -47,10 +47,14 @@ class Web:
             Route(path, _Completions(self._house, path, dialect), methods=["POST"])
             for path, dialect in COMPLETIONS.items()
         ]
-        others = {"/v1/models": self._models, "/healthz": self._health, "/metrics": self._figures}
+        # llama.cpp's name for it, and what everything else asks for
+        health = dict.fromkeys(("/health", "/healthz"), self._health)
+        others = {**health, "/v1/models": self._models, "/metrics": self._figures}
         routes = [*completions, *(Route(path, answer, methods=["GET"]) for path, answer in others.items())]
         handlers = {Problem: _refused, HTTPException: _unanswered}
-        return Starlette(routes=routes, exception_handlers=handlers, lifespan=self._living)
+        made = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._living)
+        made.state.is_leaving = False
+        return made
 
     @asynccontextmanager
     async def _living(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -67,7 +71,9 @@ class Web:
         self._doors.caller(request.headers)
         return JSONResponse(model_list(self._gateway.engines))
 
-    async def _health(self, _: Request) -> Response:
+    async def _health(self, request: Request) -> Response:
+        if request.app.state.is_leaving:
+            return JSONResponse({"status": "the server ends"}, HTTPStatus.SERVICE_UNAVAILABLE)
         states = [set(engine.pool.states.values()) for engine in self._gateway.engines.values()]
         # one that owes answers is asked where there is no other one: under load that is no reason to ask nobody
         if all(of_engine & {"ready", "suspect"} for of_engine in states):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from coder_model.checkpoints import prepared_files
+from coder_model.checkpoints.store import Store
 from coder_model.engine.options import EngineOptions
 from coder_model.errors import lacks_packages
 from coder_model.types import Cancelled, FillRequest, InvalidInput
@@ -58,29 +59,31 @@ def _installed() -> Iterator[tuple[str, str, bool]]:
 
 
 def _folders() -> Iterator[tuple[str, str, bool]]:
-    """Where the windows meet their worker, and where the statistics are."""
+    """Where the windows meet their worker, and what is kept for the user."""
     try:
         yield "socket", f"{worker_socket.folder()}", True
     except BackendUnavailable as error:
         yield "socket", str(error), False
-    state = default_folder()
-    there = next(folder for folder in (state, *state.parents) if folder.exists())
-    writable = os.access(there, os.W_OK)
-    yield "statistics", f"{state}" if writable else f"{there} cannot be written: nothing is counted", writable
-    yield room(there)
+    for name, folder, lost, variable in (
+        ("statistics", default_folder(), "nothing is counted or logged, `unmask http` has no key", "XDG_STATE_HOME"),
+        ("models", Store().folder, "no model can be fetched or trained", "XDG_DATA_HOME"),
+        ("cache", prepared_files.folder(), "a large model takes seconds longer to load", "XDG_CACHE_HOME"),
+    ):
+        yield room(name, folder, f"{lost}; ${variable} may name another folder")
 
 
-def room(folder: Path) -> tuple[str, str, bool]:
-    """Returns the check whether something can still be written: a byte is, where there is room for it."""
+def room(name: str, folder: Path, lost: str) -> tuple[str, str, bool]:
+    """Returns the check whether a folder can be written, there or made: a byte is, where there is room for it."""
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        with tempfile.TemporaryFile(dir=there) as file:
             file.write(b"\n")
             file.flush()
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(there).free
     except OSError as error:
-        return "disk", f"{folder}: {error.strerror}: no model can be fetched, no result written", False
+        return name, f"{folder}: {error.strerror}: {lost}", False
     few = f"{folder}: {free / 1e6:,.0f} MB are free, {MIN_FREE / 1e6:,.0f} MB must be"
-    return ("disk", few, False) if free < MIN_FREE else ("disk", f"{free / 1e9:.1f} GB are free in {folder}", True)
+    return (name, few, False) if free < MIN_FREE else (name, f"{folder} ({free / 1e9:.1f} GB are free)", True)
 
 
 async def _models(read_user: Callable[[], UserSettings]) -> AsyncIterator[tuple[str, str, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from coder_model.engine.fill_state import FillState
 from coder_model.engine.options import EngineOptions
 from coder_model.engine.output import Output
 from coder_model.engine.runner import runner_for
-from coder_model.engine.sessions import Said, Sessions
-from coder_model.engine.suggestion_time import SESSION, reading_ms, suggestion_ms
+from coder_model.engine.sessions import Said, Session, Sessions
+from coder_model.engine.suggestion_time import SESSION, suggestion_ms, usual_request
 from coder_model.model import weights
 from coder_model.model.checksum import ON_THE_SAME, network_checksum, same_checksum
 from coder_model.model.drafter_files import StoredDrafter
@@ -32,11 +33,17 @@ from coder_model.prompt import fim_prompt
 from coder_model.prompt.tokenizer import CodeTokenizer
 from coder_model.prompt.vocabulary import Vocabulary
 from coder_model.runtime.pass_costs import pass_costs
+from coder_model.runtime.sequence import common_length
 from coder_model.text.fill_region import FillRegion
 from coder_model.types import Cancelled, Decoding, Draft, FillRequest, InvalidInput
 
 MIN_CONTEXT_TOKENS = 256
 """With less context than this a model is not worth asking."""
+LEAST_IN_TIME, LEAST_READ = 96, 64
+"""Tokens that are read however long that takes, a few lines; and from how many on the time that they take is that of
+reading, not of what is decided behind them: fewer, so that it is measured there too."""
+FASTER, SLOWER = 1 / 3, 1.5
+"""Shares of the time of reading that is known, between which another one is the same."""
 READING_SHARE = 0.5
 """Share of a request's deadline that may go by with reading: the rest is for the middle."""
 
@@ -71,7 +78,9 @@ class Engine:
         self.suggestion_ms = math.nan
         """Milliseconds of a usual suggestion on this machine, see `suggestion_time.py`; known after `warm_up`."""
         self._reading_ms = 0.0
-        """Milliseconds of each token of a context; known after `warm_up`."""
+        """Milliseconds of each token of a context, as it was read lately; known after `warm_up`."""
+        self._clock = time.perf_counter
+        """In seconds."""
         self._known_answer = math.nan
         vocabulary, operations = Vocabulary(tokenizer, self._generation.ends), self._generation.operations
         self._runner = runner_for(model, vocabulary, operations, self.options, drafter)
@@ -120,7 +129,7 @@ class Engine:
             steps = options.max_steps if self._runner.drafted_slots else 0
             slots = self._runner.drafted_slots or options.block_length
             self._context.acceptance.measured(pass_costs(self._runner, slots, steps))
-        self._reading_ms = reading_ms(self.warm)
+        self.warm(usual_request())
         self.suggestion_ms = suggestion_ms(self.warm, self.fill) if known_ms is None else known_ms
         self._sessions.forget(SESSION)
 
@@ -169,7 +178,9 @@ class Engine:
                 request,
                 region,
                 prompt,
-                Output(self._tokenizer, prompt.heal, region, self.options.filters_off, began, watch),
+                Output(
+                    self._tokenizer, prompt.heal, region, self.options.filters_off, began, watch, len(prompt.context)
+                ),
                 session,
                 context,
                 options,
@@ -179,7 +190,11 @@ class Engine:
                 cancelled,
                 began + request.deadline_ms / 1000 if request.deadline_ms else math.inf,
             )
-            yield from state.drafts()
+            with contextlib.closing(state.drafts()) as drafts:
+                with self._timed(session, prompt):
+                    first = next(drafts)
+                yield first
+                yield from drafts
 
     def _decoding(self, wanted: Decoding | None) -> tuple[EngineOptions, EngineContext]:
         """The options of one fill, and what its loop goes by."""
@@ -216,9 +231,22 @@ class Engine:
                 raise Cancelled
 
         prompt = self.prompt(request, FillRegion.of(request))
-        with self._sessions.lent(request.session, prompt.context) as session:
+        with self._sessions.lent(request.session, prompt.context) as session, self._timed(session, prompt):
             session.strategy.read(prompt, check)
         return len(prompt.context)
+
+    @contextlib.contextmanager
+    def _timed(self, session: Session, prompt: fim_prompt.Prompt) -> Iterator[None]:
+        """Takes note of how long reading takes now, also where it is stopped."""
+        known, began = common_length(session.strategy.held, prompt.context), self._clock()
+        try:
+            yield
+        finally:
+            n_read = common_length(session.strategy.held, prompt.context) - known
+            took, before = (self._clock() - began) * 1e3 / max(1, n_read), self._reading_ms
+            # with each little change the prompts of a place would begin elsewhere, and be read anew at every key
+            if n_read >= LEAST_READ and not FASTER * before < took < SLOWER * before:
+                self._reading_ms = took
 
     def prompt(
         self, request: FillRequest, region: FillRegion, budget: fim_prompt.Budget | None = None
@@ -233,7 +261,7 @@ class Engine:
         most_ms = READING_SHARE * (request.deadline_ms or math.inf)
         if self._sessions.unread(request.session, prompt.context) * self._reading_ms <= most_ms:
             return prompt
-        tokens = max(int(most_ms / self._reading_ms), MIN_CONTEXT_TOKENS)
+        tokens = max(int(most_ms / self._reading_ms), LEAST_IN_TIME)
         return self.prompt(request, region, self._budget.reading(tokens))
 
     def _least_log_probability(self, request: FillRequest) -> float:

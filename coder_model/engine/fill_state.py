@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from coder_model.decoding.completion import Completion
@@ -62,7 +62,7 @@ class FillState:
         if time.perf_counter() >= self.deadline:
             raise DeadlineReached
 
-    def drafts(self) -> Iterator[Draft]:
+    def drafts(self) -> Generator[Draft, None, None]:
         """Fills the hole; yields a draft after every pass, and a last one with `final` set."""
         middles = [middle := Completion(self.limit, self.least_log_probability)]
         finished = True

@@ -27,6 +27,7 @@ class Output:
     filters_off: Collection[str]
     began: float
     watch: bool
+    prompt_tokens: int
 
     def draft(self, middle: Completion, progress: DecodingStep) -> Draft:
         """The state after a step."""
@@ -77,6 +78,7 @@ class Output:
             tokens=n,
             elapsed_ms=(time.perf_counter() - self.began) * 1000,
             decided=self._decided(middle) if self.watch else (),
+            prompt_tokens=self.prompt_tokens,
             **rest,  # type: ignore[arg-type]
         )
 

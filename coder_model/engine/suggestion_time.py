@@ -1,8 +1,7 @@
-"""How long reading and a usual suggestion take on this machine, measured when a model is loaded."""
+"""How long a usual suggestion takes on this machine, measured when a model is loaded, and what is read first."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from statistics import median
 
@@ -58,15 +57,9 @@ def suggestion_ms(warm: Callable[[FillRequest], object], fill: Callable[[FillReq
     return median(times)
 
 
-def reading_ms(warm: Callable[[FillRequest], int]) -> float:
-    """Returns the time of a context that nobody has read before, in milliseconds for each of its tokens.
-
-    Args:
-        warm: as in `suggestion_ms`; returns how many tokens the context has.
-    """
-    began = time.perf_counter()
-    n_tokens = warm(_request(PLACES[0]))
-    return (time.perf_counter() - began) * 1e3 / n_tokens
+def usual_request() -> FillRequest:
+    """Returns a request whose context, of a usual length, nobody has read before: how long that takes is of use."""
+    return _request(PLACES[0])
 
 
 def _request(place: str) -> FillRequest:

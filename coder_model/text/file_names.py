@@ -28,32 +28,38 @@ _PATHS = re.compile(r"[^\s\"'&=?#,;{}()<>|]*[^\s\"'&=?#,;:{}()<>|]")
 _QUOTED = re.compile(r"\"([^\"]+)\"")
 """What may be a path in a query or a fragment."""
 _COPY = re.compile(
-    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|(?<!\s)\s++\([^()]*\)"
-    r"|(?<!\s)\s++(?:-\s*+)?copy|(?<![\s.])[\s.]++|(?<!/)/++)$",
+    r"(?:~|\.(?:git|bak|old|orig|save|sw[a-p]|tmp|copy|rej|base|local|remote|\d+)|[;,@:]\w*|\s\([^()]*\)"
+    r"|\s-?\s?copy|(?<![\s.])[\s.]+|/)$",
     re.IGNORECASE,
 )
 """Endings that tools give to the name of a file when they keep a copy of it; some systems drop blanks and dots. A
-run of blanks, dots or slashes is begun with once: read again from each of its places, a long one takes minutes."""
+run of dots is begun with once: read again from each of its places, a long one takes minutes."""
 _COPY_BEFORE = re.compile(r"(?:(?<=/)|^)(?:\._|\.#|#|~\$|\.(?=\.))(?=[^/]+$)")
 """What they put before it."""
+_RUNS = re.compile(r"([/\s])\1+")
+"""Of one character that says no more than one of it; and looking for an ending of a name takes long in such a run."""
 _SWAP = re.compile(r"(?:(?<=/)|^)\.([^/]+)\.sw[a-p]$")
 _PARTS = re.compile(r"[\s\"'&=?#,;:!{}()<>|]+")
 """Between the words of a URI."""
-MOST_WORDS, MOST_ENDINGS = 64, 32
-"""Of a URI, and of copies of copies: in more than any file has all is hidden, and looking for it takes seconds."""
+MOST_WORDS, MOST_CHARS, MOST_ENDINGS = 64, 1 << 13, 16
+"""Of a URI, of all names in it together, of copies of copies: in more than any file has all is hidden, and looking for
+it takes seconds."""
 
 
 @lru_cache(maxsize=512)
 def is_secret(uri: str) -> bool:
     """Returns whether a URI, or a path, has the name of a secret in it, whatever stands around it."""
+    if len(uri) > MOST_CHARS:
+        return True
     whole = _all_decoded(uri).replace("\\", "/")
     # whatever stands around a name: an authority, an archive, a command
     parts = list(_PARTS.finditer(whole))
     if len(parts) > MOST_WORDS:
         return True
     ends = [re.split(r"[?#\"&{}<>|]", whole[part.end() :], maxsplit=1)[0] for part in parts]
-    words = (word.lstrip("/") for word in (*_PARTS.split(whole), *ends))
-    return any(_names_secret(one) for name in (*names_of(uri), *words) for one in {name, _SWAP.sub(r"\1", name)})
+    words = [word.lstrip("/") for word in (*_PARTS.split(whole), *ends)]
+    names = {one for name in (*names_of(uri), *words) for one in (name, _SWAP.sub(r"\1", name))}
+    return sum(map(len, names)) > MOST_CHARS or any(map(_names_secret, names))
 
 
 def names_of(uri: str) -> list[str]:
@@ -103,6 +109,7 @@ def _without_scheme(uri: str) -> str:
 
 def _names_secret(name: str) -> bool:
     name = "".join(char for char in _all_decoded(name) if not unicodedata.category(char).startswith("C"))
+    name = _RUNS.sub(r"\1", name)
     for _ in range(MOST_ENDINGS):
         shorter = _COPY_BEFORE.sub("", _COPY.sub("", name))
         if shorter in ("", name):
@@ -110,8 +117,8 @@ def _names_secret(name: str) -> bool:
         name = shorter
     else:
         return True
-    # file systems that do not tell capitals apart have the same file under both
-    return any(SECRET_FILES.match_file(one) for one in {name.strip("/"), name.strip("/").lower()} if one)
+    # file systems that do not tell capitals apart have the same file under both; no pattern has any
+    return bool(SECRET_FILES.match_file(name.strip("/").lower()))
 
 
 def _decoded(text: str) -> str:

@@ -32,6 +32,9 @@ _BLOCKS = {
 }
 _WORD = re.compile(r"\w")
 _END = re.compile(r"\s*end\b")
+_OPENS = re.compile(r"\b(?:then|do|else)\s*$")
+_CLOSES = re.compile(r"\s*(?:fi|done|elif|else)\b")
+"""Of blocks in shells."""
 _LAST = re.compile(r"\s*(return|raise|throw|break|continue|pass|import|from|case|default)\b|\s*(#|//|/\*|\*|--)")
 """Begins of what mostly ends a body with its own line, or is no statement of one."""
 
@@ -92,8 +95,9 @@ def _is_alone(before: str, after: str, language: str) -> bool:
     opener = next((text for text in reversed(head) if text.strip() and not text.lstrip().startswith(comments)), "")
     closer = next((text for text in after.split("\n")[1:] if text.strip()), "")
     inside = columns(closer) <= columns(opener) < columns(line)
-    closes = closer.lstrip().startswith("}") and opener.rstrip().endswith("{")
-    return inside and (closes or bool(_END.match(closer)))
+    braces = closer.lstrip().startswith("}") and opener.rstrip().endswith("{")
+    words = _END.match(closer) or (_OPENS.search(opener) and _CLOSES.match(closer))
+    return inside and (braces or bool(words))
 
 
 def _fills_empty_block(before: str, body: str, suffix: str, language: str) -> bool:

@@ -59,6 +59,8 @@ class StopRules:
     margin says nothing of which of them a block belongs to, but its first line does. Empty where braces say it."""
     at_margin: bool = False
     """Whether a block begins its line at the margin of the file, outside of all brackets: no line is further left."""
+    one_member: bool = False
+    """Whether a block is one more member of an object or a list of JSON that has others, or all of a file."""
     comments: tuple[str, ...] = ()
     """What the hole's only line should rather not begin with; empty where it has begun, or where the hole has more."""
 
@@ -84,6 +86,7 @@ class StopRules:
             next_line=following if _WORD.search(following) else "",
             definitions=_definitions(head) if hole == "block" and language == "python" and not line.strip() else (),
             at_margin=hole == "block" and not (indent or line or cursor.frames),
+            one_member=hole == "block" and language in ("json", "jsonc") and not _is_empty(prefix, suffix),
             comments=comment_starts(language) if hole == "line" and not line.strip() else (),
         )
 
@@ -91,9 +94,10 @@ class StopRules:
         """Returns the offset in text where the hole is full, or None while it is not. More text never moves it.
 
         A line ends before its line end. A block ends before the first line that is indented less than the block, or
-        stands outside of the definition that its first line is in; before the line that follows it in the document;
-        before one that only counts on from those before it; and at the margin of a file, where nothing else ends it,
-        with its first paragraph. Both end before they close what the rest of the cursor's line closes.
+        stands outside of the definition that its first line is in; before another member of JSON; before the line that
+        follows it in the document; before one that only counts on from those before it; and at the margin of a file,
+        where nothing else ends it, with its first paragraph. Both end before they close what the rest of the cursor's
+        line closes.
         """
         ends = self._line_end(text), self._paragraph_end(text), self._count_end(text), self._bracket_end(text)
         return min((end for end in ends if end is not None), default=None)
@@ -112,7 +116,8 @@ class StopRules:
         indent = max(self.indent, self._least_inside(text))
         for line in _LINE.finditer(text):
             blanks, words, ended = line.groups()
-            if (columns(blanks) < indent and not self._opens(text[: line.start()])) or (
+            said = text[: line.start()]
+            if ((columns(blanks) < indent or self._says_member(said)) and not self._opens(said)) or (
                 ended and (blanks + words).rstrip() == self.next_line
             ):
                 return line.start()
@@ -163,6 +168,11 @@ class StopRules:
             ends += [*[at for at, _ in found.closings][count:][:1], *found.surplus[:1]]
         return min(ends) - len(self.before) if ends else None
 
+    def _says_member(self, said: str) -> bool:
+        """True when the last line of a text is one of a member, where no other one may follow it."""
+        last = said.rpartition("\n")[2].strip()
+        return self.one_member and last != "" and not last.startswith("//")
+
     def _opens(self, text: str) -> bool:
         """True when the text has opened a bracket that it still has to close: that line may stand further left."""
         found = self._scan(text)
@@ -176,6 +186,11 @@ def _in_text(line: str, rest: str) -> tuple[tuple[Frame, ...], int] | None:
     """What is open on a line of text, and how much of it may be closed; None where nothing closes behind the cursor."""
     cursor, count, found = may_close(line, rest, _PLAIN)
     return (tuple(cursor.frames), count) if found.closings or found.surplus else None
+
+
+def _is_empty(prefix: str, suffix: str) -> bool:
+    """Whether there is nothing beside the cursor in the bracket that it stands in."""
+    return prefix.rstrip().endswith(("{", "[")) and suffix.lstrip()[:1] in ("", "}", "]")
 
 
 def _block_indent(head: str, line: str, hole: HoleMode) -> int:

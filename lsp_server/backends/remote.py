@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 from coder_model.errors import lacks_packages
 from coder_model.text.file_names import is_secret
 from coder_model.text.fill_region import FillRegion
-from coder_model.text.normalize import newlines
 from coder_model.types import Cancelled, Draft, FillRequest, InvalidInput
 from lsp_server.backends.base import BackendUnavailable, Editor, State
 from lsp_server.backends.remote_apis import SHAPES, edited_region, next_edit_body
@@ -174,10 +173,10 @@ class RemoteBackend:
         began = time.perf_counter()
         region = FillRegion.of(request)
         asked, shape = region.request, self._shape
-        body = shape.body(asked, self._remote.model or shape.model, self._remote.max_tokens)
-        text = await self._newest(asked, body, shape.text)
-        text, filtered = region.filter(region.trim(newlines(text)), self._filters_off)
-        yield Draft(text, True, 1.0, 0, 0, (time.perf_counter() - began) * 1000, filtered=filtered)
+        most = min(asked.max_tokens or self._remote.max_tokens, self._remote.max_tokens)
+        body = shape.body(asked, self._remote.model or shape.model, most)
+        said = await self._newest(asked, body, shape.read)
+        yield said.draft(region, self._filters_off, (time.perf_counter() - began) * 1000)
 
     async def _edited(self, request: FillRequest, diffs: Sequence[str]) -> tuple[str, str] | None:
         """The lines around a cursor and what the server makes of them; see `Backend.editor`."""

@@ -7,13 +7,14 @@ llama.cpp's `tools/server/README.md` for `/infill`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from coder_model.text.normalize import file_name
+from coder_model.text.fill_region import FillRegion
+from coder_model.text.normalize import file_name, newlines
 from coder_model.text.redaction import LONGEST_KEY, REDACTED, redacted, redacted_parts
-from coder_model.types import FillRequest
+from coder_model.types import Draft, FillRequest
 
 Kind = Literal["mercury", "mercury-edit", "openai", "llama.cpp"]
 MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS = 24_000, 8_000
@@ -32,6 +33,27 @@ _JOINER = "\u2060"
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """A middle that a service has answered, and what it took as far as the service says so."""
+
+    text: str
+    tokens: int = 0
+    prompt_tokens: int = 0
+    is_cut: bool = False
+    """By the most tokens that were asked for."""
+
+    def draft(self, region: FillRegion, filters_off: Collection[str], elapsed_ms: float) -> Draft:
+        """Returns the answer to a request; what has reached the end of its hole is whole."""
+        raw = newlines(self.text)
+        trimmed = region.trim(raw)
+        text, filtered = region.filter(trimmed, filters_off)
+        finished = not (text and self.is_cut and trimmed.startswith(raw.rstrip()))
+        return Draft(
+            text, True, 1.0, 0, self.tokens, elapsed_ms, finished, filtered=filtered, prompt_tokens=self.prompt_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """A protocol."""
 
@@ -41,7 +63,7 @@ class Shape:
     model: str
     body: Callable[[FillRequest, str, int], dict[str, Any]]
     """(request, model, most tokens) -> the JSON to send."""
-    text: Callable[[Any, FillRequest], str]
+    read: Callable[[Any, FillRequest], Reply]
     """(the JSON that came, request) -> the middle; raises LookupError, TypeError or ValueError for another shape."""
     needs_key: bool = True
 
@@ -67,10 +89,23 @@ def _fim_body(request: FillRequest, model: str, max_tokens: int) -> dict[str, An
     return body | ({"stop": ["\n"]} if request.hole == "line" else {})
 
 
-def _fim_text(answer: Any, _: FillRequest) -> str:
+def _read_fim(answer: Any, _: FillRequest) -> Reply:
     choice = answer["choices"][0]
     text = choice["text"] if "text" in choice else choice["message"]["content"]
-    return _string(text).replace(_JOINER, "")
+    return _reply(_string(text).replace(_JOINER, ""), answer)
+
+
+def _reply(text: str, answer: Any) -> Reply:
+    """A middle with what OpenAI's protocol says beside it."""
+    usage = answer.get("usage")
+    tokens, of_prompt = (_count(usage, name) for name in ("completion_tokens", "prompt_tokens"))
+    return Reply(text, tokens, of_prompt, answer["choices"][0].get("finish_reason") == "length")
+
+
+def _count(counts: Any, name: str) -> int:
+    """A number of tokens; 0 where the service says none."""
+    count = counts.get(name) if isinstance(counts, dict) else None
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _infill_body(request: FillRequest, _: str, max_tokens: int) -> dict[str, Any]:
@@ -80,8 +115,9 @@ def _infill_body(request: FillRequest, _: str, max_tokens: int) -> dict[str, Any
     return body | {"temperature": 0.0, "stream": False} | ({"stop": ["\n"]} if request.hole == "line" else {})
 
 
-def _infill_text(answer: Any, _: FillRequest) -> str:
-    return _string(answer["content"])
+def _read_infill(answer: Any, _: FillRequest) -> Reply:
+    counts = _count(answer, "tokens_predicted"), _count(answer, "tokens_evaluated")
+    return Reply(_string(answer["content"]), *counts, answer.get("stop_type") == "limit")
 
 
 def _region(request: FillRequest) -> tuple[str, str, str, str]:
@@ -148,6 +184,10 @@ def _unfenced(answer: Any) -> str | None:
     )
 
 
+def _read_edit(answer: Any, request: FillRequest) -> Reply:
+    return _reply(_edit_text(answer, request), answer)
+
+
 def _edit_text(answer: Any, request: FillRequest) -> str:
     """What stands between the text before and after the cursor; nothing when other places were rewritten too."""
     content = _unfenced(answer)
@@ -167,8 +207,8 @@ def _string(text: Any) -> str:
 
 _INCEPTION = "https://api.inceptionlabs.ai"
 SHAPES: dict[Kind, Shape] = {
-    "mercury": Shape("/v1/fim/completions", _INCEPTION, "mercury-coder", _fim_body, _fim_text),
-    "mercury-edit": Shape("/v1/edit/completions", _INCEPTION, "mercury-edit-2", _edit_body, _edit_text),
-    "openai": Shape("/v1/completions", "", "", _fim_body, _fim_text, needs_key=False),
-    "llama.cpp": Shape("/infill", "", "", _infill_body, _infill_text, needs_key=False),
+    "mercury": Shape("/v1/fim/completions", _INCEPTION, "mercury-coder", _fim_body, _read_fim),
+    "mercury-edit": Shape("/v1/edit/completions", _INCEPTION, "mercury-edit-2", _edit_body, _read_edit),
+    "openai": Shape("/v1/completions", "", "", _fim_body, _read_fim, needs_key=False),
+    "llama.cpp": Shape("/infill", "", "", _infill_body, _read_infill, needs_key=False),
 }

@@ -22,8 +22,9 @@ Json = dict[str, Any]
 B = TypeVar("B")
 PREFIX_CHARS, SUFFIX_CHARS = 64_000, 16_000
 """Code points of a file that are looked at on either side of the cursor, as in an editor: more only takes time."""
-MOST_PIECES, MOST_PIECES_CHARS = 16, 1 << 16
-"""Pieces of other files that are taken of those sent, and their code points together; the last ones are the newest."""
+MOST_PIECES, MOST_PIECES_CHARS, MOST_NAMES_CHARS = 16, 1 << 16, 1 << 11
+"""Pieces of other files that are taken of those sent, their code points together, and those of their names, which it
+takes long to look at; the last ones are the newest."""
 DONE = b"data: [DONE]\n\n"
 
 
@@ -47,10 +48,11 @@ def shown_pieces(sent: Sequence[tuple[str, str]], may: Callable[[str], bool]) ->
         may: whether a file of that name may be shown.
     """
     shown: list[Snippet] = []
-    left = MOST_PIECES_CHARS
+    left, of_names = MOST_PIECES_CHARS, MOST_NAMES_CHARS
     for name, text in reversed(sent[-MOST_PIECES:]):
+        of_names -= len(name)
         # a piece is taken whole or not at all: the part of a key is no key that could be found
-        if may(name) and len(text) <= left:
+        if of_names >= 0 and len(text) <= left and may(name):
             left -= len(text)
             shown.append(piece_of(name, newlines(text)))
     return tuple(reversed(shown))
@@ -79,8 +81,9 @@ def error_object(status: int, reason: str) -> Json:
 
 
 def model_list(names: Iterable[str]) -> Json:
-    """Returns the answer of `/v1/models`."""
-    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "unmask"} for name in names]}
+    """Returns the answer of `/v1/models`; when a model was made nobody knows, and strict clients want a time."""
+    about = {"object": "model", "created": int(time.time()), "owned_by": "unmask"}
+    return {"object": "list", "data": [{"id": name, **about} for name in names]}
 
 
 def completion_object(request: str, model: str, choices: Sequence[Json], kind: str = "text_completion") -> Json:
@@ -94,8 +97,13 @@ def text_choice(text: str, finish: str | None, index: int = 0) -> Json:
 
 
 def usage(draft: Draft) -> Json:
-    """Returns what an answer took; the prompt's tokens are not counted, for there is no tokenizer here."""
-    return {"prompt_tokens": 0, "completion_tokens": draft.tokens, "total_tokens": draft.tokens}
+    """Returns what an answer took, with those beside it."""
+    said = draft.tokens + sum(other.tokens for other in draft.others)
+    return {
+        "prompt_tokens": draft.prompt_tokens,
+        "completion_tokens": said,
+        "total_tokens": draft.prompt_tokens + said,
+    }
 
 
 def infill_answer(model: str, text: str, draft: Draft, is_cut: bool, fields: Sequence[str]) -> Json:

@@ -42,6 +42,30 @@ async def test_another_engine_answers_behind_the_same_gateway(kind, path):
         assert sent.get("input_prefix", sent.get("prompt")).endswith("return ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "beside"),
+    [
+        ("llama.cpp", "n_predict", {"tokens_predicted": 7, "tokens_evaluated": 40, "stop_type": "limit"}),
+        (
+            "openai",
+            "max_tokens",
+            {
+                "usage": {"prompt_tokens": 40, "completion_tokens": 7},
+                "choices": [{"text": "a +", "finish_reason": "length"}],
+            },
+        ),
+    ],
+)
+async def test_another_engine_is_told_the_most_tokens_and_its_count_is_handed_on(kind, field, beside):
+    async with FakeService("a +") as service, client(engine(service, kind)) as gate:
+        service.beside = beside
+        for asked, sent in ((7, 7), (4000, 128), (None, 128)):
+            said = (await gate.post(FIM, json=body("return ", max_tokens=asked))).json()
+            assert service.bodies[-1][field] == sent
+            assert said["usage"] == {"prompt_tokens": 40, "completion_tokens": 7, "total_tokens": 47}
+            assert (said["choices"][0]["text"], said["choices"][0]["finish_reason"]) == ("a +", "length")
+
+
 async def test_the_model_of_a_request_chooses_the_engine():
     async with (
         FakeService("one") as a,

@@ -15,9 +15,9 @@ from shared_server.tokens import Caller
 ANN, EVE = Caller("red", "ann"), Caller("blue", "eve")
 
 
-def ask(line="x", session="s", caller=ANN, priority=Priority.TYPING, seconds=5.0, **more):
-    request = FillRequest(session, line, "", hole="block")
-    return Ask(caller, "unmask", request, priority, time.monotonic() + seconds, **more)
+def ask(line="x", session="s", caller=ANN, priority=Priority.TYPING, seconds=5.0, show=None, max_tokens=None):
+    request = FillRequest(session, line, "", hole="block", max_tokens=max_tokens)
+    return Ask(caller, "unmask", request, priority, time.monotonic() + seconds, show)
 
 
 async def problem_of(gateway, asked):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 
 import pytest
 from shared import FIM, GENEROUS, FakeBackend, body, pool_of, served
@@ -20,13 +21,13 @@ def settings(**limits):
     return ServeSettings(port=0, quota=GENEROUS, limits=Limits(**{"typing_ms": 20_000, **limits}))
 
 
-async def connected(address):
+async def connected(address, client="127.0.0.1"):
     port = int(address.rpartition(":")[2])
-    return await asyncio.open_connection("127.0.0.1", port)
+    return await asyncio.open_connection("127.0.0.1", port, local_addr=(client, 0))
 
 
-async def post(address, data):
-    reader, writer = await connected(address)
+async def post(address, data, client="127.0.0.1"):
+    reader, writer = await connected(address, client)
     encoded = json.dumps(data).encode()
     writer.write(f"{HEAD}Content-Length: {len(encoded)}\r\nConnection: close\r\n\r\n".encode() + encoded)
     answer = await reader.read()
@@ -52,6 +53,25 @@ async def test_a_head_that_never_ends_is_hung_up_on_and_others_are_served():
             for reader, writer in slow:
                 assert await reader.read() == b""
                 writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="one address of this machine alone")
+async def test_who_holds_as_many_connections_as_one_may_gets_no_more_and_others_are_served():
+    async with served(settings(connections_per_client=2), {"unmask": pool_of(FakeBackend())}) as address:
+        held = [await connected(address) for _ in range(30)]
+        async with asyncio.timeout(10):
+            for reader, _ in held[2:]:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+            assert (await post(address, body(), client="127.0.0.2")).startswith(b"HTTP/1.1 200")
+            held[0][1].close()
+            answer = b""
+            while not answer:
+                with contextlib.suppress(ConnectionError):
+                    answer = await post(address, body())
+        assert answer.startswith(b"HTTP/1.1 200")
+        for _, writer in held[1:]:
+            writer.close()
 
 
 async def test_a_body_that_drips_is_refused_in_time():

@@ -84,7 +84,9 @@ def test_what_llama_vim_sends_is_read():
         "response_fields": ["content", "timings/predicted_ms"],
     }  # fmt: skip
     wanted = read_infill(json.dumps(body).encode())
-    assert wanted.request("s") == FillRequest("s", "a\nb = ", "\nc", snippets=(Snippet("q.c", "int q;"),))
+    assert wanted.request("s") == FillRequest(
+        "s", "a\nb = ", "\nc", snippets=(Snippet("q.c", "int q;"),), max_tokens=128
+    )
     assert (wanted.max_tokens, wanted.most_ms) == (128, 1000)
     assert read_infill(json.dumps(body | {"n_predict": 0}).encode()).max_tokens == 0
 

@@ -101,10 +101,13 @@ async def test_infill_speaks_llama_cpps_words(client):
 
 
 async def test_models_and_health(client, backend):
-    assert [one["id"] for one in (await client.get("/v1/models")).json()["data"]] == ["unmask"]
-    assert (await client.get("/healthz")).status_code == 200
-    backend.state = "starting"
-    assert (await client.get("/healthz")).status_code == 503
+    (model,) = (await client.get("/v1/models")).json()["data"]
+    assert (model["id"], type(model["created"])) == ("unmask", int)
+    for path in ("/health", "/healthz"):
+        backend.state = "ready"
+        assert (await client.get(path)).json() == {"status": "ok"}
+        backend.state = "starting"
+        assert (await client.get(path)).status_code == 503
 
 
 async def test_a_busy_replica_that_owes_answers_is_no_server_that_is_not_there():

@@ -17,6 +17,8 @@ class FakeService:
 
     def __init__(self, text="answer"):
         self.text = text
+        self.beside = {}
+        """Said beside the text."""
         self.faults = []
         """Of the next requests: `slow`, `cut`, `garbage`, `shape`, `huge`, `redirect`, a status, (status, headers)."""
         self.requests = []
@@ -57,7 +59,7 @@ class FakeService:
         fault = self.faults.pop(0) if self.faults else None
         status, more = 200, {}
         text = self.text(self.bodies[-1]) if callable(self.text) else self.text
-        data = json.dumps(ANSWERS[path](text)).encode()
+        data = json.dumps(ANSWERS[path](text) | self.beside).encode()
         if fault == "slow":
             gone = asyncio.create_task(reader.read(1))
             await asyncio.wait([gone], timeout=30)

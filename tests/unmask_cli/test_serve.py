@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -42,21 +43,44 @@ def test_what_is_wrong_is_one_line(arguments, match):
     assert "Traceback" not in done.stderr
 
 
-def test_it_serves_until_it_is_asked_to_end():
+@contextlib.contextmanager
+def server(*arguments):
+    """A process of `unmask serve`, and its address."""
     code = "from unmask_cli.cli import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", code, "serve", "--port", "0", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        address = process.stdout.readline().split()[-1]
-        assert address.startswith("http://127.0.0.1:")
-        asked = {"prompt": "def add(a, b):\n    return a + ", "suffix": "\n", "stop": "\n"}
-        headers = {"x-deadline-ms": str(int(time.time() * 1000) + 55_000)}
-        response = httpx2.post(f"{address}/v1/fim/completions", json=asked, headers=headers, timeout=60)
-        assert response.status_code == 200, response.text
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
-        assert process.stderr.read() == ""
+        yield process, process.stdout.readline().split()[-1]
     finally:
         process.kill()
         process.communicate()
+
+
+def status(address):
+    asked = {"prompt": "def add(a, b):\n    return a + ", "suffix": "\n", "stop": "\n"}
+    headers = {"x-deadline-ms": str(int(time.time() * 1000) + 55_000)}
+    return httpx2.post(f"{address}/v1/fim/completions", json=asked, headers=headers, timeout=60).status_code
+
+
+def test_it_serves_until_it_is_asked_to_end():
+    with server() as (process, address):
+        assert address.startswith("http://127.0.0.1:")
+        assert status(address) == 200
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.stderr.read() == ""
+
+
+def test_while_it_leaves_it_answers_and_says_that_it_is_not_ready(tmp_path):
+    (tmp_path / "serve.toml").write_text("leave_s = 600\n")
+    with server("--config", tmp_path / "serve.toml") as (process, address):
+        assert status(address) == 200
+        assert httpx2.get(f"{address}/healthz").status_code == 200
+        os.kill(process.pid, signal.SIGTERM)
+        while httpx2.get(f"{address}/healthz").status_code == 200:
+            pass
+        assert httpx2.get(f"{address}/healthz").json() == {"status": "the server ends"}
+        assert status(address) == 200
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.stderr.read() == ""

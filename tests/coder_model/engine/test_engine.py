@@ -44,6 +44,11 @@ def test_typing_on_reads_only_what_is_new(model, tokenizer):
     assert lengths[0] <= 2
 
 
+def test_a_draft_says_how_many_tokens_were_read(model, tokenizer):
+    short, long = (last(engine(model, tokenizer), text + "a = ").prompt_tokens for text in ("", DOCUMENT))
+    assert long - short == len(tokenizer.encode(DOCUMENT))
+
+
 def test_cancel_stops_before_the_next_pass(model, tokenizer):
     steps = []
     wanted = iter([False] * 2 + [True] * 100)

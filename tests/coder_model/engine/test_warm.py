@@ -80,9 +80,43 @@ def one_token_engine():
     return engine(*weights.load(DEFAULT_MODEL), policy="one_token", alternatives=0)
 
 
+def slowed(made, seconds):
+    """An engine in whose eyes each token takes so long; half a minute is enough for 300 of 0.1 s."""
+    now, run = [0.0], made._runner.run
+
+    def slow(work):
+        now[0] += seconds * len(work.tokens)
+        run(work)
+
+    made._runner.run, made._clock = slow, lambda: now[0]
+    return made
+
+
+def test_what_reading_takes_is_what_it_took_last():
+    made, hurried = slowed(one_token_engine(), 0.1), partial(request, LONG + "x", LONG, deadline_ms=60_000.0)
+    made._reading_ms = 0.001
+    lengths = passes_of(made)
+    list(made.fill(hurried()))
+    assert sum(lengths) > 600
+    lengths.clear()
+    list(made.fill(hurried(name="another")))
+    assert 200 < sum(lengths) < 400
+    with pytest.raises(Cancelled):
+        slowed(made, 0.01).warm(request(LONG, name="stopped"), iter([False, True]).__next__)
+    assert made._reading_ms < 20
+
+
+def test_where_reading_takes_longest_a_few_lines_are_read_and_measured():
+    made = slowed(one_token_engine(), 0.1)
+    made._reading_ms = 1e6
+    lengths = passes_of(made)
+    list(made.fill(request(LONG + "x", LONG, deadline_ms=60_000.0)))
+    assert 64 <= lengths[0] <= 96
+    assert made._reading_ms < 300
+
+
 def test_no_more_is_read_than_the_deadline_has_time_for():
-    made, hurried = one_token_engine(), partial(request, suffix=LONG, deadline_ms=60_000.0)
-    # so that half a minute is enough for 300 tokens
+    made, hurried = slowed(one_token_engine(), 0.1), partial(request, suffix=LONG, deadline_ms=60_000.0)
     made._reading_ms = 100.0
     lengths = passes_of(made)
     list(made.fill(hurried(LONG + "x")))

@@ -121,6 +121,11 @@ def test_and_lines(language, text):
         ("c", "int f(void)\n{\n    // adds\n    int sum = |\n}\n"),
         ("ruby", "def total(items)\n  |\nend\n"),
         ("ruby", "class A\n  # Adds.\n  def total\n    sum = |\n  end\nend\n"),
+        ("shellscript", "if [ -f a ]; then\n  |\nfi\n"),
+        ("shellscript", "if [ -f a ]; then\n  ech|\nelse\n  b\nfi\n"),
+        ("shellscript", "if [ -f a ]; then\n  a\nelse\n  |\nfi\n"),
+        ("shellscript", "while read -r line; do\n    |\ndone < list\n"),
+        ("sh", "f() {\n\tfor i in a b\n\tdo\n\t\t|\n\tdone\n}\n"),
     ],
 )
 def test_without_a_tree_the_lines_around_tell_an_empty_body(language, text):
@@ -135,6 +140,9 @@ def test_without_a_tree_the_lines_around_tell_an_empty_body(language, text):
         ("c", "int f(void)\n{\n    if (x)\n        |\n}\n"),
         ("ruby", "def total(items)\n  sum = 0\n  |\nend\n"),
         ("ruby", "x = |\n"),
+        ("shellscript", "if [ -f a ]; then\n  a\n  |\nfi\n"),
+        ("shellscript", "if [ -f a ]; then\n  return |\nfi\n"),
+        ("shellscript", "if [ -f a ]; then\n|\nfi\n"),
         ("sql", "select |\nfrom a\n"),
     ],
 )

@@ -194,6 +194,9 @@ FORMS = [
     "file:///work/{name}~",
     "file:///work/{name}.bak.2",
     "file:///work/{name}%20copy",
+    "file:///work//{name}",
+    "file:///work/{name}  -  copy",
+    "file:///work/{name}\t (2)//",
     "file:///work/{name} (Working Tree)",
     "tar:///work/a.tar!{name}",
     "term://work//123:vim {name}",
@@ -285,3 +288,14 @@ def test_a_name_of_many_words_is_an_ordinary_one():
 def test_a_long_run_in_a_name_is_read_once(run):
     assert not is_secret(f"src/a{run * 20_000}x")
     assert is_secret(f"src/.env{run[0] * 20_000}")
+
+
+@pytest.mark.parametrize("run", [" ", "/", ".", ";"])
+def test_a_long_run_is_one_of_its_characters(run):
+    """An ending was looked for at each of them, and at each of those that follow: one name took minutes."""
+    assert Privacy([]).may("complete", f"/work/a{run * 400}b.py.bak")
+    assert not Privacy([]).may("complete", f"/work/a{run * 400}b.pem.bak")
+
+
+def test_of_a_long_uri_nothing_is_looked_for():
+    assert not Privacy([]).may("complete", "git:/a.py?" + ":" * 1_000_000)

@@ -142,18 +142,41 @@ def test_a_block_does_not_grow_for_ever():
     assert rules.trim(others) == others
 
 
+MEMBERS = '"b": {\n    "x": 1,\n    "y": 2\n  },\n  "c": 3,\n  "d": 4'
+FIRST = '"b": {\n    "x": 1,\n    "y": 2\n  },'
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "text", "expect"),
+    [
+        ('{\n  "a": 1,\n  ', "\n}\n", MEMBERS, FIRST),
+        ('{\n  "a": 1,\n  ', "", MEMBERS, FIRST),
+        ("{\n  ", '\n  "a": 1\n}\n', MEMBERS, FIRST),
+        ("[\n  1,\n  ", "\n]\n", "2,\n  3,\n  4", "2,"),
+        ('{\n  "a": 1,\n  ', "\n}\n", f"// more\n  {MEMBERS}", f"// more\n  {FIRST}"),
+        ('{\n  "a": 1,', "\n}\n", f"\n  {MEMBERS}", f"\n  {FIRST}"),
+        ("", "", '{\n  "a": 1\n}\n{\n  "a": 2\n}', '{\n  "a": 1\n}'),
+        ("{\n  ", "\n}\n", MEMBERS, MEMBERS),
+        ("[\n  ", "", "2,\n  3,\n  4", "2,\n  3,\n  4"),
+    ],
+)
+def test_a_block_of_json_is_one_member_where_there_are_others(prefix, suffix, text, expect):
+    """It went on from one to the next until the deadline."""
+    assert StopRules.of(prefix, suffix, "block", "jsonc").trim(text) == expect
+
+
 def test_a_line_ends_with_its_line():
     assert trim("", "", "line", "a\nb") == "a"
     assert StopRules.of("", "", "line").end("a") is None
 
 
-TEXT = st.text("ab \t\n()\"'", max_size=40)
+TEXT = st.text("ab \t\n()\"'/{},", max_size=40)
 
 
-@given(TEXT, TEXT, TEXT, st.sampled_from(["line", "block"]))
-def test_more_text_never_moves_the_end(prefix, suffix, text, hole):
+@given(TEXT, TEXT, TEXT, st.sampled_from(["line", "block"]), st.sampled_from(["", "jsonc"]))
+def test_more_text_never_moves_the_end(prefix, suffix, text, hole, language):
     """What is shown at one step is shown at the next one, too."""
-    stop_rules = StopRules.of(prefix, suffix, hole)
+    stop_rules = StopRules.of(prefix, suffix, hole, language)
     ends = [stop_rules.end(text[:n]) for n in range(len(text) + 1)]
     found = [end for end in ends if end is not None]
     assert len(set(found)) <= 1

@@ -8,9 +8,10 @@ import pytest
 from fake_service import FakeService
 from remote_requests import KINDS, PREFIX, SUFFIX, request, said, settings
 
+from coder_model.text.fill_region import FillRegion
 from coder_model.types import Snippet
 from lsp_server.backends.remote import RemoteBackend
-from lsp_server.backends.remote_apis import MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS, SHAPES
+from lsp_server.backends.remote_apis import MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS, SHAPES, Reply
 
 
 def rewritten(body):
@@ -95,7 +96,37 @@ def test_a_mark_that_a_server_says_after_somebody_is_as_it_was():
     asked = request(prefix="a = '<s>'\nb = '", suffix="'\n")
     body = SHAPES["openai"].body(asked, "", 9)
     joiner = body["prompt"][body["prompt"].index("<") + 1]
-    assert SHAPES["openai"].text({"choices": [{"text": f"<{joiner}s>"}]}, asked) == "<s>"
+    assert SHAPES["openai"].read({"choices": [{"text": f"<{joiner}s>"}]}, asked).text == "<s>"
+
+
+LONG = {"choices": [{"text": "a +", "finish_reason": "length"}], "usage": {"prompt_tokens": 40, "completion_tokens": 2}}
+LONG_INFILL = {"content": "a +", "tokens_predicted": 2, "tokens_evaluated": 40, "stop_type": "limit"}
+LONG_EDIT = {
+    "choices": [{"message": {"content": "return a +"}, "finish_reason": "length"}],
+    "usage": {"prompt_tokens": 40, "completion_tokens": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"), [("openai", LONG), ("mercury", LONG), ("llama.cpp", LONG_INFILL), ("mercury-edit", LONG_EDIT)]
+)
+def test_what_a_service_says_of_tokens_is_read(kind, answer):
+    said = SHAPES[kind].read(answer, request(prefix="return ", suffix=""))
+    assert said == Reply("a +", 2, 40, is_cut=True)
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": [1]}, {"usage": {"completion_tokens": "two"}}])
+def test_what_it_does_not_say_is_no_fault(usage):
+    assert SHAPES["openai"].read({"choices": [{"text": "x"}], **usage}, request()) == Reply("x")
+
+
+@pytest.mark.parametrize(
+    ("text", "hole", "finished"),
+    [("a + b", "line", False), ("a\nb", "line", True), ("a + b", "block", False), ("", "line", True)],
+)
+def test_a_text_that_was_cut_behind_the_end_of_its_hole_is_whole(text, hole, finished):
+    draft = Reply(text, is_cut=True).draft(FillRegion.of(request(hole=hole)), (), 1.0)
+    assert draft.finished == finished
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "llama.cpp"])

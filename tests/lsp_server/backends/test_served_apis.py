@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from coder_model.types import Draft
 from lsp_server.backends.served_apis import (
+    MOST_NAMES_CHARS,
     MOST_PIECES,
     MOST_PIECES_CHARS,
     before_stops,
@@ -52,10 +54,20 @@ def test_of_too_many_pieces_and_too_long_ones_the_newest_are_shown_whole():
     assert [piece.path for piece in shown] == ["a", "b"]
 
 
+def test_names_that_are_too_long_together_are_not_looked_at():
+    asked = []
+    long = "a" * (MOST_NAMES_CHARS // 2)
+    shown = shown_pieces([(long, str(i)) for i in range(MOST_PIECES)], lambda name: not asked.append(name))
+    assert [piece.text for piece in shown] == [str(MOST_PIECES - 2), str(MOST_PIECES - 1)]
+    assert len(asked) == 2
+
+
 def test_an_answer_has_what_strict_clients_want():
     answer = completion_object("cmpl-7", "fake", [text_choice("x", "stop")]) | {"usage": usage(DRAFT)}
     assert answer["choices"] == [{"index": 0, "text": "x", "logprobs": None, "finish_reason": "stop"}]
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}
+    several = usage(replace(DRAFT, prompt_tokens=10, others=(DRAFT,)))
+    assert several == {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 16}
     assert set(answer) == {"id", "object", "created", "model", "choices", "usage"}
     assert json.loads(event(answer).removeprefix(b"data: ")) == answer
 
