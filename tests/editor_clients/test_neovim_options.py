@@ -12,7 +12,7 @@ pytestmark = pytest.mark.parametrize("editor", VERSIONS, indirect=True)
         ("{ cmd = 'unmask lsp' }", "setup.cmd must be a list such as { '/path/to/unmask', 'lsp' }, got \"unmask lsp\""),
         ("{ cmd = {} }", "setup.cmd must be a list such as { '/path/to/unmask', 'lsp' }, got {}"),
         ("{ settings = 'quiet' }", "setup.settings must be a table such as { preset = 'quiet' }, got \"quiet\""),
-        ("{ setings = {} }", "setup takes cmd, keys, settings, got 'setings'"),
+        ("{ setings = {} }", "setup takes cmd, keys, on_attach, settings, got 'setings'"),
         ("{ keys = true }", "setup.keys must be a table such as { accept = '<C-y>' }, or false, got true"),
         (
             "{ keys = { acept = '<C-y>' } }",
@@ -61,3 +61,24 @@ def test_without_ghost_text_a_key_does_what_it_did_before_and_with_it_takes_it(e
     typing.input("<Tab>")
     wait(lambda: lines(typing) == ["was = <was = |line|~>"], "the accepted text")
     assert typing.vvars["errmsg"] == ""
+
+
+@pytest.mark.parametrize("given", ["setup", "this server", "all servers"])
+def test_what_the_user_does_when_a_server_attaches_is_done_beside_what_we_do(editor, set_up, given):
+    attached = "function(client, bufnr) _G.attached = { client.name, bufnr } end"
+    if given == "setup":
+        editor.exec_lua(
+            f"local setup = require('unmask').setup "
+            f"require('unmask').setup = function(options) options.on_attach = {attached} setup(options) end"
+        )
+    elif editor.exec_lua("return vim.lsp.inline_completion ~= nil"):
+        name = "unmask" if given == "this server" else "*"
+        editor.exec_lua(f"vim.lsp.config('{name}', {{ on_attach = {attached}, on_init = function() end }})")
+    else:
+        pytest.skip("this Neovim's client is started by the plugin alone")
+    typing = set_up()
+    assert typing.exec_lua("return _G.attached") == ["unmask", typing.current.buffer.number]
+    assert len(typing.api.get_autocmds({"event": "CursorMoved", "buffer": typing.current.buffer.number})) == 1
+    assert typing.exec_lua("return require('unmask.server').release_of(vim.lsp.get_clients()[1])") == "0.1.0"
+    typing.input("ix = ")
+    assert wait(lambda: ghost(typing), "ghost text") == "<x = |line|~>"
