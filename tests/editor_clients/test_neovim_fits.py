@@ -99,3 +99,10 @@ def test_nothing_is_offered_while_a_macro_is_recorded_which_replays_what_was_see
     wait(lambda: lines(editor) == ["x = )", "x = \t!", "x = \t!"], "the same again")
     editor.input("ox = ")
     wait(lambda: ghost(editor), "ghost text")
+
+
+def test_it_is_taken_while_a_menu_of_words_is_open(typing):
+    typing.input("ione two o<C-n>")
+    wait(lambda: ghost(typing) == "<one two one|line|~>", "ghost text")
+    typing.input("<Tab>!")
+    wait(lambda: lines(typing) == ["one two one<one two one|line|~>!"], "the accepted text")

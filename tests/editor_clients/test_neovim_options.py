@@ -63,6 +63,27 @@ def test_without_ghost_text_a_key_does_what_it_did_before_and_with_it_takes_it(e
     assert typing.vvars["errmsg"] == ""
 
 
+def test_a_mapping_may_end_in_its_own_key(editor, set_up):
+    editor.command("imap <expr> <Tab> get(g:, 'in_snippet') ? 'was' : '<Tab>'")
+    typing = set_up()
+    typing.input("i<Tab>x<lt><Tab>y")
+    wait(lambda: lines(typing) == ["\tx<\ty"], "two tabs")
+    typing.vars["in_snippet"] = 1
+    typing.input("<Tab> = ")
+    assert wait(lambda: ghost(typing), "ghost text") == "<\tx<\tywas = |line|~>"
+    typing.input("<Tab>")
+    wait(lambda: lines(typing) == ["\tx<\tywas = <\tx<\tywas = |line|~>"], "the accepted text")
+
+
+def test_a_mapping_may_go_through_a_menu_that_is_open(editor, set_up):
+    editor.command("inoremap <expr> <Tab> pumvisible() ? '<C-n>' : '<Tab>'")
+    typing = set_up(settings={"preset": "manual"})
+    typing.input("ione1 one2 o<C-n>")
+    wait(lambda: typing.funcs.pumvisible(), "the menu")
+    typing.input("<Tab>")
+    wait(lambda: lines(typing) == ["one1 one2 one2"], "the second word")
+
+
 @pytest.mark.parametrize("given", ["setup", "this server", "all servers"])
 def test_what_the_user_does_when_a_server_attaches_is_done_beside_what_we_do(editor, set_up, given):
     attached = "function(client, bufnr) _G.attached = { client.name, bufnr } end"

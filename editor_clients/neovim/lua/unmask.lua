@@ -22,36 +22,36 @@ M.KEYS = {
 local OURS = 'unmask: '
 -- these do what they did before where there is no ghost text
 local WITH_GHOST_TEXT = { 'accept', 'accept_word', 'accept_line', 'dismiss' }
---- Keeps what a key does now under another name; nil where it does nothing but itself.
-local function kept(key)
-  local before = vim.fn.maparg(key, 'i', false, true)
-  -- one of a buffer goes before ours there
-  if vim.tbl_isempty(before) or before.buffer == 1 then
-    return nil
+-- by key: the mapping that there was before ours
+local before = {}
+
+--- Notes which mapping a key has.
+local function keep(key)
+  local mapping = vim.fn.maparg(key, 'i', false, true)
+  -- one of a buffer goes before ours there, and after a second setup() it is ours
+  if vim.tbl_isempty(mapping) then
+    before[key] = nil
+  elseif mapping.buffer == 0 and not vim.startswith(mapping.desc or '', OURS) then
+    before[key] = mapping
   end
-  local name = ('<Plug>(unmask-before-%s)'):format(key:gsub('%W', function(sign)
-    return ('%02x'):format(sign:byte())
-  end))
-  -- after a second setup() it is ours
-  if not vim.startswith(before.desc or '', OURS) then
-    before.lhs, before.lhsraw, before.lhsrawalt = name, vim.keycode(name), nil
-    vim.fn.mapset('i', false, before)
-  end
-  return vim.fn.maparg(name, 'i') ~= '' and name or nil
 end
 
 local function map(key, name)
-  local before = kept(key)
-  local keys, how = vim.keycode(before or key), before and 'im' or 'in'
   -- no mapping with <expr>: that is looked at before what was typed with the key is in the text
   vim.keymap.set('i', key, function()
     if ghost[name]() then
       -- what is taken is inserted a moment later: keys that are there already wait for that
-      cursor.settle()
-    else
-      -- without ghost text the key does what it did, as <Tab> jumps in a snippet
-      vim.api.nvim_feedkeys(keys, how, false)
+      return cursor.settle()
     end
+    -- without ghost text the key does what it did, as <Tab> jumps in a snippet: under its own name, by which a mapping may
+    -- end in the key itself, and until all that is typed is done
+    if before[key] then
+      vim.fn.mapset('i', false, before[key])
+      vim.schedule(function()
+        map(key, name)
+      end)
+    end
+    vim.api.nvim_feedkeys(vim.keycode(key), before[key] and 'im' or 'in', false)
   end, { desc = OURS .. name })
 end
 
@@ -74,6 +74,7 @@ function M.setup(given)
   ghost.begin()
   for name, key in pairs(options.keys) do
     if key and vim.list_contains(WITH_GHOST_TEXT, name) then
+      keep(key)
       map(key, name)
     elseif key then
       vim.keymap.set('i', key, ghost[name], { desc = OURS .. name })

@@ -26,7 +26,8 @@ local function hide_what_does_not_fit()
   local completor = completor_of(bufnr)
   local item = completor and completor.current
   if item and is_ours(item) then
-    local typed = cursor.typed_since(item.insert_text, lsp.place_of_answer(bufnr))
+    local place = lsp.place_of_answer(bufnr)
+    local typed = place and cursor.typed_since(item.insert_text, place)
     if typed == nil or typed == item.insert_text then
       completor.current = nil
       completor:hide()
