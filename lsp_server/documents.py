@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Literal
 
 from lsp_server.edit_history import EditHistory
+from lsp_server.languages import language_id
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
@@ -236,7 +237,7 @@ class Documents:
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """Takes a document, replacing one of the same URI."""
         self.edits.forget(uri)
-        document = Document(uri, language, version, self.encoding, edits=self.edits)
+        document = Document(uri, language_id(language), version, self.encoding, edits=self.edits)
         document.replace_all(text)
         old = self._open.get(uri)
         # an answer for the copy before must not pass for one of this

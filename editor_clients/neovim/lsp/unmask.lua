@@ -50,8 +50,10 @@ return {
   -- by these the folder is found whose .gitignore and .unmaskignore count, and where imports are looked up
   root_markers = { '.git', { 'pyproject.toml', 'setup.py', 'package.json', 'go.mod', 'Cargo.toml', 'pom.xml' } },
   filetypes = {
-    'python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua',
-    'c', 'cpp', 'java', 'sh', 'markdown',
+    'bash', 'bzl', 'c', 'cpp', 'crystal', 'cs', 'css', 'cuda', 'dart', 'dockerfile', 'elixir', 'go', 'groovy',
+    'html', 'java', 'javascript', 'javascriptreact', 'json', 'jsonc', 'julia', 'kotlin', 'less', 'lua', 'make',
+    'markdown', 'objc', 'objcpp', 'perl', 'php', 'python', 'r', 'ruby', 'rust', 'scala', 'scss', 'sh', 'sql',
+    'svelte', 'swift', 'tex', 'toml', 'typescript', 'typescriptreact', 'vue', 'xml', 'yaml', 'zig', 'zsh',
   },
   handlers = {
     didChangeStatus = function(_, status, context)

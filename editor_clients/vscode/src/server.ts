@@ -1,5 +1,6 @@
 // Starts the server and ends it, passes the user's settings on, and knows what it said last. Everything else is its own.
 import * as vscode from 'vscode';
+import { activationEvents } from '../package.json';
 import { CancellationToken, State } from 'vscode-languageclient/node';
 import { Client } from './client';
 import type { Pass } from './passes';
@@ -7,10 +8,7 @@ import { isExecutable, MUST_BE, serverCommand } from './program';
 
 /** The scheme of the panel of alternatives. */
 export const PANEL = 'unmask-alternatives';
-export const LANGUAGES = [
-  ...['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'],
-  ...['c', 'cpp', 'java', 'shellscript', 'markdown'],
-];
+const LANGUAGES = activationEvents.map((event) => event.replace('onLanguage:', ''));
 /** One that has not answered for so long is given up: the first start on a slow disk takes some seconds. */
 const PATIENCE_MS = 60_000;
 
