@@ -20,6 +20,7 @@ from lsp_server.again import Again
 from lsp_server.backends.base import Backend, BackendUnavailable
 from lsp_server.context import Context
 from lsp_server.documents import Document, Documents, Position
+from lsp_server.languages import language_id
 from lsp_server.lateness import Lateness
 from lsp_server.newest import Newest
 from lsp_server.place import ALTERNATIVES, CursorPlace, Selected, fill_request, line_end, place_at, warm_request
@@ -163,7 +164,8 @@ class Completer:
     def is_on(self, document: Document, invoked: bool) -> bool:
         """Returns whether the model may be asked in a document, by its settings and by what may be seen of it."""
         automatic = PRESETS[self.settings.preset].automatic and time.monotonic() >= self.quiet_until
-        wanted = (invoked or automatic) and self.settings.languages.get(document.language, True)
+        languages = {language_id(name): is_on for name, is_on in self.settings.languages.items()}
+        wanted = (invoked or automatic) and languages.get(document.language, True)
         return wanted and self._context.privacy.may("complete", document.uri)
 
     def is_current(self, answer: Answer) -> bool:

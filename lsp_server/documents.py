@@ -15,6 +15,7 @@ from typing import Literal
 
 from coder_model.text.file_names import name_of
 from lsp_server.edit_history import EditHistory
+from lsp_server.languages import language_id
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
@@ -260,7 +261,7 @@ class Documents:
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """Takes a document, replacing one of the same URI."""
         self.edits.forget(uri)
-        document = Document(uri, language, version, self.encoding, edits=self.edits)
+        document = Document(uri, language_id(language), version, self.encoding, edits=self.edits)
         document.replace_all(text)
         self.close(uri)
         # what was made of a copy before must not pass for what was made of this one

@@ -1,6 +1,7 @@
 """Places where little is expected of a completion, in the real Neovim with a fake model: quiet, or it works."""
 
 import os
+import shlex
 import signal
 
 import pytest
@@ -89,3 +90,21 @@ def test_a_program_that_is_no_server_is_no_error_of_the_editor(editor, tmp_path)
 def test_neovim_that_is_too_old_is_told_once(editor):
     editor.exec_lua("vim.fn.has = function() return 0 end require('unmask').setup()")
     assert [text for text, _ in said(editor)] == ["unmask: needs Neovim 0.10 or newer"]
+
+
+def test_a_program_that_never_answers_is_replaced_by_hand(editor, tmp_path):
+    file, pids = tmp_path / "a.py", tmp_path / "pids"
+    file.write_text("")
+    editor.exec_lua(
+        "require('unmask').setup({ cmd = { 'sh', '-c', ... } })",
+        f"echo $$ >> {pids}; test $(wc -l < {pids}) = 1 && exec sleep 600; exec {shlex.join(SERVER)}",
+    )
+    editor.command(f"edit {file}")
+    editor.command("setfiletype python")
+    wait(pids.exists, "the program")
+    editor.command("Unmask trigger")
+    assert said(editor)[-1][0] == "unmask: the server has not answered yet; :Unmask restart starts another"
+    editor.command("Unmask restart")
+    wait_for_model(editor)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pids.read_text().split()[0]), 0)

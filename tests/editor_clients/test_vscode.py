@@ -135,7 +135,18 @@ def test_without_a_program_the_menu_offers_what_helps_and_installs_one(tmp_path)
     assert "a Python environment of its own" in seen["asked"]
     program, argument = seen["command"]
     assert (Path(program).name, argument) == ("unmask", "lsp")
-    assert Path(program).exists()
+    again, _ = seen["again"]
+    assert Path(again).exists()
+    assert Path(again).parents[1] != Path(program).parents[1]
+
+
+def test_programs_that_never_answer_are_ended_and_what_cannot_start_is_told(tmp_path):
+    # it runs in the folder of the workspace; the third one is a server
+    script = f"echo $$ >> pids; test $(wc -l < pids) -lt 3 && exec sleep 600; exec {shlex.join(SERVER)}"
+    seen = drive("silent", tmp_path, command=["sh", "-c", script])
+    assert "has not answered for 60 s" in seen["popups"]
+    # a message names where it comes from
+    assert seen["popups"].count("unmask: ") == 1, "of an error a state is told, and the first one more"
 
 
 def test_where_little_is_expected_it_is_quiet_or_works_and_a_folders_settings_are_not_followed(tmp_path):

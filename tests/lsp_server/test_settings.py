@@ -38,6 +38,17 @@ def test_settings_say_how_much_is_offered(options, automatic, by_hand):
         client.close()
 
 
+@pytest.mark.parametrize("off", ["cs", "csharp"])
+def test_a_language_is_off_by_either_of_its_names(off):
+    client = LspClient(SERVER, options={"languages": {off: False}})
+    try:
+        for name in ("cs", "csharp"):
+            client.open(f"file:///{name}", "x = ", name)
+            assert client.items(f"file:///{name}", 0, 4) == []
+    finally:
+        client.close()
+
+
 @pytest.mark.parametrize(("reach", "mode"), [("single", "|line|"), ("auto", "|block|")])
 def test_one_line_only_where_one_wants_no_more(reach, mode):
     client = LspClient(SERVER, options={"reach": reach})

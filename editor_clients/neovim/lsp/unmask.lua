@@ -1,5 +1,6 @@
 -- `:help unmask-install` says what goes into init.lua; lua/unmask/lsp.lua reads this where Neovim does not.
 local lsp = require('unmask.lsp')
+local server = require('unmask.server')
 
 -- Neovim itself starts nothing then, and says nothing
 vim.schedule(function()
@@ -12,43 +13,58 @@ vim.schedule(function()
   end
 end)
 
+--- Where the cursor rests the model reads before anybody asks.
+local function tell_moves(client, bufnr)
+  local function tell()
+    if vim.api.nvim_get_current_buf() == bufnr then
+      lsp.notify(client, 'unmask/didMoveCursor', lsp.cursor(client))
+    end
+  end
+  vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, {
+    buffer = bufnr,
+    callback = function()
+      -- ends with the server, as a restart begins another
+      if not client.attached_buffers[bufnr] then
+        return true
+      end
+      tell()
+    end,
+  })
+  tell()
+end
+
+-- no `on_attach`, which is the user's own, for this server or for all: of two Neovim takes one
+vim.api.nvim_create_autocmd('LspAttach', {
+  group = vim.api.nvim_create_augroup('unmask.attached', {}),
+  callback = function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    if client and client.name == 'unmask' then
+      lsp.follow(client)
+      tell_moves(client, event.buf)
+    end
+  end,
+})
+
 return {
   cmd = { 'unmask', 'lsp' },
   -- by these the folder is found whose .gitignore and .unmaskignore count, and where imports are looked up
   root_markers = { '.git', { 'pyproject.toml', 'setup.py', 'package.json', 'go.mod', 'Cargo.toml', 'pom.xml' } },
   filetypes = {
-    'python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua',
-    'c', 'cpp', 'java', 'sh', 'markdown',
+    'bash', 'bzl', 'c', 'cpp', 'crystal', 'cs', 'css', 'cuda', 'dart', 'dockerfile', 'elixir', 'go', 'groovy',
+    'html', 'java', 'javascript', 'javascriptreact', 'json', 'jsonc', 'julia', 'kotlin', 'less', 'lua', 'make',
+    'markdown', 'objc', 'objcpp', 'perl', 'php', 'python', 'r', 'ruby', 'rust', 'scala', 'scss', 'sh', 'sql',
+    'svelte', 'swift', 'tex', 'toml', 'typescript', 'typescriptreact', 'vue', 'xml', 'yaml', 'zig', 'zsh',
   },
   handlers = {
     didChangeStatus = function(_, status, context)
-      require('unmask.server').take_status(context.client_id, status)
+      server.take_status(context.client_id, status)
     end,
     ['unmask/denoising'] = function(_, step)
       require('unmask.watch').show(step)
     end,
   },
   on_init = function(client, result)
-    lsp.unify_line_ends(client)
-    require('unmask.server').take_release(client.id, (result.serverInfo or {}).version)
-  end,
-  -- where the cursor rests the model reads before anybody asks
-  on_attach = function(client, bufnr)
-    local function tell()
-      if vim.api.nvim_get_current_buf() == bufnr then
-        lsp.notify(client, 'unmask/didMoveCursor', lsp.cursor(client))
-      end
-    end
-    vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, {
-      buffer = bufnr,
-      callback = function()
-        -- ends with the server, as a restart begins another
-        if not client.attached_buffers[bufnr] then
-          return true
-        end
-        tell()
-      end,
-    })
-    tell()
+    -- as Neovim itself does from 0.11 on
+    client.server_info = result.serverInfo
   end,
 }

@@ -33,7 +33,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       }
     }),
   );
-  await server.restart();
+  // not awaited: VS Code runs no command of an extension before this function is done
+  void server.restart();
 }
 
 export async function deactivate(): Promise<void> {

@@ -1,10 +1,9 @@
 // The server in a virtual environment of its own, made when the person agrees to it.
 import { readdir, rm } from 'node:fs/promises';
 import * as path from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
-import { run } from './program';
-import { ASK, isNewEnough, LEAST, NAMES, stepOf } from './python';
+import { namedCommand, run } from './program';
+import { ASK, complaintOf, isNewEnough, LEAST, NAMES, stepOf } from './python';
 import type { Server } from './server';
 
 const FOLDER = 'server';
@@ -17,25 +16,28 @@ export async function installServer(context: vscode.ExtensionContext, server: Se
     return;
   }
   const wheel = await findWheel(context);
-  const target = path.join(context.globalStorageUri.fsPath, FOLDER);
+  const [old, target] = environments(context.globalStorageUri.fsPath);
   if (!wheel || !(await isAgreed(wheel, python, target))) {
     return;
   }
   const complaint = await withSteps((show, stop) => make(python, wheel, target, show, server.log, stop));
   if (complaint === undefined) {
     const bin = process.platform === 'win32' ? 'Scripts' : 'bin';
-    const settings = vscode.workspace.getConfiguration('unmask');
     const command = [path.join(target, bin, 'unmask'), 'lsp'];
-    // a setting that stays as it was starts nothing
-    const isNamed = isDeepStrictEqual(settings.get('command'), command);
-    await (isNamed ? server.restart() : settings.update('command', command, vscode.ConfigurationTarget.Global));
-    return;
+    await vscode.workspace.getConfiguration('unmask').update('command', command, vscode.ConfigurationTarget.Global);
   }
-  // half an environment is none
-  await rm(target, { recursive: true, force: true });
+  // half an environment is none; Windows deletes no program before it has ended
+  const useless = complaint === undefined ? old : target;
+  await rm(useless, { recursive: true, force: true, maxRetries: 10 }).catch((error) => server.log.error(`${error}`));
   if (complaint && (await vscode.window.showWarningMessage(`unmask: ${complaint}`, 'Show the log'))) {
     server.log.show();
   }
+}
+
+/** The folder of the environment that may be in use, and that of the one to make: an install that fails leaves the former. */
+function environments(storage: string): [string, string] {
+  const [one, other] = [path.join(storage, FOLDER), path.join(storage, `${FOLDER}-2`)];
+  return namedCommand()[0]?.startsWith(one + path.sep) ? [one, other] : [other, one];
 }
 
 async function findPython(): Promise<string | undefined> {
@@ -107,7 +109,7 @@ async function make(
       return '';
     }
     if (code !== 0) {
-      return printed.trim().split('\n').at(-1) || `${program} failed`;
+      return complaintOf(printed) || `${program} failed`;
     }
   }
   return undefined;

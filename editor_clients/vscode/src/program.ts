@@ -12,21 +12,27 @@ export interface Done {
   code: number | null;
 }
 
-/** The command that starts the server. */
+export const MUST_BE = 'unmask.command must be a list of words: a program and then "lsp"';
+
+/** The program and its arguments as the user has set them; empty where the setting is something else. */
+export function namedCommand(): string[] {
+  const named = vscode.workspace.getConfiguration('unmask').get<unknown>('command');
+  return Array.isArray(named) && named.every((word) => typeof word === 'string') ? named : [];
+}
+
+/** The command that starts the server; empty where none is set. */
 export function serverCommand(): string[] {
-  const settings = vscode.workspace.getConfiguration('unmask');
-  const model = settings.get<string>('model', '');
-  return [...settings.get<string[]>('command', []), ...(model ? ['--model', model] : [])];
+  const model = vscode.workspace.getConfiguration('unmask').get<string>('model', '');
+  const named = namedCommand();
+  return named.length && model ? [...named, '--model', model] : named;
 }
 
 /** Runs another command of the program, whether a server runs or not. */
 export function runCommand(words: string[], onLine?: (line: string) => void, stop?: vscode.CancellationToken): Promise<Done> {
-  const command = vscode.workspace.getConfiguration('unmask').get<string[]>('command', []);
-  const [program, ...args] = command;
+  const [program, ...args] = namedCommand();
   const at = args.lastIndexOf('lsp');
   if (!program || at < 0) {
-    const printed = `unmask.command must name a program and then "lsp", found ${JSON.stringify(command)}\n`;
-    return Promise.resolve({ printed, code: null });
+    return Promise.resolve({ printed: `${MUST_BE}\n`, code: null });
   }
   return run(program, [...args.slice(0, at), ...words], onLine, stop);
 }

@@ -1,15 +1,16 @@
 // Starts the server and ends it, passes the user's settings on, and knows what it said last. Everything else is its own.
 import * as vscode from 'vscode';
-import { CancellationToken, LanguageClient, State } from 'vscode-languageclient/node';
+import { activationEvents } from '../package.json';
+import { CancellationToken, State } from 'vscode-languageclient/node';
+import { Client } from './client';
 import type { Pass } from './passes';
-import { isExecutable, serverCommand } from './program';
+import { isExecutable, MUST_BE, serverCommand } from './program';
 
 /** The scheme of the panel of alternatives. */
 export const PANEL = 'unmask-alternatives';
-export const LANGUAGES = [
-  ...['python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'go', 'rust', 'lua'],
-  ...['c', 'cpp', 'java', 'shellscript', 'markdown'],
-];
+const LANGUAGES = activationEvents.map((event) => event.replace('onLanguage:', ''));
+/** One that has not answered for so long is given up: the first start on a slow disk takes some seconds. */
+const PATIENCE_MS = 60_000;
 
 /** What the server says of itself, or this of a server that does not run. */
 export interface Status {
@@ -28,7 +29,7 @@ export class Server implements vscode.Disposable {
   /** Whether there is no program to start. */
   isMissing = false;
   status: Status = { kind: 'Off', busy: false, message: 'not started' };
-  private client: LanguageClient | undefined;
+  private client: Client | undefined;
   private readonly changed = new vscode.EventEmitter<Status>();
   readonly onDidChangeStatus = this.changed.event;
   private readonly passed = new vscode.EventEmitter<Pass>();
@@ -36,6 +37,7 @@ export class Server implements vscode.Disposable {
   readonly onDidPass = this.passed.event;
   /** Starts and ends wait for each other. */
   private last: Promise<void> = Promise.resolve();
+  private patience: NodeJS.Timeout | undefined;
 
   /** @param release of this extension. */
   constructor(private readonly release: string) {}
@@ -48,7 +50,7 @@ export class Server implements vscode.Disposable {
     return this.client?.state === State.Starting;
   }
 
-  /** Starts it anew, or ends it where it is switched off. */
+  /** Starts it anew, or ends it where it is switched off; does not wait for its answer, which may never come. */
   restart(): Promise<void> {
     this.last = this.last.then(async () => {
       await this.end();
@@ -58,9 +60,10 @@ export class Server implements vscode.Disposable {
   }
 
   async end(): Promise<void> {
+    clearTimeout(this.patience);
     const old = this.client;
     this.client = undefined;
-    await old?.stop().catch(() => undefined);
+    await old?.end();
   }
 
   dispose(): void {
@@ -110,10 +113,13 @@ export class Server implements vscode.Disposable {
     }
     const [command, ...args] = serverCommand();
     this.isMissing = !command || !(await isExecutable(command));
-    if (!command || this.isMissing) {
-      return this.say('Error', `there is no program '${command ?? ''}': install it, or set unmask.command`);
+    if (!command) {
+      return this.say('Error', MUST_BE);
     }
-    const client = new LanguageClient('unmask', 'unmask', { command, args }, {
+    if (this.isMissing) {
+      return this.say('Error', `there is no program '${command}': install it, or set unmask.command`);
+    }
+    const client = new Client(command, args, {
       documentSelector: LANGUAGES.map((language) => ({ language })),
       outputChannel: this.log,
       // an error of the server is a state, never a popup
@@ -134,23 +140,36 @@ export class Server implements vscode.Disposable {
     });
     this.client = client;
     client.onDidChangeState(() => queueMicrotask(() => this.sayStateOf(client)));
-    client.onNotification('didChangeStatus', (status: Status) => this.tell(status));
+    client.onNotification('didChangeStatus', (status: Status) => {
+      if (client === this.client) {
+        this.tell(status);
+      }
+    });
     client.onNotification('unmask/denoising', (pass: Pass) => this.passed.fire(pass));
-    try {
-      await client.start();
-      await this.tellCursor(vscode.window.activeTextEditor);
-    } catch (error) {
-      this.say('Error', `the server does not start: ${error}`);
-    }
+    // that it fails is a state
+    client.start().catch(() => undefined);
   }
 
   /** One that has died is started again in the same moment; that it is gone is said where it stays so. */
-  private sayStateOf(client: LanguageClient): void {
-    if (client === this.client && client.state === State.Starting) {
-      this.say('Normal', 'starting', true);
-    } else if (client === this.client && client.state !== State.Running) {
-      this.say('Error', 'the server is not running');
+  private sayStateOf(client: Client): void {
+    if (client !== this.client) {
+      return;
     }
+    clearTimeout(this.patience);
+    if (client.state === State.Starting) {
+      this.say('Normal', 'starting', true);
+      this.patience = setTimeout(() => this.giveUp(), PATIENCE_MS);
+    } else if (client.state === State.Running) {
+      void this.tellCursor(vscode.window.activeTextEditor);
+    } else {
+      const wasThere = client.initializeResult !== undefined;
+      this.say('Error', wasThere ? 'the server is not running' : 'the server ended before it answered; the log may say why');
+    }
+  }
+
+  private giveUp(): void {
+    void this.end();
+    this.say('Error', `the server has not answered for ${PATIENCE_MS / 1000} s and was ended; the log may say why`);
   }
 
   private say(kind: Status['kind'], message: string, busy = false): void {

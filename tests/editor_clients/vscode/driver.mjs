@@ -1,9 +1,10 @@
 // What is done in a real VS Code, and what is seen there, as JSON. `typing` types, accepts ghost text, saves, and goes on to
 // the commands; `watch` looks at a fill pass by pass; `alternatives` takes suggestions from the panel; `release` meets a server
 // of another release; `models` fetches, chooses and removes a model; `missing` looks at what is offered where there is no
-// program, and installs one, twice.
+// program, and installs one, twice; `silent` meets programs that never answer.
 //   node driver.mjs SCENARIO VSCODE_DIR EXTENSION_DIR RUN_DIR CHROMIUM SETTINGS
 import fs from 'node:fs';
+import path from 'node:path';
 import { decorations, inWorkbench, until } from './workbench.mjs';
 
 const [scenario, vscode, extension, run, executablePath, more] = process.argv.slice(2);
@@ -185,6 +186,11 @@ async function models(bench) {
   await until(() => !bench.settings()['unmask.model'], 'the setting to go');
 }
 
+async function install(bench) {
+  await bench.command('Install the server');
+  return bench.answer('Install');
+}
+
 async function missing(bench) {
   const { page, seen } = bench;
   await bench.open('a.py');
@@ -195,13 +201,42 @@ async function missing(bench) {
   seen.asked = await bench.answer('Install');
   await bench.waitForIcon('sparkle');
   seen.command = bench.settings()['unmask.command'];
-  // again, under the same name
+  const wheel = settings['unmask.wheel'];
+  const content = fs.readFileSync(wheel);
+  fs.writeFileSync(wheel, 'no wheel');
+  await install(bench);
+  await bench.message('ERROR').finally(() => fs.writeFileSync(wheel, content));
+  // what there was is there still, and named
+  await bench.command('Restart the server');
+  await bench.waitForIcon('loading');
+  await bench.waitForIcon('sparkle');
   fs.rmSync(seen.command[0]);
   await bench.command('Restart the server');
   await bench.waitForIcon('warning');
-  await bench.command('Install the server');
-  await bench.answer('Install');
+  await install(bench);
   await bench.waitForIcon('sparkle');
+  seen.again = bench.settings()['unmask.command'];
+  await until(() => !fs.existsSync(path.dirname(path.dirname(seen.command[0]))), 'the old environment to go');
 }
 
-await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, alternatives, release, models, missing }[scenario]);
+/** Programs that never answer are ended, by hand and after a minute; one that is no server, and a setting that is no command. */
+async function silent(bench) {
+  const { seen } = bench;
+  const started = () => bench.read('pids').trim().split('\n');
+  const hasEnded = (pid) => !fs.existsSync(`/proc/${pid}`);
+  await bench.open('a.py');
+  await bench.waitForIcon('loading', 'starting');
+  await bench.command('Restart the server');
+  await until(() => started().length === 2 && hasEnded(started()[0]), 'another program instead of the first');
+  await bench.waitForIcon('warning', 'has not answered for 60 s');
+  await until(() => hasEnded(started()[1]), 'the end of the second');
+  await bench.command('Restart the server');
+  await bench.waitForIcon('sparkle', 'on: ');
+  bench.change('unmask.command', ['true', 'lsp']);
+  await bench.waitForIcon('warning', 'ended before it answered');
+  bench.change('unmask.command', 'unmask lsp');
+  await bench.waitForIcon('warning', 'unmask.command must be a list');
+  seen.popups = await bench.messages();
+}
+
+await inWorkbench({ vscode, extension, run, executablePath }, settings, files, { typing: type, watch, alternatives, release, models, missing, silent }[scenario]);

@@ -1,30 +1,34 @@
 -- What stands at the cursor, and inserting there.
 local M = {}
 
---- The text from a place up to the cursor when `text` begins with it, as it does for who types along; else nil.
-function M.typed_since(text, row, column)
-  local at = vim.api.nvim_win_get_cursor(0)
-  if at[1] - 1 < row or (at[1] - 1 == row and at[2] < column) then
+--- Where the cursor is, both from 0, and what stands before and behind it in its line.
+function M.here()
+  local at, line = vim.api.nvim_win_get_cursor(0), vim.api.nvim_get_current_line()
+  return { row = at[1] - 1, column = at[2], before = line:sub(1, at[2]), behind = line:sub(at[2] + 1) }
+end
+
+--- The text from a place of `here` up to the cursor when `text` begins with it, as it does for who types along, and what
+--- stood around the place still does; else nil.
+function M.typed_since(text, place)
+  local now = M.here()
+  -- what is deleted behind the cursor moves it as little as the bracket that a plugin puts behind a typed one
+  if now.row < place.row or now.behind ~= place.behind then
     return nil
   end
-  -- the line may have become shorter meanwhile
-  local is_there, lines = pcall(vim.api.nvim_buf_get_text, 0, row, column, at[1] - 1, at[2], {})
-  local typed = is_there and table.concat(lines, '\n')
+  local since = table.concat(vim.api.nvim_buf_get_text(0, place.row, 0, now.row, now.column, {}), '\n')
+  local typed = vim.startswith(since, place.before) and since:sub(#place.before + 1)
   return typed and vim.startswith(text, typed) and typed or nil
 end
 
 --- Inserts a text, and puts the cursor behind it.
 function M.insert(text)
-  local at = vim.api.nvim_win_get_cursor(0)
-  local lines = vim.split(text, '\n')
   -- one undo takes it away, and leaves what was typed before
   vim.go.undolevels = vim.go.undolevels
-  vim.api.nvim_buf_set_text(0, at[1] - 1, at[2], at[1] - 1, at[2], lines)
-  local column = (#lines == 1 and at[2] or 0) + #lines[#lines]
-  vim.api.nvim_win_set_cursor(0, { at[1] + #lines - 1, column })
+  -- what is set by other functions `.` and a count do not repeat
+  vim.api.nvim_paste(text, false, -1)
 end
 
---- Lets what is scheduled be done now: in a mapping, before what was typed behind its key.
+--- Lets what is scheduled be done now.
 function M.settle()
   local is_done = false
   vim.schedule(function()

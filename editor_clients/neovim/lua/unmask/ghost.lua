@@ -11,7 +11,7 @@ local drawn = require(lsp.IS_NATIVE and 'unmask.native' or 'unmask.own')
 local function accept(part_of)
   return drawn.take(function(taken)
     -- what was typed since the suggestion came is not inserted again
-    local typed = cursor.typed_since(taken.text, taken.row, taken.column)
+    local typed = cursor.typed_since(taken.text, taken.place)
     if typed == nil then
       return
     end
@@ -64,7 +64,9 @@ end
 --- Asks now, whatever the preset: up to three suggestions, a block on a blank line. Begins to insert where one does not.
 function M.trigger()
   local bufnr = vim.api.nvim_get_current_buf()
-  if server.client_of(bufnr) then
+  if vim.fn.reg_recording() ~= '' then
+    server.say('nothing is offered while a macro is recorded', vim.log.levels.WARN)
+  elseif server.client_of(bufnr) then
     cursor.when_inserting(function()
       if not drawn.ask_by_hand(bufnr) then
         server.say('inline completion is off in this buffer; :Unmask toggle turns it on', vim.log.levels.WARN)

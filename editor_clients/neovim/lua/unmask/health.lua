@@ -33,7 +33,9 @@ local function check_servers()
     vim.health.warn('it is not enabled', "require('unmask').setup() in init.lua")
   end
   local clients = vim.lsp.get_clients({ name = 'unmask' })
-  if #clients == 0 then
+  if #clients == 0 and #lsp.all() > 0 then
+    vim.health.warn('the server has not answered yet', ':Unmask restart starts another')
+  elseif #clients == 0 then
     local advice = { 'open a file of a language that it completes', ':Unmask log shows what it said before it ended' }
     vim.health.warn('no server runs', advice)
   end

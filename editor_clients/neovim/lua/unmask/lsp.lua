@@ -1,7 +1,10 @@
 -- What of Neovim's language client differs from version to version: 0.12 attaches and draws by itself, 0.10 and 0.11 do
 -- neither here.
+local cursor = require('unmask.cursor')
+
 local M = {}
 
+local INLINE = 'textDocument/inlineCompletion'
 local HAS_METHODS = vim.fn.has('nvim-0.11') == 1
 -- where there is none, the plugin attaches servers and draws ghost text itself
 M.IS_NATIVE = vim.lsp.inline_completion ~= nil
@@ -34,19 +37,41 @@ function M.execute(client, command, arguments, handler)
   return M.request(client, 'workspace/executeCommand', parameters, handler or function() end, 0)
 end
 
+-- by buffer: where the cursor was when one asked for what was answered last; by client: whether its answers are followed
+local places, followed = {}, {}
+
+--- Where the cursor was, by cursor.here(), when one asked for the ghost text that a buffer got last.
+function M.place_of_answer(bufnr)
+  return places[bufnr]
+end
+
 --- Gives the texts of all answers the line ends that a buffer has inside: of those of a file of another system Neovim shows
---- a part as ^M.
-function M.unify_line_ends(client)
+--- a part as ^M. Notes where one asked, and has nothing asked while a macro is recorded: it would hold the key that accepts,
+--- and none of the text.
+function M.follow(client)
+  if followed[client.id] then
+    return
+  end
+  followed[client.id] = true
   local request = client.request
   client.request = function(...)
     local arguments, count = { ... }, select('#', ...)
     -- plugins of before 0.11 call it as a function, with a method first
-    local handler_at = type(arguments[1]) == 'string' and 3 or 4
-    local handler = arguments[handler_at]
-    arguments[handler_at] = handler
+    local method_at = type(arguments[1]) == 'string' and 1 or 2
+    local is_inline = arguments[method_at] == INLINE
+    if is_inline and vim.fn.reg_recording() ~= '' then
+      return false
+    end
+    local place = is_inline and cursor.here()
+    local bufnr = is_inline and vim.api.nvim_get_current_buf()
+    local handler = arguments[method_at + 2]
+    arguments[method_at + 2] = handler
       and function(err, result, ...)
         for _, item in ipairs(type(result) == 'table' and result.items or {}) do
           item.insertText = item.insertText:gsub('\r\n?', '\n')
+        end
+        if place and result then
+          places[bufnr] = place
         end
         return handler(err, result, ...)
       end
@@ -79,6 +104,11 @@ function M.stop(client)
       call(client, 'stop', true)
     end
   end, 2000)
+end
+
+--- All servers, also those that have not answered yet.
+function M.all()
+  return vim.lsp.get_clients({ name = 'unmask', _uninitialized = true })
 end
 
 function M.is_stopped(client)

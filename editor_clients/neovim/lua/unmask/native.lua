@@ -1,5 +1,6 @@
 -- Ghost text as Neovim 0.12 has it: vim.lsp.inline_completion asks and draws. The same functions as own.lua.
 local cursor = require('unmask.cursor')
+local lsp = require('unmask.lsp')
 
 local M = {}
 
@@ -10,7 +11,7 @@ local function completor_of(bufnr)
   local found, capability = pcall(require, 'vim.lsp._capability')
   local kind = found and capability.all and capability.all.inline_completion
   local completor = kind and kind.active[bufnr]
-  return completor and completor.request and completor.abort and completor or nil
+  return completor and completor.request and completor.automatic_request and completor.abort and completor or nil
 end
 
 --- Whether a suggestion is of our server, which may be gone: that of another one Neovim shows and takes as it does.
@@ -21,10 +22,12 @@ end
 
 --- Hides what no longer fits at the cursor: Neovim goes on showing it until the next answer, and takes the key for it.
 local function hide_what_does_not_fit()
-  local completor = completor_of(vim.api.nvim_get_current_buf())
+  local bufnr = vim.api.nvim_get_current_buf()
+  local completor = completor_of(bufnr)
   local item = completor and completor.current
   if item and is_ours(item) then
-    local typed = cursor.typed_since(item.insert_text, item.range:to_extmark())
+    local place = lsp.place_of_answer(bufnr)
+    local typed = place and cursor.typed_since(item.insert_text, place)
     if typed == nil or typed == item.insert_text then
       completor.current = nil
       completor:hide()
@@ -32,10 +35,20 @@ local function hide_what_does_not_fit()
   end
 end
 
+--- The same, and asks anew, after a change for which Neovim does not: one that moves no cursor, as that of <Del>.
+local function changed()
+  hide_what_does_not_fit()
+  local completor = completor_of(vim.api.nvim_get_current_buf())
+  if completor then
+    completor:automatic_request()
+  end
+end
+
 function M.begin()
   vim.lsp.inline_completion.enable()
   local group = vim.api.nvim_create_augroup('unmask.ghost', {})
   vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedP' }, { group = group, callback = hide_what_does_not_fit })
+  vim.api.nvim_create_autocmd('TextChangedI', { group = group, callback = changed })
   vim.api.nvim_create_autocmd('BufLeave', {
     group = group,
     callback = function()
@@ -73,19 +86,24 @@ function M.turn(on, clients)
   end
 end
 
---- Hands over the suggestion that is shown, as `text`, where it begins, and its command, and hides it; false without one.
+--- Hands over the suggestion that is shown, as `text`, its `place`, and its command, and hides it; false without one.
 function M.take(accept)
   hide_what_does_not_fit()
-  return vim.lsp.inline_completion.get({
-    on_accept = function(item)
-      if not is_ours(item) then
-        return item
-      end
-      local row, column = item.range:to_extmark()
-      accept({ text = item.insert_text, row = row, column = column, command = item.command, client_id = item.client_id })
-      return nil
-    end,
-  })
+  local bufnr = vim.api.nvim_get_current_buf()
+  local completor = completor_of(bufnr)
+  local item = completor and completor.current
+  if not item or not is_ours(item) then
+    return vim.lsp.inline_completion.get()
+  end
+  local taken = { text = item.insert_text, place = lsp.place_of_answer(bufnr) }
+  taken.command, taken.client_id = item.command, item.client_id
+  -- an answer that comes before the text is taken would be another one
+  completor:abort()
+  -- a mapping with <expr> may not change the text
+  vim.schedule(function()
+    accept(taken)
+  end)
+  return true
 end
 
 --- Shows the one that is so many behind the one that is shown.

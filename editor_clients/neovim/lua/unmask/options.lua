@@ -1,8 +1,12 @@
 -- What setup() is given: looked at before anything is done with it, so that a slip costs one option and no traceback.
 local M = {}
 
+local function is_function(value)
+  return type(value) == 'function'
+end
+
 local function is_command(value)
-  return type(value) == 'function' or (vim.islist(value) and type(value[1]) == 'string')
+  return is_function(value) or (vim.islist(value) and type(value[1]) == 'string')
 end
 
 local function is_table(value)
@@ -12,6 +16,7 @@ end
 -- by its name: whether a value can be used, and what it must be
 local OPTIONS = {
   cmd = { is_command, "a list such as { '/path/to/unmask', 'lsp' }" },
+  on_attach = { is_function, 'a function of a client and a buffer' },
   settings = { is_table, "a table such as { preset = 'quiet' }" },
   keys = {
     function(value)

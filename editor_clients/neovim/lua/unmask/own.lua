@@ -11,21 +11,16 @@ local PAUSE_MS = 75
 
 local is_on = false
 local timer
--- the suggestions for one place: bufnr, row, column, what stands behind it in its line, client_id, items, index
+-- the suggestions for one place, which cursor.here() gave: bufnr, place, client_id, items, index
 local shown
 -- the request on its way: client, number
 local asked
 
-local function behind_cursor()
-  return vim.api.nvim_get_current_line():sub(vim.api.nvim_win_get_cursor(0)[2] + 1)
-end
-
 --- What is left of the suggestion at the cursor, and its item; nil when there is none, or it no longer fits.
 local function rest_of_shown()
   local is_here = shown and shown.bufnr == vim.api.nvim_get_current_buf()
-  -- the bracket that a plugin puts behind a typed one is in no suggestion
-  local item = is_here and behind_cursor() == shown.behind and shown.items[shown.index]
-  local typed = item and cursor.typed_since(item.insertText, shown.row, shown.column)
+  local item = is_here and shown.items[shown.index]
+  local typed = item and cursor.typed_since(item.insertText, shown.place)
   local rest = typed and item.insertText:sub(#typed + 1) or ''
   return rest ~= '' and rest or nil, item
 end
@@ -69,7 +64,7 @@ local function ask(kind)
   end
   local parameters = lsp.cursor(client)
   parameters.context = { triggerKind = kind }
-  local at, tick = vim.api.nvim_win_get_cursor(0), vim.api.nvim_buf_get_changedtick(bufnr)
+  local place, tick = cursor.here(), vim.api.nvim_buf_get_changedtick(bufnr)
   local mine = { client = client }
   asked = mine
   mine.number = lsp.request(client, 'textDocument/inlineCompletion', parameters, function(_, result)
@@ -78,12 +73,11 @@ local function ask(kind)
     end
     asked = nil
     local items = result and (result.items or result) or {}
-    local is_here = vim.api.nvim_get_current_buf() == bufnr and vim.deep_equal(vim.api.nvim_win_get_cursor(0), at)
+    local is_here = vim.api.nvim_get_current_buf() == bufnr and vim.deep_equal(cursor.here(), place)
     local is_same = is_here and vim.api.nvim_buf_get_changedtick(bufnr) == tick
     if #items > 0 and is_same and cursor.is_inserting() then
       clear()
-      shown = { bufnr = bufnr, row = at[1] - 1, column = at[2], client_id = client.id, items = items, index = 1 }
-      shown.behind = behind_cursor()
+      shown = { bufnr = bufnr, place = place, client_id = client.id, items = items, index = 1 }
       draw()
     end
   end, bufnr)
@@ -108,7 +102,8 @@ function M.begin()
   timer = assert(vim.uv.new_timer())
   vim.api.nvim_set_hl(0, 'UnmaskGhost', { link = 'NonText', default = true })
   local group = vim.api.nvim_create_augroup('unmask.ghost', {})
-  vim.api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedP' }, { group = group, callback = moved })
+  local events = { 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP' }
+  vim.api.nvim_create_autocmd(events, { group = group, callback = moved })
   vim.api.nvim_create_autocmd({ 'InsertLeave', 'BufLeave' }, {
     group = group,
     callback = function()
@@ -128,13 +123,13 @@ function M.turn(on, _)
   is_on = on
 end
 
---- Hands over the suggestion that is shown, as `text`, where it begins, and its command, and hides it; false without one.
+--- Hands over the suggestion that is shown, as `text`, its `place`, and its command, and hides it; false without one.
 function M.take(accept)
   local rest, item = rest_of_shown()
   if not rest then
     return false
   end
-  local taken = { text = item.insertText, row = shown.row, column = shown.column }
+  local taken = { text = item.insertText, place = shown.place }
   taken.command, taken.client_id = item.command, shown.client_id
   -- a mapping with <expr> may not change the text
   vim.schedule(function()

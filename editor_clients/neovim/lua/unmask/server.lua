@@ -6,8 +6,8 @@ local M = {}
 --- Of this plugin.
 M.RELEASE = '0.1.0'
 
--- by client: what the server said last of the model, and which release it is
-local states, releases = {}, {}
+-- by client: what the server said last of the model
+local states = {}
 
 --- Tells the person, in one line.
 function M.say(message, level)
@@ -33,6 +33,9 @@ function M.client_of(bufnr, command)
   end
   local clients = bufnr and vim.lsp.get_clients({ name = 'unmask', bufnr = bufnr }) or { nearest_client() }
   local client = clients[1]
+  if not client and #lsp.all() > 0 then
+    return M.say('the server has not answered yet; :Unmask restart starts another', vim.log.levels.WARN)
+  end
   if not client then
     local where = bufnr and ' to this buffer' or ''
     return M.say('no server is attached' .. where .. '; :checkhealth unmask says why', vim.log.levels.WARN)
@@ -104,7 +107,7 @@ end
 
 --- Starts the server anew, also one that has died.
 function M.restart()
-  local old = vim.lsp.get_clients({ name = 'unmask' })
+  local old = lsp.all()
   lsp.enable(false)
   vim.tbl_map(lsp.stop, old)
   local function start_when_gone()
@@ -137,13 +140,8 @@ function M.log()
   M.say('the log of all language servers; our lines name the program')
 end
 
---- Takes which release a server is of: called by lsp/unmask.lua.
-function M.take_release(client_id, release)
-  releases[client_id] = release
-end
-
 function M.release_of(client)
-  return releases[client.id] or 'of an unknown release'
+  return (client.server_info or {}).version or 'of an unknown release'
 end
 
 --- That a server and this plugin are of two releases; nil where they are of one.
