@@ -176,6 +176,9 @@ TEXT = st.text("ab \t\n()\"'/{},", max_size=40)
 @given(TEXT, TEXT, TEXT, st.sampled_from(["line", "block"]), st.sampled_from(["", "jsonc"]))
 def test_more_text_never_moves_the_end(prefix, suffix, text, hole, language):
     """What is shown at one step is shown at the next one, too."""
+    if language:
+        # a line that says the following one again is known at its end: a bracket in it may have ended the hole before
+        suffix = suffix.replace("\n", "")
     stop_rules = StopRules.of(prefix, suffix, hole, language)
     ends = [stop_rules.end(text[:n]) for n in range(len(text) + 1)]
     found = [end for end in ends if end is not None]
