@@ -120,6 +120,8 @@ class Context:
         texts = ["", *(one.text for one in self._pieces[piece.uri][1]), ""]
         at = piece.start // PIECE_LINES
         before, text, after = texts[at : at + 3]
+        # what was cut does not end where this begins
+        before = before if len(before) < MOST_CHARS + BEHIND_CHARS else ""
         shown, behind = text[:MOST_CHARS], text[MOST_CHARS:]
         return piece_of(shown_path(piece.uri), shown, piece.language, before, behind + after)
 

@@ -122,7 +122,7 @@ class EditOffers:
             return None
         deadline_ms = completer.settings.deadline_ms
         try:
-            async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
+            async with asyncio.timeout(deadline_ms / 1000):
                 change = await self._change(document, position, edited)
         except (Cancelled, BackendUnavailable, TimeoutError):
             return None
@@ -205,7 +205,7 @@ def _without_secrets(edit: RecentEdit) -> RecentEdit:
 def _shown(lines: Sequence[str], uri: str) -> tuple[str, ...]:
     found = split_lines(redacted(without_surrogates("".join(lines)), path=uri))
     # behind the end of a line there is none that was edited
-    return tuple(found[:-1] if lines[-1].endswith(("\n", "\r")) else found)
+    return tuple(found[:-1] if len(found) > 1 and not found[-1] else found)
 
 
 def _nothing() -> dict[str, Any]:

@@ -34,8 +34,8 @@ from coder_model.model.transformer import Transformer
 from coder_model.whole_file import written_whole
 
 LOGGER = logging.getLogger(__name__)
-VERSION = 1
-"""Of the order of the weights; another one makes all files anew."""
+VERSION = 2
+"""Of the order and the parts of the weights; another one makes all files anew."""
 _MADE_FROM, _KNOWN_ANSWER = "made_from", "known_answer"
 _NORM, _HEAD = "norm.weight", "lm_head"
 _ALIGNED = 64

@@ -28,7 +28,7 @@ class DraftAcceptance:
     costs: PassCosts | None = None
     """Where drafts are no part of the model; else every draft is verified whole."""
     mean_accepted: float = math.inf
-    """Running mean; infinite before the first draft."""
+    """Running mean; before the first draft infinite, or `USUAL_ACCEPTED` where costs are measured."""
     mean_verified: float = USUAL_VERIFIED
     """The same of the tokens that are verified."""
     skipped: int = 0

@@ -42,7 +42,7 @@ MIN_CONTEXT_TOKENS = 256
 LEAST_IN_TIME, LEAST_READ = 96, 64
 """Tokens that are read however long that takes, a few lines; and from how many on the time that they take is that of
 reading, not of what is decided behind them: fewer, so that it is measured there too."""
-FASTER, SLOWER = 1 / 3, 1.5
+FASTER, SLOWER = 0.6, 1.5
 """Shares of the time of reading that is known, between which another one is the same."""
 READING_SHARE = 0.5
 """Share of a request's deadline that may go by with reading: the rest is for the middle."""
@@ -124,11 +124,11 @@ class Engine:
         if not self.can_verify:
             barred = [None, options.operations[0]] if options.operations else [None]
         self._runner.warm_up(options.block_length, schedules_of(options) if self.can_verify else [], barred)
-        if self.can_verify and not self._generation.copies_count:
-            # a model's own denoising is judged by what is accepted: there a draft of a whole block is one pass of many
-            steps = options.max_steps if self._runner.drafted_slots else 0
-            slots = self._runner.drafted_slots or options.block_length
-            self._context.acceptance.measured(pass_costs(self._runner, slots, steps))
+        slots = self._runner.drafted_slots
+        if slots or (self.can_verify and not options.policy and not self._generation.copies_count):
+            # not where a model denoises itself: what that is worth is judged by what is accepted
+            steps = options.max_steps if slots else 0
+            self._context.acceptance.measured(pass_costs(self._runner, slots or options.block_length, steps))
         self.warm(usual_request())
         self.suggestion_ms = suggestion_ms(self.warm, self.fill) if known_ms is None else known_ms
         self._sessions.forget(SESSION)

@@ -41,8 +41,8 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     min_copy: Count = 2
     """Tokens that a copied run needs to be a draft."""
     min_accepted: NotNegative = 3.0
-    """Tokens of a denoised draft that verify must accept on average for denoising to go on. On two cores a block of 16
-    takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
+    """Tokens of a denoised draft that verify must accept on average for denoising to go on, where passes are not
+    measured. On two cores a block of 16 takes 5 ms to denoise and 5 ms to verify, one token 3 ms."""
     remask_below: Share = 0.3
     temperature: NotNegative = 0.0
     """New text is drawn from p ** (1 / temperature); 0: the likeliest token is taken."""

@@ -32,7 +32,7 @@ _KEYS = re.compile(
     | \beyJ(?:(?!-eyJ)[\w-]){10,}(?:\.[\w-]{10,}){2}           # JSON web tokens
     # lines of what the key is encrypted with may stand before it, and quotes or marks of a comment on each line
     | (?:(?<=PRIVATE\ KEY-----)|(?<=PRIVATE\ KEY\ BLOCK-----))
-      (?:[\s\\n"'`#*>]{0,40}[A-Z][\w-]{1,40}:\ [^\n\\]{0,200})*+
+      (?:[\s\\n"'`#*>]{0,40}[A-Z][\w-]{1,40}:\ [^\n\\]{0,200}){0,16}+
       [\sA-Za-z0-9+/=\\"'`#*>,]{64,}(?=-----END|\Z)""",
     re.VERBOSE,
 )

@@ -171,7 +171,7 @@ class StopRules:
     def _says_member(self, said: str) -> bool:
         """True when the last line of a text is one of a member, where no other one may follow it."""
         last = said.rpartition("\n")[2].strip()
-        return self.one_member and last != "" and not last.startswith("//")
+        return self.one_member and last != "" and not last.startswith(("//", "/*", "*"))
 
     def _opens(self, text: str) -> bool:
         """True when the text has opened a bracket that it still has to close: that line may stand further left."""

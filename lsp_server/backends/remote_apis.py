@@ -48,8 +48,10 @@ class Reply:
         trimmed = region.trim(raw)
         text, filtered = region.filter(trimmed, filters_off)
         finished = not (text and self.is_cut and trimmed.startswith(raw.rstrip()))
+        # a service that counts otherwise has said no more than was asked for
+        tokens = min(self.tokens, region.request.max_tokens or self.tokens)
         return Draft(
-            text, True, 1.0, 0, self.tokens, elapsed_ms, finished, filtered=filtered, prompt_tokens=self.prompt_tokens
+            text, True, 1.0, 0, tokens, elapsed_ms, finished, filtered=filtered, prompt_tokens=self.prompt_tokens
         )
 
 

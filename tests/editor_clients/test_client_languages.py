@@ -6,7 +6,7 @@ import re
 import pytest
 from neovim import ROOT
 
-from coder_model.text.lexis import lexis_of
+from coder_model.text.lexis import _LEXES, lexis_of
 from lsp_server.languages import language_id
 
 EVENTS = json.loads((ROOT / "editor_clients/vscode/package.json").read_text("utf-8"))["activationEvents"]
@@ -18,6 +18,10 @@ NEOVIM = set(re.findall(r"'(.+?)'", FILETYPES))
 
 def test_the_clients_begin_in_the_same_languages():
     assert {language_id(name) for name in NEOVIM} == VSCODE
+
+
+def test_they_begin_in_all_that_the_server_has_rules_for():
+    assert {language_id(name) for name in _LEXES} - VSCODE == {"plaintext", "svg"}
 
 
 @pytest.mark.parametrize("language", sorted(VSCODE))

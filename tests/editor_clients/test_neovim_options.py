@@ -94,11 +94,13 @@ def test_what_the_user_does_when_a_server_attaches_is_done_beside_what_we_do(edi
         )
     elif editor.exec_lua("return vim.lsp.inline_completion ~= nil"):
         name = "unmask" if given == "this server" else "*"
-        editor.exec_lua(f"vim.lsp.config('{name}', {{ on_attach = {attached}, on_init = function() end }})")
+        began = "function() _G.began = true end"
+        editor.exec_lua(f"vim.lsp.config('{name}', {{ on_attach = {attached}, on_init = {began} }})")
     else:
         pytest.skip("this Neovim's client is started by the plugin alone")
     typing = set_up()
     assert typing.exec_lua("return _G.attached") == ["unmask", typing.current.buffer.number]
+    assert given == "setup" or typing.exec_lua("return _G.began")
     assert len(typing.api.get_autocmds({"event": "CursorMoved", "buffer": typing.current.buffer.number})) == 1
     assert typing.exec_lua("return require('unmask.server').release_of(vim.lsp.get_clients()[1])") == "0.1.0"
     typing.input("ix = ")

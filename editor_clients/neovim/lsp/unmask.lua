@@ -50,10 +50,11 @@ return {
   -- by these the folder is found whose .gitignore and .unmaskignore count, and where imports are looked up
   root_markers = { '.git', { 'pyproject.toml', 'setup.py', 'package.json', 'go.mod', 'Cargo.toml', 'pom.xml' } },
   filetypes = {
-    'bash', 'bzl', 'c', 'cpp', 'crystal', 'cs', 'css', 'cuda', 'dart', 'dockerfile', 'elixir', 'go', 'groovy',
-    'html', 'java', 'javascript', 'javascriptreact', 'json', 'jsonc', 'julia', 'kotlin', 'less', 'lua', 'make',
-    'markdown', 'objc', 'objcpp', 'perl', 'php', 'python', 'r', 'ruby', 'rust', 'scala', 'scss', 'sh', 'sql',
-    'svelte', 'swift', 'tex', 'toml', 'typescript', 'typescriptreact', 'vue', 'xml', 'yaml', 'zig', 'zsh',
+    'bash', 'bzl', 'c', 'clojure', 'commonlisp', 'cpp', 'crystal', 'cs', 'css', 'cuda', 'dart', 'dockerfile',
+    'elisp', 'elixir', 'emacs-lisp', 'fennel', 'go', 'groovy', 'html', 'java', 'javascript', 'javascriptreact',
+    'json', 'jsonc', 'julia', 'kotlin', 'less', 'lisp', 'lua', 'make', 'markdown', 'objc', 'objcpp', 'perl', 'php',
+    'python', 'r', 'racket', 'ruby', 'rust', 'scala', 'scheme', 'scss', 'sh', 'sql', 'svelte', 'swift', 'tex',
+    'toml', 'typescript', 'typescriptreact', 'vue', 'xml', 'yaml', 'zig', 'zsh',
   },
   handlers = {
     didChangeStatus = function(_, status, context)
@@ -63,8 +64,8 @@ return {
       require('unmask.watch').show(step)
     end,
   },
-  on_init = function(client, result)
-    -- as Neovim itself does from 0.11 on
+  -- as Neovim itself does from 0.11 on; there an `on_init` of all servers' is the user's, and not replaced
+  on_init = vim.fn.has('nvim-0.11') == 0 and function(client, result)
     client.server_info = result.serverInfo
-  end,
+  end or nil,
 }

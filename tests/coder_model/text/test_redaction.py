@@ -159,9 +159,10 @@ def test_what_is_no_key_stays(text):
         ("aB3/" * 12 + " " * 500 + "x\n") * 1_000,
         "-----BEGIN PRIVATE KEY-----\n" * 20_000,
         "-----BEGIN PRIVATE KEY-----" + "Abc: x\n" * 70_000,
+        "-----BEGIN PRIVATE KEY-----\n" + "Ab: PRIVATE KEY-----\n" * 70_000,
         "-----BEGIN PRIVATE KEY-----" + "aB3/" * 120_000 + "!",
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_is_nearly_a_key_is_read_once(text):
     assert redacted(text) == text

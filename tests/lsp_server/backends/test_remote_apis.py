@@ -129,6 +129,11 @@ def test_a_text_that_was_cut_behind_the_end_of_its_hole_is_whole(text, hole, fin
     assert draft.finished == finished
 
 
+def test_a_service_that_counts_otherwise_has_said_no_more_than_was_asked_for():
+    region = FillRegion.of(replace(request(), max_tokens=16))
+    assert Reply("x", tokens=17).draft(region, (), 1.0).tokens == 16
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "llama.cpp"])
 def test_marks_of_every_family_are_text(kind):
     marks = [
